@@ -1,0 +1,125 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let safe: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+// Borrowed views into the memory map are returned as spans; only this module needs the feature.
+let lifetimes: [SwiftSetting] = safe + [.enableExperimentalFeature("Lifetimes")]
+
+// Kernels are optimised in every configuration: an unoptimised kernel makes each test minutes long.
+let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "-Wextra"])]
+
+let nio = [
+    Target.Dependency.product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+]
+
+let package = Package(
+    name: "caked",
+    products: [
+        .executable(name: "caked", targets: ["caked"]),
+        .executable(name: "cakectl", targets: ["cakectl"]),
+        .executable(name: "cakebench", targets: ["cakebench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    ],
+    targets: [
+        // L0: what C gives us
+        .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
+        .target(name: "CLinux"),
+        .target(name: "CKernels", cSettings: kernelFlags),
+
+        // L1: one subject each
+        .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: lifetimes),
+        .target(name: "GGUF", swiftSettings: safe),
+        .target(
+            name: "Tokenizers",
+            dependencies: [.product(name: "HeapModule", package: "swift-collections")],
+            swiftSettings: safe),
+        .target(name: "CAKE", swiftSettings: safe),
+        .target(name: "Systemd", dependencies: ["CLinux"], swiftSettings: safe),
+
+        // L2: the model, and what it leaves on disk
+        .target(
+            name: "Transformer", dependencies: ["GGUF", "CAKE", "CKernels", "COpenBLAS", "CLinux"],
+            swiftSettings: safe),
+        .target(name: "CacheStore", dependencies: ["LMDB", "CXXHash"], swiftSettings: safe),
+
+        // L3: the engine
+        .target(
+            name: "Inference",
+            dependencies: [
+                "Transformer", "CacheStore", "Tokenizers", "GGUF", "CAKE", "CXXHash",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: safe),
+
+        // L4: the socket, from both ends
+        .target(
+            name: "HTTPAPI",
+            dependencies: [
+                "Inference", "CLinux",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOExtras", package: "swift-nio-extras"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ] + nio,
+            swiftSettings: safe),
+        .target(name: "CakedClient", dependencies: nio, swiftSettings: safe),
+
+        // L5: the programs
+        .executableTarget(
+            name: "caked",
+            dependencies: [
+                "HTTPAPI", "Inference", "Systemd",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: safe),
+        .executableTarget(
+            name: "cakectl",
+            dependencies: ["CakedClient", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: safe),
+        .executableTarget(
+            name: "cakebench",
+            dependencies: ["Inference", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: safe),
+
+        // Tests, a folder for each module; the integration tests run the real programs
+        .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: safe),
+        .testTarget(name: "GGUFTests", dependencies: ["GGUF"], swiftSettings: safe),
+        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"], swiftSettings: safe),
+        .testTarget(name: "CAKETests", dependencies: ["CAKE"], resources: [.copy("Fixtures")], swiftSettings: safe),
+        .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: safe),
+        .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: safe),
+        .testTarget(name: "TransformerTests", dependencies: ["Transformer"], swiftSettings: safe),
+        .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore"], swiftSettings: safe),
+        .testTarget(name: "InferenceTests", dependencies: ["Inference"], swiftSettings: safe),
+        .testTarget(name: "HTTPAPITests", dependencies: ["HTTPAPI"], swiftSettings: safe),
+        .testTarget(name: "CakedClientTests", dependencies: ["CakedClient"] + nio, swiftSettings: safe),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["CakedClient", "caked", "cakectl", "cakebench"], swiftSettings: safe),
+    ]
+)
