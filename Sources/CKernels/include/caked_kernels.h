@@ -1,0 +1,90 @@
+// The arithmetic of the forward pass: one function per operation, the instruction set chosen once at start.
+//
+// Every function has a portable twin; caked_kernels_select() points the table at the best variant this CPU runs.
+// All matrices are row-major. No function allocates, blocks or reads a global but the table. Counts are elements.
+#ifndef CAKED_KERNELS_H
+#define CAKED_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Instruction sets a variant may need, in rising order of preference.
+typedef enum {
+    CAKED_PORTABLE = 0,
+    CAKED_AVX2 = 1,    // AVX2, FMA, F16C
+    CAKED_AVX512 = 2,  // AVX-512 F, BW, DQ, VL
+    CAKED_NEON = 3,
+} caked_instruction_set;
+
+// The best set this CPU and operating system run.
+caked_instruction_set caked_kernels_best(void);
+// Points the table at `set`; false, and nothing changes, when this CPU cannot run it. Not for use while kernels run.
+bool caked_kernels_select(caked_instruction_set set);
+// The set in use ("avx512"), the best one unless caked_kernels_select chose another.
+const char *caked_kernels_name(void);
+
+// How elements are stored; the numbers are ggml's type ids, as in a GGUF file.
+typedef enum {
+    CAKED_F32 = 0,
+    CAKED_F16 = 1,
+    CAKED_Q4_0 = 2,   // blocks of 32: f16 scale, 16 bytes of nibbles, minus 8
+    CAKED_Q8_0 = 8,   // blocks of 32: f16 scale, 32 int8
+    CAKED_BF16 = 30,
+} caked_type;
+
+// Bytes of `count` elements stored as `type`; 0 when the type is unknown or `count` no whole number of blocks.
+size_t caked_bytes(caked_type type, size_t count);
+
+// dst[count] = src, dequantised exactly as the format says. All five types.
+void caked_dequantise(caked_type type, const void *src, float *dst, size_t count);
+// dst = src quantised: F32, F16 (nearest even), Q8_0 (scale = max|x| / 127 as f16, nearest). False for other types.
+bool caked_quantise(caked_type type, const float *src, void *dst, size_t count);
+
+// y[r, o] = bias[o] + sum_i w[o, i] * x[r, i] for r < rows, first <= o < first + outputs: products straight from the
+// stored weights, for the few rows of a decode step. `w` points at row 0, each row is caked_bytes(type, inputs) long;
+// x has stride x_stride, y (indexed by o, not o - first) y_stride; bias may be NULL. Each weight is read once per four rows.
+void caked_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, const float *x,
+                  size_t x_stride, size_t rows, float *y, size_t y_stride, const float *bias);
+
+// y = x / sqrt(mean(x^2) + epsilon) * weight; y may be x.
+void caked_rms_norm(const float *x, const float *weight, float epsilon, float *y, size_t count);
+// y += x.
+void caked_add(const float *x, float *y, size_t count);
+// gate = silu(gate) * up, silu(x) = x / (1 + e^-x).
+void caked_swiglu(float *gate, const float *up, size_t count);
+// Rotates the first 2 * half elements of one head in place by cosines[half], sines[half].
+// Interleaved: pairs (2i, 2i + 1), as GGUF llama. Neox: pairs (i, i + half), as qwen2.
+void caked_rope_interleaved(float *head, const float *cosines, const float *sines, size_t half);
+void caked_rope_neox(float *head, const float *cosines, const float *sines, size_t half);
+
+// Attention of a few query rows over `count` stored rows of one KV head, folded into running softmax state.
+// q[rows, width] is already scaled by 1 / sqrt(width); keys, values [count, width] stored as F32, F16 or Q8_0, row after row.
+// State per query row: peak[r] (running maximum, start -INFINITY), sum[r] (start 0), out[r, width] (start 0, unnormalised).
+// visible[r] entries are seen by row r (at most count); NULL: all of them. `scratch` holds rows * CAKED_ATTEND_TILE floats.
+#define CAKED_ATTEND_TILE 64
+void caked_attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
+                  size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch);
+// Folds one running state into another: the same softmax over both sets of entries.
+void caked_attend_merge(float *peak, float *sum, float *out, const float *other_peak, const float *other_sum,
+                        const float *other_out, size_t rows, size_t width);
+// out[r] /= sum[r].
+void caked_attend_finish(const float *sum, float *out, size_t rows, size_t width);
+
+// One tile of blockwise prefill attention: scores[rows, columns] (stride) are raw products of scaled queries and keys. Masks row r beyond
+// visible[r] columns (NULL: none), updates peak and sum, rescales out[rows, width] and turns the scores into weights
+// e^(score - peak) in place, ready for the product with the values. Masked weights are 0.
+void caked_softmax_tile(float *scores, size_t stride, size_t rows, size_t columns, const uint32_t *visible, float *peak,
+                        float *sum, float *out, size_t width);
+
+// Column statistics of observed attention. scores[rows, columns] (stride) are raw products as above, log_sum[r] = peak + ln(sum) of
+// row r over ALL its visible keys, so A = e^(score - log_sum). Rows see every column of the tile, or its first visible[r] (NULL: all).
+// Writes for each column the mean over the rows, the unbiased variance (0 for one row) and the maximum; returns
+// the sum over rows and columns of -A ln A (CAKE's entropy; 0 where A is 0). scores are overwritten by A.
+double caked_observe_tile(float *scores, size_t stride, size_t rows, size_t columns, const float *log_sum,
+                          const uint32_t *visible, float *mean, float *variance, float *maximum);
+
+// Index of the largest element, the first of equals.
+size_t caked_argmax(const float *x, size_t count);
+
+#endif
