@@ -1,0 +1,3 @@
+// The module is its header; a target needs one translation unit, and compiling it here checks the header alone.
+
+#include "CLinux.h"

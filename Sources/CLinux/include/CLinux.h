@@ -1,0 +1,92 @@
+// GNU and Linux interfaces that Swift's Glibc overlay hides or cannot import: peer credentials, thread names, futexes,
+// the spin-wait hint. Everything is an inline function with plain types.
+
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+// Linux's `struct ucred`, by another name: <sys/socket.h> shows it only to translation units that set _GNU_SOURCE
+// before their first header, which an importer of this module cannot promise.
+struct caked_ucred {
+    int32_t pid;
+    uint32_t uid;
+    uint32_t gid;
+};
+
+/// Who connected the Unix stream socket `fd`, as the kernel recorded it at connect (SO_PEERCRED, unix(7)).
+/// Returns 0, or the errno. A uid without a mapping in this user namespace reads 65534.
+static inline int caked_peer_credentials(int fd, int32_t *_Nonnull pid, uint32_t *_Nonnull uid,
+                                         uint32_t *_Nonnull gid) {
+    struct caked_ucred credentials = {0, 0, 0};
+    socklen_t length = sizeof(credentials);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return errno;
+    if (length != sizeof(credentials)) return EINVAL;
+    *pid = credentials.pid;
+    *uid = credentials.uid;
+    *gid = credentials.gid;
+    return 0;
+}
+
+/// Names the calling thread for ps, top and debuggers: the first 15 bytes of `name` are used, the kernel's limit.
+static inline void caked_set_thread_name(const char *_Nonnull name) {
+    extern int pthread_setname_np(pthread_t, const char *);
+    char cut[16];
+    strncpy(cut, name, sizeof(cut) - 1);
+    cut[sizeof(cut) - 1] = '\0';
+    (void)pthread_setname_np(pthread_self(), cut);
+}
+
+/// Writes the calling thread's name, at most 15 bytes and a NUL, into `name`. Returns 0, or the errno.
+static inline int caked_get_thread_name(char *_Nonnull name, size_t capacity) {
+    extern int pthread_getname_np(pthread_t, char *, size_t);
+    return pthread_getname_np(pthread_self(), name, capacity);
+}
+
+/// Sleeps while `*word == expected`, until woken or for `timeout_nanoseconds` (negative: no limit). futex(2), private.
+/// Returns 0 when woken, EAGAIN when `*word` already differed, ETIMEDOUT, or EINTR: in every case read the word again.
+static inline int caked_futex_wait(const uint32_t *_Nonnull word, uint32_t expected, int64_t timeout_nanoseconds) {
+    struct timespec limit = {0, 0};
+    struct timespec *wait = NULL;
+    if (timeout_nanoseconds >= 0) {
+        limit.tv_sec = (time_t)(timeout_nanoseconds / 1000000000);
+        limit.tv_nsec = (long)(timeout_nanoseconds % 1000000000);
+        wait = &limit;
+    }
+    long result = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, wait, NULL, 0);
+    return result == 0 ? 0 : errno;
+}
+
+/// Wakes at most `count` threads that wait on `word` (INT_MAX: all). Returns how many woke.
+static inline int caked_futex_wake(uint32_t *_Nonnull word, int count) {
+    long woken = syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    return woken < 0 ? 0 : (int)woken;
+}
+
+/// Tells the core that this is a spin loop, so that an SMT sibling gets the execution units.
+static inline void caked_spin_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#else
+    __asm__ volatile("" ::: "memory");
+#endif
+}
+
+#endif
