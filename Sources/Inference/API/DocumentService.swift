@@ -1,0 +1,90 @@
+// The engine as its callers see it: documents in, questions answered.
+
+/// The loaded model, as the API lists it.
+public struct ModelCard: Equatable, Sendable {
+    /// The name clients may give as `model`.
+    public var id: String
+    /// When the file was made, Unix seconds.
+    public var createdSeconds: Int
+    /// The most tokens a document, its question and the answer may have together.
+    public var contextLength: Int
+    /// Layers.
+    public var layers: Int
+    /// KV heads of a layer.
+    public var kvHeads: Int
+    /// Weights.
+    public var parameters: Int
+
+    /// All six fields.
+    public init(id: String, createdSeconds: Int, contextLength: Int, layers: Int, kvHeads: Int, parameters: Int) {
+        self.id = id
+        self.createdSeconds = createdSeconds
+        self.contextLength = contextLength
+        self.layers = layers
+        self.kvHeads = kvHeads
+        self.parameters = parameters
+    }
+}
+
+/// A snapshot of what the engine has and does.
+public struct EngineStatus: Equatable, Sendable {
+    /// Documents in the store.
+    public var documents = 0
+    /// Bytes of their records.
+    public var storeBytes = 0
+    /// Bytes of the store's address space.
+    public var mapBytes = 0
+    /// Bytes of the store's file.
+    public var fileBytes = 0
+    /// Documents that wait to be read.
+    public var queuedDocuments = 0
+    /// Questions that wait.
+    public var queuedQuestions = 0
+    /// Documents being read.
+    public var runningDocuments = 0
+    /// Questions being answered.
+    public var runningQuestions = 0
+    /// Compute threads.
+    public var threads = 0
+    /// Seconds since the start.
+    public var uptimeSeconds = 0.0
+    /// Document tokens read since the start.
+    public var prefilledTokens = 0
+    /// Question tokens read since the start.
+    public var questionTokens = 0
+    /// Tokens generated since the start.
+    public var generatedTokens = 0
+    /// Questions answered since the start.
+    public var answeredQuestions = 0
+    /// Documents written since the start.
+    public var writtenDocuments = 0
+
+    /// Nothing yet.
+    public init() {}
+}
+
+/// Caches documents and answers questions about them. All methods may be called from any thread.
+public protocol DocumentService: Sendable {
+    /// The loaded model.
+    var modelCard: ModelCard { get }
+    /// A count that grows while the engine is able to work, for the watchdog.
+    var heartbeat: UInt64 { get }
+    /// What the engine has and does.
+    func status() -> EngineStatus
+    /// Reads and caches a document. Dropping the stream cancels the work; what was not acknowledged is then gone.
+    func put(_ request: PutRequest) -> EventStream<PutEvent>
+    /// The caller's documents, by name, without layers.
+    func documents(owner: UInt32) throws(EngineError) -> [Document]
+    /// One document.
+    func document(_ name: String, owner: UInt32) throws(EngineError) -> Document
+    /// Forgets a document. An answer that reads it runs to its end.
+    func delete(_ name: String, owner: UInt32) throws(EngineError)
+    /// Changes the time to live (`.some(nil)`: for ever; nil: as it is) and the pin.
+    func update(_ name: String, owner: UInt32, ttlSeconds: Int??, pinned: Bool?) throws(EngineError) -> Document
+    /// Which positions were kept.
+    func retention(_ name: String, owner: UInt32) throws(EngineError) -> DocumentRetention
+    /// Answers a question. Dropping the stream cancels it.
+    func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent>
+    /// Finishes what can be finished within the grace, fails the rest with `shuttingDown`, and ends the engine's thread.
+    func shutdown(graceSeconds: Double) async
+}

@@ -1,0 +1,35 @@
+// What the engine needs to know before it starts.
+
+/// The engine's settings, validated by whoever reads them from files and flags.
+public struct EngineConfiguration: Equatable, Sendable {
+    /// The GGUF file.
+    public var modelPath: String
+    /// The directory of the store; private to the daemon.
+    public var stateDirectory: String
+    /// Compute threads; 0: one for each CPU this process may run on.
+    public var threads = 0
+    /// The chat template's name; nil: recognised from the model file.
+    public var template: String?
+    /// How much is kept when a request does not say.
+    public var defaultKeep = Keep.percent(10)
+    /// The CAKE preset when a request does not say.
+    public var defaultMethod = "cake-reconstruct"
+    /// The row type when a request does not say: "f16" or "q8_0".
+    public var defaultRows = "f16"
+    /// Bytes of address space for the store: the most it can ever hold.
+    public var storeMapBytes = 64 << 30
+    /// Documents that may wait to be read; the next is told to come back (429).
+    public var maxQueuedDocuments = 16
+    /// Questions that may wait.
+    public var maxQueuedQuestions = 64
+    /// Questions answered at the same time, their products batched.
+    public var maxRunningQuestions = 4
+    /// The most tokens of one answer; also the default.
+    public var maxGeneratedTokens = 1024
+
+    /// Settings with the defaults above.
+    public init(modelPath: String, stateDirectory: String) {
+        self.modelPath = modelPath
+        self.stateDirectory = stateDirectory
+    }
+}
