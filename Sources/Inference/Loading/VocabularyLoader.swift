@@ -1,0 +1,74 @@
+// Reads the tokenizer's description out of a GGUF file's metadata.
+
+package import GGUF
+package import Tokenizers
+
+extension Vocabulary {
+    /// The vocabulary a GGUF file describes under `tokenizer.ggml.*` (GGUF specification, "Tokenizer").
+    ///
+    /// Throws `EngineError.invalid` with code `unusable_model` when a key is missing or the algorithm is not supported.
+    package init(_ metadata: GGUFMetadata) throws(EngineError) {
+        do {
+            try self.init(reading: metadata)
+        } catch let error as EngineError {
+            throw error
+        } catch {
+            throw .unusableModel("its tokenizer cannot be read: \(error)")
+        }
+    }
+
+    private init(reading metadata: GGUFMetadata) throws {
+        guard let tokens = try metadata.strings("tokenizer.ggml.tokens"), !tokens.isEmpty else {
+            throw EngineError.unusableModel("it has no vocabulary (tokenizer.ggml.tokens)")
+        }
+        let algorithm = try Self.algorithm(metadata)
+        let isSentencePiece = if case .sentencePiece = algorithm { true } else { false }
+        let kinds = try metadata.integers("tokenizer.ggml.token_type") ?? []
+        func id(_ key: String) throws -> Int32? {
+            guard let number = try metadata.integer("tokenizer.ggml.\(key)") else { return nil }
+            guard tokens.indices.contains(number) else {
+                throw EngineError.unusableModel("tokenizer.ggml.\(key) is \(number), beyond its \(tokens.count) tokens")
+            }
+            return Int32(number)
+        }
+        self.init(
+            algorithm: algorithm,
+            tokens: tokens,
+            scores: try metadata.floats("tokenizer.ggml.scores") ?? [],
+            kinds: kinds.map { Kind(rawValue: Int32(clamping: $0)) ?? .normal },
+            merges: try metadata.strings("tokenizer.ggml.merges") ?? [],
+            beginOfText: try id("bos_token_id"),
+            endOfText: try id("eos_token_id"),
+            endOfTurn: try id("eot_token_id"),
+            unknown: try id("unknown_token_id"),
+            addsBeginOfText: try metadata.bool("tokenizer.ggml.add_bos_token") ?? isSentencePiece,
+            addsSpacePrefix: try metadata.bool("tokenizer.ggml.add_space_prefix") ?? isSentencePiece)
+    }
+
+    private static func algorithm(_ metadata: GGUFMetadata) throws -> Algorithm {
+        switch try metadata.string("tokenizer.ggml.model") {
+        case "gpt2":
+            let name = try metadata.string("tokenizer.ggml.pre") ?? "default"
+            // Files name the same pre-tokenizer in several ways; llama.cpp's llama-vocab.cpp lists them.
+            switch name {
+            case "llama-bpe", "llama3", "llama-v3": return .byteLevelBPE(.llamaBPE)
+            case "qwen2", "deepseek-r1-qwen": return .byteLevelBPE(.qwen2)
+            case "gpt-2", "gpt2": return .byteLevelBPE(.gpt2)
+            default:
+                throw EngineError.unusableModel(
+                    "its pre-tokenizer \"\(name)\" is not supported; supported are llama-bpe, qwen2 and gpt-2")
+            }
+        case "llama": return .sentencePiece
+        case let other:
+            throw EngineError.unusableModel(
+                "its tokenizer \"\(other ?? "none")\" is not supported; supported are gpt2 (byte-level BPE) and llama")
+        }
+    }
+}
+
+extension EngineError {
+    /// A model file that cannot be used, and why.
+    package static func unusableModel(_ why: String) -> EngineError {
+        .invalid(code: "unusable_model", message: "the model cannot be used: \(why)", parameter: nil)
+    }
+}

@@ -1,0 +1,123 @@
+// Decides what the compute threads do next: a pure value, fed with events, asked for work.
+
+/// Identifies one request from its arrival to its end.
+package struct RequestID: Hashable, Comparable, Sendable {
+    /// Counts up from the start of the process, so a smaller one came earlier.
+    package let number: UInt64
+
+    package init(_ number: UInt64) { self.number = number }
+
+    package static func < (a: RequestID, b: RequestID) -> Bool { a.number < b.number }
+}
+
+/// One unit of work, short enough that nothing else waits long for it.
+package enum Work: Equatable, Sendable {
+    /// One batched step of these questions, in order of arrival: each reads a piece of its prompt or decodes a token.
+    case questions([RequestID])
+    /// One tile of this document's prefill.
+    case document(RequestID)
+    /// Nothing until the next event.
+    case idle
+}
+
+/// What the owner of the requests has to do besides work.
+package enum SchedulerAction: Equatable, Sendable {
+    /// The request got a place: prepare its state.
+    case start(RequestID)
+    /// The request cannot be served any more: fail it with `shuttingDown`.
+    case reject(RequestID)
+}
+
+/// Questions go first and share every step; a document gets a tile after a few steps, so neither starves the other.
+package struct Scheduler: Sendable {
+    /// Question steps between two document tiles while questions run. A tile takes up to a tenth of a second, a
+    /// step a hundredth: with four, an answer slows down a few times while a document is read, and reading goes on.
+    package static let stepsBetweenTiles = 4
+
+    /// Questions answered at the same time.
+    package let maxRunningQuestions: Int
+
+    private(set) package var waitingQuestions: [RequestID] = []
+    private(set) package var runningQuestions: [RequestID] = []
+    private(set) package var parkedQuestions: Set<RequestID> = []
+    private(set) package var waitingDocuments: [RequestID] = []
+    private(set) package var runningDocument: RequestID?
+    private(set) package var isDraining = false
+    private var stepsSinceTile = Scheduler.stepsBetweenTiles
+
+    package init(maxRunningQuestions: Int) {
+        precondition(maxRunningQuestions > 0)
+        self.maxRunningQuestions = maxRunningQuestions
+    }
+
+    /// A question arrived, ready to be read.
+    package mutating func addQuestion(_ id: RequestID) -> [SchedulerAction] {
+        guard !isDraining else { return [.reject(id)] }
+        waitingQuestions.append(id)
+        return admit()
+    }
+
+    /// A document arrived, ready to be read.
+    package mutating func addDocument(_ id: RequestID) -> [SchedulerAction] {
+        guard !isDraining else { return [.reject(id)] }
+        waitingDocuments.append(id)
+        return admit()
+    }
+
+    /// The request ended, in whatever way; its place goes to the next.
+    package mutating func remove(_ id: RequestID) -> [SchedulerAction] {
+        waitingQuestions.removeAll { $0 == id }
+        runningQuestions.removeAll { $0 == id }
+        parkedQuestions.remove(id)
+        waitingDocuments.removeAll { $0 == id }
+        if runningDocument == id { runningDocument = nil }
+        return admit()
+    }
+
+    /// The question's reader fell behind, or caught up again.
+    package mutating func setParked(_ id: RequestID, _ parked: Bool) {
+        guard runningQuestions.contains(id) else { return }
+        if parked { parkedQuestions.insert(id) } else { parkedQuestions.remove(id) }
+    }
+
+    /// From now on only what already runs is finished.
+    package mutating func drain() -> [SchedulerAction] {
+        isDraining = true
+        let rejected = waitingQuestions + waitingDocuments
+        waitingQuestions = []
+        waitingDocuments = []
+        return rejected.sorted().map { .reject($0) }
+    }
+
+    /// Whether no request is left.
+    package var isEmpty: Bool {
+        waitingQuestions.isEmpty && runningQuestions.isEmpty && waitingDocuments.isEmpty && runningDocument == nil
+    }
+
+    /// The next unit of work.
+    package mutating func next() -> Work {
+        let ready = runningQuestions.filter { !parkedQuestions.contains($0) }
+        if let document = runningDocument, ready.isEmpty || stepsSinceTile >= Self.stepsBetweenTiles {
+            stepsSinceTile = 0
+            return .document(document)
+        }
+        guard !ready.isEmpty else { return .idle }
+        stepsSinceTile = min(stepsSinceTile + 1, Self.stepsBetweenTiles)
+        return .questions(ready)
+    }
+
+    private mutating func admit() -> [SchedulerAction] {
+        var actions: [SchedulerAction] = []
+        while runningQuestions.count < maxRunningQuestions, !waitingQuestions.isEmpty {
+            let id = waitingQuestions.removeFirst()
+            runningQuestions.append(id)
+            actions.append(.start(id))
+        }
+        if runningDocument == nil, !waitingDocuments.isEmpty {
+            let id = waitingDocuments.removeFirst()
+            runningDocument = id
+            actions.append(.start(id))
+        }
+        return actions
+    }
+}

@@ -1,0 +1,145 @@
+// The scheduler: every request gets its turn, nothing starves, bounds hold.
+
+import Inference
+import Testing
+
+@Suite struct SchedulerTests {
+    @Test("questions run together up to the bound, the rest wait in order")
+    func admission() {
+        var scheduler = Scheduler(maxRunningQuestions: 2)
+        let ids = (1...4).map { RequestID(UInt64($0)) }
+        #expect(scheduler.addQuestion(ids[0]) == [.start(ids[0])])
+        #expect(scheduler.addQuestion(ids[1]) == [.start(ids[1])])
+        #expect(scheduler.addQuestion(ids[2]) == [])
+        #expect(scheduler.addQuestion(ids[3]) == [])
+        #expect(scheduler.next() == .questions([ids[0], ids[1]]))
+        #expect(scheduler.remove(ids[0]) == [.start(ids[2])])
+        #expect(scheduler.next() == .questions([ids[1], ids[2]]))
+        #expect(scheduler.remove(ids[3]) == [])
+        #expect(scheduler.remove(ids[1]) == [])
+        #expect(scheduler.remove(ids[2]) == [])
+        #expect(scheduler.next() == .idle)
+        #expect(scheduler.isEmpty)
+    }
+
+    @Test("a document gets every tile while no question runs, and one tile after a few steps otherwise")
+    func documentsFillIn() {
+        var scheduler = Scheduler(maxRunningQuestions: 2)
+        let (document, question) = (RequestID(1), RequestID(2))
+        #expect(scheduler.addDocument(document) == [.start(document)])
+        for _ in 0..<3 { #expect(scheduler.next() == .document(document)) }
+        _ = scheduler.addQuestion(question)
+        for _ in 0..<3 {
+            for _ in 0..<Scheduler.stepsBetweenTiles { #expect(scheduler.next() == .questions([question])) }
+            #expect(scheduler.next() == .document(document))
+        }
+    }
+
+    @Test("a parked question takes no part until it is back")
+    func parking() {
+        var scheduler = Scheduler(maxRunningQuestions: 2)
+        let (a, b) = (RequestID(1), RequestID(2))
+        _ = scheduler.addQuestion(a)
+        _ = scheduler.addQuestion(b)
+        scheduler.setParked(a, true)
+        #expect(scheduler.next() == .questions([b]))
+        scheduler.setParked(b, true)
+        #expect(scheduler.next() == .idle)
+        scheduler.setParked(a, false)
+        #expect(scheduler.next() == .questions([a]))
+    }
+
+    @Test("draining rejects what waits and what comes, and finishes what runs")
+    func draining() {
+        var scheduler = Scheduler(maxRunningQuestions: 1)
+        let ids = (1...5).map { RequestID(UInt64($0)) }
+        _ = scheduler.addQuestion(ids[0])
+        _ = scheduler.addDocument(ids[1])
+        _ = scheduler.addDocument(ids[2])
+        _ = scheduler.addQuestion(ids[3])
+        #expect(scheduler.drain() == [.reject(ids[2]), .reject(ids[3])])
+        #expect(scheduler.addQuestion(ids[4]) == [.reject(ids[4])])
+        #expect(!scheduler.isEmpty)
+        _ = scheduler.remove(ids[0])
+        #expect(scheduler.next() == .document(ids[1]))
+        _ = scheduler.remove(ids[1])
+        #expect(scheduler.isEmpty)
+    }
+
+    @Test("over random histories every request ends once and nothing starves", arguments: [1, 2, 3, 4, 5] as [UInt64])
+    func simulation(seed: UInt64) {
+        var random = SplitMix(state: seed)
+        var scheduler = Scheduler(maxRunningQuestions: Int(1 + seed % 4))
+        var work: [RequestID: Int] = [:]  // units left
+        var started: Set<RequestID> = []
+        var ended: Set<RequestID> = []
+        var sinceServed: [RequestID: Int] = [:]
+        var last: UInt64 = 0
+
+        func apply(_ actions: [SchedulerAction]) {
+            for action in actions {
+                switch action {
+                case .start(let id):
+                    #expect(started.insert(id).inserted, "started twice, seed \(seed)")
+                    sinceServed[id] = 0
+                case .reject(let id):
+                    #expect(ended.insert(id).inserted, "ended twice, seed \(seed)")
+                    work[id] = nil
+                }
+            }
+        }
+        func end(_ id: RequestID) {
+            #expect(ended.insert(id).inserted, "ended twice, seed \(seed)")
+            work[id] = nil
+            sinceServed[id] = nil
+            apply(scheduler.remove(id))
+        }
+        for step in 0..<100_000 {
+            switch random.next() % 10 {
+            case 0 where work.count < 40:
+                last += 1
+                work[RequestID(last)] = Int(random.next() % 20) + 1
+                apply(scheduler.addQuestion(RequestID(last)))
+            case 1 where work.count < 40:
+                last += 1
+                work[RequestID(last)] = Int(random.next() % 30) + 1
+                apply(scheduler.addDocument(RequestID(last)))
+            case 2 where step % 7 == 0:
+                if let id = work.keys.sorted().randomElement(using: &random) { end(id) }
+            default:
+                let served: [RequestID] =
+                    switch scheduler.next() {
+                    case .questions(let ids): ids
+                    case .document(let id): [id]
+                    case .idle: []
+                    }
+                #expect(served.isEmpty == work.isEmpty, "idle with work left, seed \(seed), step \(step)")
+                #expect(served.count <= scheduler.maxRunningQuestions)
+                for id in sinceServed.keys { sinceServed[id, default: 0] += 1 }
+                for id in served {
+                    #expect(started.contains(id) && !ended.contains(id))
+                    sinceServed[id] = 0
+                    work[id, default: 0] -= 1
+                    if work[id] == 0 { end(id) }
+                }
+                let longest = sinceServed.values.max() ?? 0
+                #expect(longest <= Scheduler.stepsBetweenTiles + 1, "a running request starved, seed \(seed)")
+            }
+        }
+        apply(scheduler.drain())
+        #expect(ended.count + work.count == Int(last))
+    }
+}
+
+/// A small seeded generator, so that a failure can be replayed.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
