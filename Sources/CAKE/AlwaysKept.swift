@@ -1,0 +1,21 @@
+// The entries that are kept whatever their indicator: the protected start of the document, and the window.
+
+/// Positions that no budget may evict.
+package struct AlwaysKept: Sendable, Equatable {
+    /// The protected first tokens.
+    package let start: Range<Int>
+    /// The observation window at the end of the document.
+    package let window: Range<Int>
+
+    package init(_ method: Method, tokens: Int, templatePrefixTokens: Int) {
+        let prefix = method.protectsTemplatePrefix ? templatePrefixTokens : 0
+        start = 0..<min(tokens, max(method.protectedTokens, prefix))
+        window = max(start.upperBound, method.observedTokens(documentTokens: tokens))..<tokens
+    }
+
+    /// Entries per head.
+    package var count: Int { start.count + window.count }
+
+    /// The positions that compete for what is left of the budget.
+    package var evictable: Range<Int> { start.upperBound..<window.lowerBound }
+}

@@ -1,0 +1,65 @@
+// Compression while the document is read, layer by layer (CAKE §4.3, Algorithm 1).
+
+/// Allocates and evicts after each layer of a layer-major prefill, so that never more than the budget and one layer is held.
+///
+/// The result is the one `oneShot` finds with all layers at hand (Theorem 1; see `WaterFilling` for why).
+public struct Cascade: Sendable {
+    /// What is kept after a layer has been read.
+    public struct Stage: Sendable, Equatable {
+        /// The layer that was added.
+        public let layer: Int
+        /// Its kept entries per KV head, best first.
+        public let heads: [RankedEntries]
+        /// Entries every layer so far may keep, `[layer][kvHead]`: a prefix of its ranking, never longer than before.
+        public let counts: [[Int]]
+    }
+
+    private let plan: CompressionPlan
+    private var layers: [RankedLayer] = []
+    private var preferences: [Double] = []
+
+    /// Prepares for a document.
+    ///
+    /// - Parameters:
+    ///   - tokens: S, with the template prefix.
+    ///   - budget: average entries per (layer, KV head), always-kept ones included; a method that keeps everything
+    ///     ignores it.
+    /// - Throws: `CAKEError` when the document is empty, or the budget does not fit it.
+    public init(
+        method: Method, layers: Int, kvHeads: Int, tokens: Int, templatePrefixTokens: Int, budget: Int
+    ) throws(CAKEError) {
+        plan = try CompressionPlan(
+            method: method, layers: layers, kvHeads: kvHeads, tokens: tokens,
+            templatePrefixTokens: templatePrefixTokens, budget: budget)
+    }
+
+    /// Takes the next layer's observation, ranks its entries and evicts everywhere down to this stage's budgets.
+    public mutating func add(_ observation: LayerObservation) -> Stage {
+        precondition(layers.count < plan.layers, "more layers than announced")
+        preferences.append(observation.preference)
+        // Rounded up while cascading, so that either way of rounding at the end finds its entries.
+        let kept = plan.budgets(preferences).map { min(plan.waterFilling.cap, Int($0.rounded(.up))) }
+        for layer in layers.indices { layers[layer].truncate(to: kept[layer]) }
+        layers.append(plan.rank(observation, kept: kept[layers.count]))
+        return Stage(
+            layer: layers.count - 1, heads: layers[layers.count - 1].heads,
+            counts: layers.map { $0.heads.map(\.count) })
+    }
+
+    /// Rounds the budgets when all layers have been added, and evicts the last entries.
+    public consuming func finish() -> Retention {
+        plan.retention(layers, preferences: preferences)
+    }
+
+    /// Compresses with all layers at hand: what the cascade is tested against.
+    package static func oneShot(
+        method: Method, kvHeads: Int, tokens: Int, templatePrefixTokens: Int, budget: Int,
+        observations: [LayerObservation]
+    ) throws(CAKEError) -> Retention {
+        let plan = try CompressionPlan(
+            method: method, layers: observations.count, kvHeads: kvHeads, tokens: tokens,
+            templatePrefixTokens: templatePrefixTokens, budget: budget)
+        let everything = observations.map { plan.rank($0, kept: plan.waterFilling.cap) }
+        return plan.retention(everything, preferences: observations.map(\.preference))
+    }
+}

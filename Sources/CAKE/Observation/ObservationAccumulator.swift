@@ -1,0 +1,85 @@
+// Gathers one layer's attention moments, tile by tile, into its observation.
+
+/// Sums moments over query heads, chunks of rows and tiles of keys.
+///
+/// Several chunks: entropy and variance add up, maxima combine to the largest, and `meanPlusVariance` takes the sum of the
+/// chunks' indicators, every chunk counting once (the paper has one chunk, the window).
+public struct ObservationAccumulator: Sendable {
+    private let method: Method
+    private let groupWidth: Int
+    private let tokens: Int
+    private var entropy = 0.0
+    private var variance = 0.0
+    private var indicator: [Float]
+
+    /// Prepares for one layer.
+    ///
+    /// - Parameters:
+    ///   - groupWidth: query heads per KV head; query head h belongs to KV head h / groupWidth.
+    ///   - evictableTokens: observed columns, `Method.observedTokens(documentTokens:)`.
+    public init(method: Method, kvHeads: Int, groupWidth: Int, evictableTokens: Int) {
+        precondition(kvHeads > 0 && groupWidth > 0 && evictableTokens >= 0)
+        self.method = method
+        self.groupWidth = groupWidth
+        tokens = evictableTokens
+        let observes = method.observation != .none
+        indicator = observes ? [Float](repeating: 0, count: kvHeads * evictableTokens) : []
+    }
+
+    /// Adds a tile of keys, as seen by one chunk of rows of one query head.
+    ///
+    /// - Parameters:
+    ///   - firstToken: the document position of the tile's first column.
+    ///   - mean: over the chunk's rows, `[columns]`; the variance (unbiased) and the maximum likewise.
+    ///   - entropy: −Σ A·ln A over the tile's rows and columns.
+    public mutating func add(
+        queryHead: Int, firstToken: Int, mean: Span<Float>, variance: Span<Float>, maximum: Span<Float>,
+        entropy: Double
+    ) {
+        let columns = mean.count
+        precondition(variance.count == columns && maximum.count == columns, "moments of different widths")
+        precondition(firstToken >= 0 && firstToken + columns <= tokens, "a tile outside the observed tokens")
+        self.entropy += entropy
+        self.variance += Self.sum(variance)
+        let start = queryHead / groupWidth * tokens + firstToken
+        switch method.indicator {
+        case .position:
+            break
+        case .meanPlusVariance(let gamma, _):
+            let share = 1 / Float(groupWidth)
+            for n in 0..<columns { indicator[start + n] += (mean[n] + gamma * variance[n]) * share }
+        case .maximum:
+            for n in 0..<columns { indicator[start + n] = max(indicator[start + n], maximum[n]) }
+        }
+    }
+
+    /// Adds all observed tokens at once.
+    public mutating func add(queryHead: Int, _ moments: AttentionMoments) {
+        add(
+            queryHead: queryHead, firstToken: 0, mean: moments.mean.span, variance: moments.variance.span,
+            maximum: moments.maximum.span, entropy: moments.entropy)
+    }
+
+    /// Closes the layer: pools the indicator where the method says so, and computes the preference.
+    public consuming func finish() -> LayerObservation {
+        var result = LayerObservation(entropy: entropy, variance: variance, preference: 0, indicator: indicator)
+        if case .meanPlusVariance(_, let poolWidth) = method.indicator, poolWidth > 1 {
+            result.indicator = Pooling.average(indicator, rowLength: tokens, width: poolWidth)
+        }
+        if case .cake(let tau1, let tau2, _) = method.allocation {
+            result.preference = Preference.of(entropy: entropy, variance: variance, tau1: tau1, tau2: tau2)
+        }
+        return result
+    }
+
+    /// A sum in four parts, so that additions need not wait for each other.
+    private static func sum(_ values: Span<Float>) -> Double {
+        var parts = SIMD4<Double>.zero
+        let whole = values.count & ~3
+        for n in stride(from: 0, to: whole, by: 4) {
+            parts += SIMD4(SIMD4(values[n], values[n + 1], values[n + 2], values[n + 3]))
+        }
+        for n in whole..<values.count { parts[0] += Double(values[n]) }
+        return parts.sum()
+    }
+}
