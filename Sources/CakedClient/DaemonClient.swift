@@ -1,0 +1,202 @@
+// The daemon's API, typed: one method for each route.
+import FoundationEssentials
+import NIOCore
+import NIOHTTP1
+
+/// A client of one daemon. Every call has its own connection; cancelling the task closes it, which cancels the work.
+/// Nothing is retried: ``ClientError/isBusy`` says when trying again makes sense.
+public struct DaemonClient: Sendable {
+    /// As long as OpenAI's clients wait by default; a document in a long queue is silent for minutes.
+    public static let defaultIdleTimeoutSeconds = 600
+    /// An answer that is one JSON object, retention apart.
+    static let maximumObjectBytes = 16 << 20
+    /// Positions of a large document: 80 layers, 8 heads, 10,000 entries, 7 characters each, some 45 MB.
+    static let maximumRetentionBytes = 256 << 20
+    /// All events of one stream together; an endless one is cut off.
+    static let maximumStreamBytes = 256 << 20
+
+    let transport: HTTPTransport
+
+    /// A client of the daemon at `socketPath`, see ``SocketPath/resolve(explicit:environment:exists:)``. A request fails
+    /// when neither side sends a byte for `idleTimeoutSeconds`.
+    public init(socketPath: String, idleTimeoutSeconds: Int = Self.defaultIdleTimeoutSeconds) {
+        transport = HTTPTransport(socketPath: socketPath, idleTimeoutSeconds: idleTimeoutSeconds)
+    }
+
+    // MARK: Documents
+
+    /// Caches `text` as `name`, replacing an older document of that name; `onProgress` hears of the work meanwhile.
+    /// ``Document/wasCreated`` is false when the same text and options were there already.
+    public func put(
+        _ name: String, _ text: DocumentText, options: PutOptions = PutOptions(),
+        onProgress: @escaping @Sendable (PutProgress) -> Void = { _ in }
+    ) async throws(ClientError) -> Document {
+        var target = try Self.documentTarget(name)
+        for (index, item) in options.queryItems.enumerated() {
+            target += (index == 0 ? "?" : "&") + item.name + "=" + percentEncoded(item.value)
+        }
+        let headers = [("Content-Type", "text/plain; charset=utf-8"), ("Accept", "text/event-stream")]
+        return try await transport.exchange(HTTPRequest(.PUT, target, headers: headers, body: text)) { head, body in
+            // The document may be there already and come at once, as plain JSON.
+            guard try await isStream(head, &body) else {
+                var document: Document = try decodeJSON(await body.collect(limitBytes: Self.maximumObjectBytes))
+                document.wasCreated = document.wasCreated ?? (head.status == .created)
+                return document
+            }
+            var events = EventReader()
+            while let event = try await events.next(&body) {
+                switch event.name {
+                case "queued":
+                    let queued: QueuedEvent = try decodeJSON(Array(event.data.utf8))
+                    onProgress(.queued(ahead: queued.ahead))
+                case "progress":
+                    let it: ProgressEvent = try decodeJSON(Array(event.data.utf8))
+                    onProgress(.working(phase: it.phase, layer: it.layer, layers: it.layers, fraction: it.fraction))
+                case "document":
+                    return try decodeJSON(Array(event.data.utf8))
+                default:
+                    continue  // events of a newer daemon
+                }
+            }
+            throw ClientError.closedEarly("before the document was cached")
+        }
+    }
+
+    /// The caller's documents.
+    public func documents() async throws(ClientError) -> [Document] {
+        let list: List<Document> = try await object(HTTPRequest(.GET, "/v1/documents"))
+        return list.data
+    }
+
+    /// One document, with its layers.
+    public func document(_ name: String) async throws(ClientError) -> Document {
+        try await object(HTTPRequest(.GET, Self.documentTarget(name)))
+    }
+
+    /// Removes a document.
+    public func delete(_ name: String) async throws(ClientError) {
+        let _: Deletion = try await object(HTTPRequest(.DELETE, Self.documentTarget(name)))
+    }
+
+    /// Changes how long a document is kept: `ttlSeconds` nil leaves its time to live, `.some(nil)` removes it; `pinned` nil
+    /// leaves the pin.
+    public func update(
+        _ name: String, ttlSeconds: Int?? = nil, pinned: Bool? = nil
+    ) async throws(ClientError) -> Document {
+        let body = try DocumentText(encodeJSON(Update(ttlSeconds: ttlSeconds, pin: pinned)))
+        let headers = [("Content-Type", "application/json")]
+        return try await object(HTTPRequest(.PATCH, Self.documentTarget(name), headers: headers, body: body))
+    }
+
+    /// Which positions a document's cache holds, per layer and KV head.
+    public func retention(_ name: String) async throws(ClientError) -> Retention {
+        try await object(
+            HTTPRequest(.GET, Self.documentTarget(name) + "/retention"), limitBytes: Self.maximumRetentionBytes)
+    }
+
+    // MARK: Questions
+
+    /// Asks, and waits for the whole answer.
+    public func complete(_ request: ChatRequest) async throws(ClientError) -> Answer {
+        let completion: ChatCompletion = try await object(Self.chatRequest(request, stream: false))
+        guard let choice = completion.choices.first else {
+            throw .protocolViolation("the daemon's answer has no choices")
+        }
+        return Answer(
+            text: choice.message.content ?? "", finishReason: choice.finishReason, model: completion.model,
+            usage: completion.usage)
+    }
+
+    /// Asks, and hands over the answer as it is written; what `onText` throws ends the request and becomes `.cancelled`.
+    public func stream(
+        _ request: ChatRequest, onText: @escaping @Sendable (String) throws(CancellationError) -> Void
+    ) async throws(ClientError) -> Answer {
+        try await transport.exchange(Self.chatRequest(request, stream: true)) { head, body in
+            guard try await isStream(head, &body) else {
+                throw ClientError.protocolViolation("the daemon did not stream its answer")
+            }
+            var answer = Answer(text: "")
+            var events = EventReader()
+            while let event = try await events.next(&body) {
+                if event.data == "[DONE]" { return answer }
+                let chunk: ChatCompletionChunk = try decodeJSON(Array(event.data.utf8))
+                answer.model = chunk.model ?? answer.model
+                answer.usage = chunk.usage ?? answer.usage
+                guard let choice = chunk.choices.first else { continue }
+                answer.finishReason = choice.finishReason ?? answer.finishReason
+                if let text = choice.delta?.content, !text.isEmpty {
+                    answer.text += text
+                    try onText(text)
+                }
+            }
+            throw ClientError.closedEarly("before the answer was complete")
+        }
+    }
+
+    private static func chatRequest(_ request: ChatRequest, stream: Bool) throws(ClientError) -> HTTPRequest {
+        let body = try DocumentText(encodeJSON(ChatRequestBody(request: request, stream: stream)))
+        let accept = stream ? "text/event-stream" : "application/json"
+        let headers = [("Content-Type", "application/json"), ("Accept", accept)]
+        return HTTPRequest(.POST, "/v1/chat/completions", headers: headers, body: body)
+    }
+
+    // MARK: The daemon
+
+    /// The loaded models.
+    public func models() async throws(ClientError) -> [ModelCard] {
+        let list: List<ModelCard> = try await object(HTTPRequest(.GET, "/v1/models"))
+        return list.data
+    }
+
+    /// What the daemon is doing, and with what.
+    public func status() async throws(ClientError) -> DaemonStatus {
+        try await object(HTTPRequest(.GET, "/v1/status"))
+    }
+
+    // MARK: Requests
+
+    /// The target of a document's route; the name is checked here, since an empty one would name another route.
+    private static func documentTarget(_ name: String) throws(ClientError) -> String {
+        let allowed = name.utf8.allSatisfy { isUnreserved($0) && $0 != UInt8(ascii: "~") }
+        guard (1...128).contains(name.utf8.count), allowed, !name.hasPrefix(".") else { throw .invalidName(name) }
+        return "/v1/documents/" + name
+    }
+
+    /// A request answered by one JSON object.
+    private func object<Value: Decodable & Sendable>(
+        _ request: HTTPRequest, limitBytes: Int = Self.maximumObjectBytes
+    ) async throws(ClientError) -> Value {
+        try await transport.exchange(request) { head, body in
+            try await refuse(head, &body)
+            return try decodeJSON(await body.collect(limitBytes: limitBytes))
+        }
+    }
+}
+
+/// Whether the answer is a stream of events; throws the error it carries instead.
+private func isStream(_ head: HTTPResponseHead, _ body: inout HTTPResponseBody) async throws -> Bool {
+    try await refuse(head, &body)
+    return head.headers.first(name: "Content-Type")?.lowercased().hasPrefix("text/event-stream") ?? false
+}
+
+private struct List<Element: Decodable & Sendable>: Decodable, Sendable { var data: [Element] }
+private struct Deletion: Decodable, Sendable { var deleted: Bool }
+private struct QueuedEvent: Decodable { var ahead: Int }
+private struct ProgressEvent: Decodable {
+    var phase: String
+    var layer: Int
+    var layers: Int
+    var fraction: Double
+}
+
+private struct Update: Encodable {
+    enum CodingKeys: String, CodingKey { case ttlSeconds, pin }
+    var ttlSeconds: Int??
+    var pin: Bool?
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        if let ttlSeconds { try container.encode(ttlSeconds, forKey: .ttlSeconds) }
+        try container.encodeIfPresent(pin, forKey: .pin)
+    }
+}

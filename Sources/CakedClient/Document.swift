@@ -1,0 +1,139 @@
+// A cached document as the API describes it.
+
+/// A document and its compact cache.
+public struct Document: Codable, Equatable, Sendable {
+    /// One layer of the compact cache.
+    public struct Layer: Codable, Equatable, Sendable {
+        /// Entries per KV head granted to this layer, before rounding.
+        public var budget: Double
+        /// CAKE's preference score of this layer.
+        public var preference: Double
+        /// Entries kept, per KV head.
+        public var entries: [Int]
+    }
+
+    /// The document's name.
+    public var id: String
+    /// Always "document".
+    public var object: String?
+    /// When it was cached, Unix seconds.
+    public var created: Int?
+    /// Tokens of the document, with the template's prefix.
+    public var tokens: Int
+    /// Tokens of the template before the document's first.
+    public var prefixTokens: Int?
+    /// Entries kept, over all layers and KV heads.
+    public var entries: Int
+    /// Entries of the full cache.
+    public var entriesFull: Int
+    /// `entries / entriesFull`, 0...1.
+    public var kept: Double?
+    /// Average entries per layer and KV head.
+    public var budget: Int?
+    /// The preset that chose the entries.
+    public var method: String?
+    /// The type of the stored rows, "f16" or "q8_0".
+    public var rows: String?
+    /// Size of the compact cache.
+    public var bytes: Int
+    /// Size of the full cache with rows of the same type.
+    public var bytesFull: Int
+    /// Size of the text.
+    public var textBytes: Int?
+    /// How long reading the document took.
+    public var prefillSeconds: Double?
+    /// The model that read it.
+    public var model: String?
+    /// Pinned documents are never reclaimed.
+    public var pinned: Bool?
+    /// Seconds to live, counted from the last use or from `created`; nil without a limit.
+    public var ttlSeconds: Int?
+    /// When it is removed, Unix seconds; nil for never.
+    public var expires: Int?
+    /// When a question last used it, Unix seconds.
+    public var lastUsed: Int?
+    /// Questions answered over it.
+    public var hits: Int?
+    /// The preferences were degenerate and the layers share the budget evenly.
+    public var preferenceFellBack: Bool?
+    /// Layer by layer; absent in lists.
+    public var layers: [Layer]?
+    /// After a put: false when the same text and options were already cached.
+    public var wasCreated: Bool?
+}
+
+/// Which entries of a document were kept.
+public struct Retention: Codable, Equatable, Sendable {
+    /// One layer.
+    public struct Layer: Codable, Equatable, Sendable {
+        /// One KV head.
+        public struct Head: Codable, Equatable, Sendable {
+            /// Document positions of the entries kept, ascending.
+            public var positions: [Int]
+        }
+
+        /// Entries per KV head granted to this layer, before rounding.
+        public var budget: Double
+        /// CAKE's preference score of this layer.
+        public var preference: Double
+        /// The KV heads, in order.
+        public var heads: [Head]
+    }
+
+    /// Tokens of the document.
+    public var tokens: Int
+    /// The layers, in order.
+    public var layers: [Layer]
+}
+
+/// How a document is to be cached; what is nil is the daemon's choice.
+public struct PutOptions: Equatable, Sendable {
+    /// How much of the cache to keep.
+    public enum Keep: Equatable, Sendable {
+        /// This share of the document's entries, above 0 and at most 100.
+        case percent(Double)
+        /// This many entries per layer and KV head, on average.
+        case budget(Int)
+    }
+
+    /// How much of the cache to keep.
+    public var keep: Keep?
+    /// The preset that chooses the entries.
+    public var method: String?
+    /// The type of the stored rows, "f16" or "q8_0".
+    public var rows: String?
+    /// Seconds until the document is removed.
+    public var ttlSeconds: Int?
+    /// Never reclaim the document.
+    public var pinned: Bool
+
+    /// Options for a put.
+    public init(
+        keep: Keep? = nil, method: String? = nil, rows: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false
+    ) {
+        (self.keep, self.method, self.rows, self.ttlSeconds, self.pinned) = (keep, method, rows, ttlSeconds, pinned)
+    }
+
+    /// The options as items of a query, values not yet percent-encoded.
+    var queryItems: [(name: String, value: String)] {
+        var items: [(name: String, value: String)] = []
+        switch keep {
+        case .percent(let percent): items.append(("keep", "\(percent)%"))
+        case .budget(let budget): items.append(("budget", String(budget)))
+        case nil: break
+        }
+        if let method { items.append(("method", method)) }
+        if let rows { items.append(("rows", rows)) }
+        if let ttlSeconds { items.append(("ttl", String(ttlSeconds))) }
+        if pinned { items.append(("pin", "true")) }
+        return items
+    }
+}
+
+/// What the daemon reports while it caches a document.
+public enum PutProgress: Equatable, Sendable {
+    /// Waiting behind this many other documents.
+    case queued(ahead: Int)
+    /// At work: `fraction` 0...1 of the whole job, `layer` of `layers` begun.
+    case working(phase: String, layer: Int, layers: Int, fraction: Double)
+}

@@ -1,0 +1,195 @@
+// One HTTP/1.1 exchange over a Unix socket: connect, send a request, read the answer as it comes, close.
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// What is asked. The target's query is already percent-encoded.
+package struct HTTPRequest: Sendable {
+    package var method: HTTPMethod
+    package var target: String
+    package var headers: [(name: String, value: String)] = []
+    package var body: DocumentText?
+
+    package init(
+        _ method: HTTPMethod, _ target: String, headers: [(name: String, value: String)] = [], body: DocumentText? = nil
+    ) {
+        (self.method, self.target, self.headers, self.body) = (method, target, headers, body)
+    }
+}
+
+/// The body of an answer, piece by piece.
+package struct HTTPResponseBody {
+    fileprivate var parts: NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator
+
+    /// The next piece, nil at the end of the answer. Throws `ClientError.closedEarly` when the connection ends first.
+    package mutating func next() async throws -> ByteBuffer? {
+        switch try await parts.next() {
+        case .body(let buffer): return buffer
+        case .end: return nil
+        case .head: throw ClientError.protocolViolation("the daemon answered twice")
+        case nil: throw Task.isCancelled ? ClientError.cancelled : .closedEarly("in the middle of its answer")
+        }
+    }
+
+    /// The whole body. Throws `ClientError.responseTooLarge` beyond `limitBytes`.
+    package mutating func collect(limitBytes: Int) async throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while let piece = try await next() {
+            guard bytes.count + piece.readableBytes <= limitBytes else {
+                throw ClientError.responseTooLarge(what: "the daemon's answer", limitBytes: limitBytes)
+            }
+            bytes.append(contentsOf: piece.readableBytesView)
+        }
+        return bytes
+    }
+}
+
+/// The way to one daemon. Every exchange has its own connection, so that closing it cancels just that request.
+package struct HTTPTransport: Sendable {
+    /// A local connect is instant unless the daemon's backlog is full.
+    private static let connectTimeout = TimeAmount.seconds(5)
+    /// A status line and a dozen headers; beyond these the other side is not our daemon.
+    private static let maximumHeaderBytes = 64 << 10
+    private static let maximumHeaderFields = 100
+    /// What the decoder may hold back of an unfinished line.
+    private static let maximumUndecodedBytes = 1 << 20
+
+    package let socketPath: String
+    package let idleTimeoutSeconds: Int
+
+    package init(socketPath: String, idleTimeoutSeconds: Int) {
+        (self.socketPath, self.idleTimeoutSeconds) = (socketPath, idleTimeoutSeconds)
+    }
+
+    private typealias Channel = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
+
+    /// Sends `request` and hands the answer to `read`. The connection is closed when `read` returns or throws, and when the
+    /// task is cancelled. The answer is read while the request is still being sent: a refusal may come early.
+    package func exchange<Result: Sendable>(
+        _ request: HTTPRequest,
+        _ read: @escaping @Sendable (HTTPResponseHead, inout HTTPResponseBody) async throws -> Result
+    ) async throws(ClientError) -> Result {
+        let channel = try await connect()
+        do {
+            return try await channel.executeThenClose { inbound, outbound in
+                try await withThrowingTaskGroup(of: Result?.self) { group in
+                    group.addTask {
+                        try await send(request, to: outbound)
+                        return nil
+                    }
+                    group.addTask {
+                        var body = HTTPResponseBody(parts: inbound.makeAsyncIterator())
+                        let head = try await Self.head(&body)
+                        return try await read(head, &body)
+                    }
+                    defer { group.cancelAll() }
+                    while let finished = try await group.next() {
+                        if let result = finished { return result }
+                    }
+                    throw ClientError.closedEarly("without an answer")
+                }
+            }
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    private static func head(_ body: inout HTTPResponseBody) async throws -> HTTPResponseHead {
+        switch try await body.parts.next() {
+        case .head(let head): return head
+        case nil: throw Task.isCancelled ? ClientError.cancelled : .closedEarly("without an answer")
+        case .body, .end: throw ClientError.protocolViolation("an answer began without a status line")
+        }
+    }
+
+    /// Sends head and body. A connection that breaks here is left to the reader: what the daemon said before matters more.
+    private func send(
+        _ request: HTTPRequest, to outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>
+    ) async throws {
+        var head = HTTPRequestHead(version: .http1_1, method: request.method, uri: request.target)
+        head.headers.add(name: "Host", value: "localhost")
+        head.headers.add(name: "Connection", value: "close")
+        for header in request.headers { head.headers.add(name: header.name, value: header.value) }
+        if let body = request.body { head.headers.add(name: "Content-Length", value: String(body.byteCount)) }
+
+        guard (try? await outbound.write(.head(head))) != nil else { return }
+        var offset = 0
+        while let body = request.body, offset < body.byteCount {
+            let chunk = try body.chunk(at: offset)
+            offset += chunk.count
+            guard (try? await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: chunk))))) != nil else { return }
+        }
+        try? await outbound.write(.end(nil))
+    }
+
+    private func connect() async throws(ClientError) -> Channel {
+        guard socketPath.utf8.count <= SocketPath.maximumBytes else {
+            throw .socketPathTooLong(path: socketPath, bytes: socketPath.utf8.count)
+        }
+        let idleTimeoutSeconds = idleTimeoutSeconds
+        do {
+            return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connectTimeout(Self.connectTimeout)
+                .connect(unixDomainSocketPath: socketPath) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        var limits = NIOHTTPDecoderLimitConfiguration()
+                        limits.maxHeaderFieldSize = Self.maximumHeaderBytes
+                        limits.maxHeaderListSize = Self.maximumHeaderBytes
+                        limits.maxHeaderFieldCount = Self.maximumHeaderFields
+                        try channel.pipeline.syncOperations.addHandlers([
+                            IdleStateHandler(allTimeout: .seconds(Int64(idleTimeoutSeconds))),
+                            HTTPRequestEncoder(),
+                            ByteToMessageHandler(
+                                HTTPResponseDecoder(limitConfiguration: limits),
+                                maximumBufferSize: Self.maximumUndecodedBytes),
+                            IdleConnectionCloser(timeoutSeconds: idleTimeoutSeconds),
+                        ])
+                        return try Channel(wrappingChannelSynchronously: channel)
+                    }
+                }
+        } catch let error as IOError {
+            switch error.errnoCode {
+            case EACCES, EPERM: throw .permissionDenied(path: socketPath)
+            case ENOENT: throw .unreachable(path: socketPath, reason: "there is no socket")
+            case ECONNREFUSED: throw .unreachable(path: socketPath, reason: "nothing listens there")
+            default: throw .unreachable(path: socketPath, reason: systemMessage(error.errnoCode))
+            }
+        } catch is ChannelError {
+            throw .unreachable(path: socketPath, reason: "it does not accept the connection")
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// What an error of the exchange means to the caller.
+    private func failure(_ error: any Error) -> ClientError {
+        switch error {
+        case let error as ClientError: error
+        case is CancellationError: .cancelled
+        case is IOError, is ChannelError, HTTPParserError.invalidEOFState: .closedEarly("in the middle of its answer")
+        case let error as HTTPParserError: .protocolViolation("the answer is not HTTP (\(error))")
+        case is ByteToMessageDecoderError.PayloadTooLargeError:
+            .responseTooLarge(what: "the head of the daemon's answer", limitBytes: Self.maximumUndecodedBytes)
+        default: .protocolViolation("the exchange failed (\(error))")
+        }
+    }
+}
+
+/// Ends a connection on which nothing moves any more.
+private final class IdleConnectionCloser: ChannelInboundHandler {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias InboundOut = HTTPClientResponsePart
+
+    private let timeoutSeconds: Int
+
+    init(timeoutSeconds: Int) { self.timeoutSeconds = timeoutSeconds }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard event is IdleStateHandler.IdleStateEvent else {
+            context.fireUserInboundEventTriggered(event)
+            return
+        }
+        context.fireErrorCaught(ClientError.timedOut(seconds: timeoutSeconds))
+        context.close(promise: nil)
+    }
+}
