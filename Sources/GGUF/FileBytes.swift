@@ -11,7 +11,7 @@ import Glibc
     private nonisolated(unsafe) let base: UnsafeRawPointer
     private let isMapped: Bool
 
-    /// Maps the regular file at `path`. Nothing is read yet.
+    /// Maps the regular file at `path`; nothing is read yet.
     init(mapping path: String) throws(GGUFError) {
         // O_NONBLOCK: a FIFO with no writer must be refused, not waited for.
         let descriptor = unsafe path.withCString { unsafe open($0, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) }

@@ -39,6 +39,7 @@ public enum GGUFError: Error, Equatable, Sendable {
 }
 
 extension GGUFError: CustomStringConvertible {
+    /// The cause, where it stands in the file, and the mend.
     public var description: String {
         switch self {
         case .cannotOpen(let path, let errno):

@@ -7,6 +7,7 @@
 public final class GGUFFile: Sendable {
     /// 2 or 3.
     public let version: UInt32
+    /// The key-value pairs.
     public let metadata: GGUFMetadata
     /// In file order.
     public let tensors: [GGUFTensor]

@@ -2,13 +2,17 @@
 
 /// A tensor as the file describes it.
 public struct GGUFTensor: Sendable, Equatable {
+    /// Unique in its file, for example `blk.0.attn_q.weight`.
     public let name: String
+    /// How the elements are encoded.
     public let type: TensorType
     /// Elements in each of 1 to 4 dimensions as the file gives them: the fastest-varying, a row's length, first.
     public let dimensions: [Int]
     /// Of the first byte, from the start of the file; a multiple of the file's alignment.
     public let byteOffset: Int
+    /// Of the encoded elements, without padding.
     public let byteCount: Int
+    /// The product of the dimensions, at least 1.
     public let elementCount: Int
 
     var byteRange: Range<Int> { byteOffset..<byteOffset + byteCount }

@@ -36,6 +36,7 @@ public struct TensorType: RawRepresentable, Hashable, Sendable, CustomStringConv
     /// How many bytes a block takes.
     public var blockBytes: Int { layout.blockBytes }
 
+    /// The name.
     public var description: String { name }
 
     private var layout: Layout {
