@@ -16,7 +16,9 @@ public enum ClientError: Error, Equatable, Sendable {
     case protocolViolation(String)
     /// The answer, or one event in it, is larger than this client accepts.
     case responseTooLarge(what: String, limitBytes: Int)
-    /// The daemon refused: the error object of the API, and `Retry-After`. `status` is 200 when the refusal came inside a stream.
+    /// The daemon refused: the error object of the API, and `Retry-After`.
+    ///
+    /// `status` is 200 when the refusal came inside a stream.
     case api(status: Int, code: String, message: String, param: String?, retryAfterSeconds: Int?)
     /// Not a document's name: 1 to 128 of `A-Z a-z 0-9 . _ -`, not starting with a dot.
     case invalidName(String)

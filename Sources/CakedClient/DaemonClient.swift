@@ -3,8 +3,10 @@ import FoundationEssentials
 import NIOCore
 import NIOHTTP1
 
-/// A client of one daemon. Every call has its own connection; cancelling the task closes it, which cancels the work.
-/// Nothing is retried: ``ClientError/isBusy`` says when trying again makes sense.
+/// A client of one daemon.
+///
+/// Every call has its own connection; cancelling the task closes it, which cancels the work. Nothing is retried:
+/// ``ClientError/isBusy`` says when trying again makes sense.
 public struct DaemonClient: Sendable {
     /// As long as OpenAI's clients wait by default; a document in a long queue is silent for minutes.
     public static let defaultIdleTimeoutSeconds = 600
@@ -17,8 +19,9 @@ public struct DaemonClient: Sendable {
 
     let transport: HTTPTransport
 
-    /// A client of the daemon at `socketPath`, see ``SocketPath/resolve(explicit:environment:exists:)``. A request fails
-    /// when neither side sends a byte for `idleTimeoutSeconds`.
+    /// A client of the daemon at `socketPath`, see ``SocketPath/resolve(explicit:environment:exists:)``.
+    ///
+    /// A request fails when neither side sends a byte for `idleTimeoutSeconds`.
     public init(socketPath: String, idleTimeoutSeconds: Int = Self.defaultIdleTimeoutSeconds) {
         transport = HTTPTransport(socketPath: socketPath, idleTimeoutSeconds: idleTimeoutSeconds)
     }
@@ -26,6 +29,7 @@ public struct DaemonClient: Sendable {
     // MARK: Documents
 
     /// Caches `text` as `name`, replacing an older document of that name; `onProgress` hears of the work meanwhile.
+    ///
     /// ``Document/wasCreated`` is false when the same text and options were there already.
     public func put(
         _ name: String, _ text: DocumentText, options: PutOptions = PutOptions(),

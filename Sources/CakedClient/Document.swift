@@ -118,7 +118,8 @@ public struct PutOptions: Equatable, Sendable {
     var queryItems: [(name: String, value: String)] {
         var items: [(name: String, value: String)] = []
         switch keep {
-        case .percent(let percent): items.append(("keep", "\(percent)%"))
+        case .percent(let percent):
+            items.append(("keep", (Int(exactly: percent).map(String.init) ?? "\(percent)") + "%"))
         case .budget(let budget): items.append(("budget", String(budget)))
         case nil: break
         }

@@ -16,18 +16,24 @@ public final class DocumentText: Sendable {
     public let byteCount: Int
     private let storage: Storage
 
-    /// Text in memory. Throws ``ClientError/emptyDocument(path:)`` or ``ClientError/notUTF8(path:offset:)``.
+    /// Text in memory.
+    ///
+    /// Throws ``ClientError/emptyDocument(path:)`` or ``ClientError/notUTF8(path:offset:)``.
     public convenience init(_ bytes: [UInt8], name: String = "the document") throws(ClientError) {
         try self.init(name: name, byteCount: bytes.count, storage: .memory(bytes))
     }
 
-    /// Text in memory. Throws ``ClientError/emptyDocument(path:)`` when there is none.
+    /// Text in memory.
+    ///
+    /// Throws ``ClientError/emptyDocument(path:)`` when there is none.
     public convenience init(_ text: String) throws(ClientError) {
         try self.init(Array(text.utf8))
     }
 
-    /// The text of the file at `path`, or of standard input when `path` is "-". A regular file is read twice, to check and
-    /// to send, and never held; anything else is read once into memory, ``maximumPipedBytes`` at most.
+    /// The text of the file at `path`, or of standard input when `path` is "-".
+    ///
+    /// A regular file is read twice, to check and to send, and never held; anything else is read once into memory,
+    /// ``maximumPipedBytes`` at most.
     public convenience init(path: String) throws(ClientError) {
         let isStandardInput = path == "-"
         let name = isStandardInput ? "standard input" : path
@@ -68,7 +74,9 @@ public final class DocumentText: Sendable {
         if case .file(let descriptor) = storage { close(descriptor) }
     }
 
-    /// The next bytes from `offset` on, 1 to ``chunkBytes`` of them. Throws when the file has become shorter meanwhile.
+    /// The next bytes from `offset` on, 1 to ``chunkBytes`` of them.
+    ///
+    /// Throws when the file has become shorter meanwhile.
     func chunk(at offset: Int) throws(ClientError) -> [UInt8] {
         let count = min(Self.chunkBytes, byteCount - offset)
         switch storage {

@@ -3,7 +3,9 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// What is asked. The target's query is already percent-encoded.
+/// What is asked.
+///
+/// The target's query is already percent-encoded.
 package struct HTTPRequest: Sendable {
     package var method: HTTPMethod
     package var target: String
@@ -21,7 +23,9 @@ package struct HTTPRequest: Sendable {
 package struct HTTPResponseBody {
     fileprivate var parts: NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator
 
-    /// The next piece, nil at the end of the answer. Throws `ClientError.closedEarly` when the connection ends first.
+    /// The next piece, nil at the end of the answer.
+    ///
+    /// Throws `ClientError.closedEarly` when the connection ends first.
     package mutating func next() async throws -> ByteBuffer? {
         switch try await parts.next() {
         case .body(let buffer): return buffer
@@ -31,7 +35,9 @@ package struct HTTPResponseBody {
         }
     }
 
-    /// The whole body. Throws `ClientError.responseTooLarge` beyond `limitBytes`.
+    /// The whole body.
+    ///
+    /// Throws `ClientError.responseTooLarge` beyond `limitBytes`.
     package mutating func collect(limitBytes: Int) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         while let piece = try await next() {
@@ -44,7 +50,9 @@ package struct HTTPResponseBody {
     }
 }
 
-/// The way to one daemon. Every exchange has its own connection, so that closing it cancels just that request.
+/// The way to one daemon.
+///
+/// Every exchange has its own connection, so that closing it cancels just that request.
 package struct HTTPTransport: Sendable {
     /// A local connect is instant unless the daemon's backlog is full.
     private static let connectTimeout = TimeAmount.seconds(5)
@@ -63,8 +71,10 @@ package struct HTTPTransport: Sendable {
 
     private typealias Channel = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
 
-    /// Sends `request` and hands the answer to `read`. The connection is closed when `read` returns or throws, and when the
-    /// task is cancelled. The answer is read while the request is still being sent: a refusal may come early.
+    /// Sends `request` and hands the answer to `read`.
+    ///
+    /// The connection is closed when `read` returns or throws, and when the task is cancelled. The answer is read while
+    /// the request is still being sent: a refusal may come early.
     package func exchange<Result: Sendable>(
         _ request: HTTPRequest,
         _ read: @escaping @Sendable (HTTPResponseHead, inout HTTPResponseBody) async throws -> Result
@@ -102,7 +112,9 @@ package struct HTTPTransport: Sendable {
         }
     }
 
-    /// Sends head and body. A connection that breaks here is left to the reader: what the daemon said before matters more.
+    /// Sends head and body.
+    ///
+    /// A connection that breaks here is left to the reader: what the daemon said before matters more.
     private func send(
         _ request: HTTPRequest, to outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>
     ) async throws {

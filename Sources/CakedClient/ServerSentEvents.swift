@@ -35,7 +35,9 @@ public struct ServerSentEventParser: Sendable {
         self.maximumEventBytes = maximumEventBytes
     }
 
-    /// The events that `bytes` completes, oldest first. Throws ``ClientError/responseTooLarge(what:limitBytes:)``.
+    /// The events that `bytes` completes, oldest first.
+    ///
+    /// Throws ``ClientError/responseTooLarge(what:limitBytes:)``.
     public mutating func append(_ bytes: some Sequence<UInt8>) throws(ClientError) -> [ServerSentEvent] {
         var events: [ServerSentEvent] = []
         for byte in bytes {

@@ -8,8 +8,10 @@ public enum SocketPath {
     /// The socket of the system's daemon.
     public static let system = "/run/caked/caked.sock"
 
-    /// The socket to use: `explicit` (`--socket`), else `CAKED_SOCKET`, else `$XDG_RUNTIME_DIR/caked.sock` when there is
-    /// one, else ``system``. Empty values count as absent.
+    /// The socket to use: `explicit` (`--socket`), else `CAKED_SOCKET`, else `$XDG_RUNTIME_DIR/caked.sock` when there
+    /// is one, else ``system``.
+    ///
+    /// Empty values count as absent.
     public static func resolve(
         explicit: String? = nil,
         environment: (String) -> String? = Self.environmentValue,

@@ -73,7 +73,9 @@ func wireDecoder() -> JSONDecoder {
     return decoder
 }
 
-/// Reads one JSON object. Throws `ClientError.protocolViolation` naming the field that is wrong.
+/// Reads one JSON object.
+///
+/// Throws `ClientError.protocolViolation` naming the field that is wrong.
 func decodeJSON<Value: Decodable>(_ bytes: [UInt8]) throws(ClientError) -> Value {
     do {
         return try wireDecoder().decode(Value.self, from: Data(bytes))

@@ -1,0 +1,144 @@
+// cakectl ask: one question, one answer.
+import ArgumentParser
+import CakedClient
+
+/// Asks about a cached document.
+struct Ask: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Ask one question about a document and print the answer as it is written.",
+        discussion: """
+              cakectl ask manual "Which port does the service listen on?"
+              cakectl ask manual "Summarise chapter 2." --max-tokens 400 --temperature 0.7 --seed 1
+              cakectl --json ask manual "Who wrote it?" | jq -r .answer
+              cakectl ask manual - < question.txt
+            """)
+
+    @ParentCommand var root: Cakectl
+    @OptionGroup var global: GlobalOptions
+    @OptionGroup var answering: AnswerOptions
+
+    @Argument(help: "The document.", completion: .documentNames)
+    var name: String
+
+    @Argument(help: "The question; - reads it from standard input.")
+    var question: String
+
+    @Flag(inversion: .prefixedNo, help: "Print the answer piece by piece; the default except with --json.")
+    var stream: Bool?
+
+    func run() async throws {
+        let client = try client()
+        var question = question
+        if question == "-" {
+            question = ""
+            while let line = readLine(strippingNewline: false) {
+                question += line
+                guard question.utf8.count <= AnswerOptions.maximumQuestionBytes else {
+                    throw ValidationError(
+                        "The question is longer than \(AnswerOptions.maximumQuestionBytes >> 20) MiB.")
+                }
+            }
+        }
+        guard question.contains(where: { !$0.isWhitespace }) else { throw ValidationError("The question is empty.") }
+        let request = answering.request(document: name, messages: [ChatMessage(.user, question)])
+        let printer = AnswerPrinter(
+            document: name, printsJSON: printsJSON, streams: stream ?? !printsJSON, isQuiet: isQuiet,
+            isVerbose: answering.verbose)
+        try await printer.answer(request, from: client)
+    }
+}
+
+/// How to answer, for `ask` and `chat`.
+struct AnswerOptions: ParsableArguments {
+    /// Text on the way to the model in a question; documents are cached, not asked.
+    static let maximumQuestionBytes = 1 << 20
+
+    @Option(help: ArgumentHelp("The most tokens to write.", valueName: "n"))
+    var maxTokens: Int?
+
+    @Option(help: ArgumentHelp("0 always takes the likeliest token; higher is more varied.", valueName: "x"))
+    var temperature: Double?
+
+    @Option(help: ArgumentHelp("Makes varied answers repeatable.", valueName: "n"))
+    var seed: UInt64?
+
+    @Flag(name: .shortAndLong, help: "Say on standard error what the answer cost.")
+    var verbose = false
+
+    func validate() throws {
+        guard maxTokens ?? 1 > 0 else { throw ValidationError("--max-tokens must be at least 1.") }
+        guard (0...2).contains(temperature ?? 0) else { throw ValidationError("--temperature must be 0 to 2.") }
+    }
+
+    func request(document: String, messages: [ChatMessage]) -> ChatRequest {
+        var request = ChatRequest(document: document, messages: messages)
+        (request.maxTokens, request.temperature, request.seed) = (maxTokens, temperature, seed)
+        return request
+    }
+}
+
+/// Prints one answer in the form that was asked for.
+struct AnswerPrinter {
+    /// One line of `--json`.
+    private struct Line: Encodable {
+        var document: String
+        var answer: String
+        var finishReason: String?
+        var model: String?
+        var usage: Usage?
+    }
+    /// One piece of `--json --stream`.
+    private struct Piece: Encodable { var text: String }
+
+    let document: String
+    let printsJSON: Bool
+    let streams: Bool
+    let isQuiet: Bool
+    let isVerbose: Bool
+
+    /// Asks, prints, and returns the answer.
+    @discardableResult
+    func answer(_ request: ChatRequest, from client: DaemonClient) async throws(ClientError) -> Answer {
+        let (printsJSON, streams) = (printsJSON, streams)
+        let answer: Answer
+        if streams {
+            answer = try await client.stream(request) { text in
+                if printsJSON { try? Terminal.print(json: Piece(text: text)) } else { Terminal.write(text) }
+            }
+        } else {
+            answer = try await client.complete(request)
+        }
+        if printsJSON {
+            try Terminal.print(
+                json: Line(
+                    document: document, answer: answer.text, finishReason: answer.finishReason, model: answer.model,
+                    usage: answer.usage))
+        } else {
+            if !streams { Terminal.write(answer.text) }
+            if !answer.text.hasSuffix("\n") { Terminal.write("\n") }
+        }
+        note(answer)
+        return answer
+    }
+
+    private func note(_ answer: Answer) {
+        if answer.finishReason == "length", !isQuiet, isVerbose || Terminal.errorIsTerminal {
+            Terminal.note("(stopped at the token limit; --max-tokens raises it)")
+        }
+        if isVerbose, let usage = answer.usage { Terminal.note(Self.cost(usage)) }
+    }
+
+    /// "1,034 prompt tokens, 1,020 of them cached; question read in 48 ms; 31 tokens written, 42.0 tokens/s".
+    static func cost(_ usage: Usage) -> String {
+        var text = counted(usage.promptTokens, "prompt token")
+        if let cached = usage.promptTokensDetails?.cachedTokens { text += ", \(Formats.count(cached)) of them cached" }
+        if let seconds = usage.timings?.prefillSeconds {
+            text += "; question read in \(Formats.decimal(seconds * 1000)) ms"
+        }
+        text += "; \(counted(usage.completionTokens, "token")) written"
+        if let seconds = usage.timings?.decodeSeconds, seconds > 0 {
+            text += ", \(Formats.decimal(Double(usage.completionTokens) / seconds)) tokens/s"
+        }
+        return text
+    }
+}

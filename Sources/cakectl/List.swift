@@ -1,0 +1,39 @@
+// cakectl ls: the documents.
+import ArgumentParser
+import CakedClient
+
+/// Lists the caller's documents.
+struct List: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ls", abstract: "List your documents.",
+        discussion: """
+              cakectl ls
+              cakectl --json ls | jq -r '.data[].id'
+            """)
+
+    @ParentCommand var root: Cakectl
+    @OptionGroup var global: GlobalOptions
+
+    func run() async throws {
+        let documents = try await client().documents().sorted { $0.id < $1.id }
+        if printsJSON { return try Terminal.print(json: ObjectList(data: documents)) }
+        guard !documents.isEmpty else {
+            if !isQuiet { Terminal.note("no documents; cache one with \"cakectl put NAME FILE\"") }
+            return
+        }
+        let rows = documents.map { document in
+            [
+                document.id, Formats.count(document.tokens), document.kept.map(Formats.percent) ?? "-",
+                Formats.bytes(document.bytes), Formats.age(document.created), Formats.age(document.lastUsed),
+                Formats.expiry(of: document),
+            ]
+        }
+        Table(rows: [["NAME", "TOKENS", "KEPT", "SIZE", "AGE", "LAST USED", "EXPIRES"]] + rows).print()
+    }
+}
+
+/// The API's form of a list.
+struct ObjectList<Element: Encodable>: Encodable {
+    var object = "list"
+    var data: [Element]
+}

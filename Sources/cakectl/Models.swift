@@ -1,0 +1,25 @@
+// cakectl models: what answers.
+import ArgumentParser
+import CakedClient
+
+/// Lists the loaded models.
+struct Models: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List the models that the daemon has loaded.",
+        discussion: "  cakectl models")
+
+    @ParentCommand var root: Cakectl
+    @OptionGroup var global: GlobalOptions
+
+    func run() async throws {
+        let models = try await client().models()
+        if printsJSON { return try Terminal.print(json: ObjectList(data: models)) }
+        let rows = models.map { model in
+            [
+                model.id, model.contextLength.map(Formats.count) ?? "-", model.layers.map(Formats.count) ?? "-",
+                model.kvHeads.map(Formats.count) ?? "-", model.parameters.map(Formats.count) ?? "-",
+            ]
+        }
+        Table(rows: [["MODEL", "CONTEXT", "LAYERS", "KV HEADS", "PARAMETERS"]] + rows).print()
+    }
+}

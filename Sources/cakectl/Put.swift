@@ -1,0 +1,108 @@
+// cakectl put: caches a document.
+import ArgumentParser
+import CakedClient
+
+/// Sends a text and shows how the daemon gets on.
+struct Put: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Read a document once and keep its compact cache.",
+        discussion: """
+            The text is UTF-8. A document of the same name is replaced when the new one is complete; the same text with the \
+            same options is left as it is.
+
+              cakectl put manual manual.txt
+              cakectl put manual manual.txt --keep 20% --ttl 7d
+              pdftotext paper.pdf - | cakectl put paper - --pin
+            """)
+
+    @ParentCommand var root: Cakectl
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "What to call it: 1 to 128 letters, digits, \".\", \"_\" or \"-\".", completion: .documentNames)
+    var name: String
+
+    @Argument(help: "The text; - reads standard input.", completion: .file())
+    var file: String
+
+    @Option(help: ArgumentHelp("The share of the cache to keep, for example 10%.", valueName: "percent"))
+    var keep: Share?
+
+    @Option(help: ArgumentHelp("Entries to keep per layer and KV head, on average.", valueName: "entries"))
+    var budget: Int?
+
+    @Option(
+        help: ArgumentHelp("How to choose them: full, cake or cake-reconstruct.", valueName: "preset"),
+        completion: .list(["full", "cake", "cake-reconstruct"]))
+    var method: String?
+
+    @Option(help: "The type of the rows on disk.")
+    var rows: Rows?
+
+    @Option(help: ArgumentHelp("Forget it after this time: 90s, 30m, 12h or 7d.", valueName: "time"))
+    var ttl: TimeToLive?
+
+    @Flag(help: "Never reclaim it to make room.")
+    var pin = false
+
+    enum Rows: String, ExpressibleByArgument, CaseIterable { case f16, q8_0 }
+
+    func validate() throws {
+        guard keep == nil || budget == nil else {
+            throw ValidationError("Give --keep or --budget, not both.")
+        }
+        guard budget ?? 1 > 0 else { throw ValidationError("--budget must be at least 1.") }
+    }
+
+    func run() async throws {
+        let client = try client()
+        let text = try DocumentText(path: file)
+        let options = PutOptions(
+            keep: keep.map { .percent($0.percent) } ?? budget.map { .budget($0) }, method: method,
+            rows: rows?.rawValue, ttlSeconds: ttl?.seconds, pinned: pin)
+        let (name, showsProgress) = (name, !isQuiet)
+        let document = try await client.put(name, text, options: options) { progress in
+            if showsProgress { ProgressLine.shared.show(progress, of: name) }
+        }
+        ProgressLine.shared.clear()
+        if printsJSON {
+            try Terminal.print(json: document)
+        } else if !isQuiet {
+            for line in Self.summary(of: document) { Terminal.print(line) }
+        }
+    }
+
+    /// What was read and what was kept of it, in two lines.
+    static func summary(of document: Document) -> [String] {
+        let wasThere = document.wasCreated == false
+        let seconds = document.prefillSeconds.map { " in " + Formats.duration($0) } ?? ""
+        let share = document.kept ?? Double(document.entries) / Double(max(document.entriesFull, 1))
+        return [
+            "\(document.id): \(wasThere ? "already cached, " : "")\(counted(document.tokens, "token")) read\(seconds)",
+            "kept \(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries "
+                + "(\(Formats.percent(share))), \(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"
+                + (document.method.map { ", by \($0)" } ?? ""),
+        ]
+    }
+}
+
+/// A share of the cache, written in percent.
+struct Share: ExpressibleByArgument {
+    let percent: Double
+
+    init?(argument: String) {
+        let hasSign = argument.hasSuffix("%")
+        guard let percent = Double(hasSign ? String(argument.dropLast()) : argument), percent > 0, percent <= 100 else {
+            return nil
+        }
+        // 0.1 may be meant as ten percent or as a thousandth: the sign decides.
+        guard hasSign || percent >= 1 else { return nil }
+        self.percent = percent
+    }
+}
+
+extension TimeToLive: ExpressibleByArgument {
+    /// A time as written on the command line.
+    public init?(argument: String) {
+        self.init(argument)
+    }
+}

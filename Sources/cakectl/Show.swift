@@ -1,0 +1,70 @@
+// cakectl show: one document.
+import ArgumentParser
+import CakedClient
+
+/// Shows what was kept of a document.
+struct Show: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show a document: its size, how it was cached, and what each layer kept.",
+        discussion: """
+              cakectl show manual
+              cakectl --json show manual | jq .layers
+            """)
+
+    @ParentCommand var root: Cakectl
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "The document.", completion: .documentNames)
+    var name: String
+
+    func run() async throws {
+        let document = try await client().document(name)
+        if printsJSON { return try Terminal.print(json: document) }
+        let fields = Self.fields(of: document)
+        let width = fields.map(\.0.count).max() ?? 0
+        for (label, value) in fields {
+            Terminal.print(label + String(repeating: " ", count: width - label.count + 2) + value)
+        }
+        guard let layers = document.layers, !layers.isEmpty, !isQuiet else { return }
+        Terminal.print("")
+        let rows = layers.enumerated().map { index, layer in
+            let (least, most) = (layer.entries.min() ?? 0, layer.entries.max() ?? 0)
+            return [
+                String(index), Formats.decimal(layer.budget), "\(Float(layer.preference))",
+                least == most ? Formats.count(least) : "\(Formats.count(least)) to \(Formats.count(most))",
+            ]
+        }
+        Table(rows: [["LAYER", "BUDGET", "PREFERENCE", "ENTRIES PER HEAD"]] + rows).print()
+    }
+
+    private static func fields(of document: Document) -> [(String, String)] {
+        var fields = [
+            ("name", document.id),
+            ("tokens", Formats.count(document.tokens)),
+            (
+                "kept",
+                "\(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries"
+                    + (document.kept.map { " (\(Formats.percent($0)))" } ?? "")
+            ),
+            ("size", "\(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"),
+        ]
+        if let bytes = document.textBytes { fields.append(("text", Formats.bytes(bytes))) }
+        let method = [document.method, document.rows.map { "\($0) rows" }, document.budget.map { "budget \($0)" }]
+        fields.append(("method", method.compactMap(\.self).joined(separator: ", ")))
+        if document.preferenceFellBack == true {
+            fields.append(("note", "preferences were degenerate; the layers share the budget evenly"))
+        }
+        if let model = document.model { fields.append(("model", model)) }
+        if let seconds = document.prefillSeconds { fields.append(("read in", Formats.duration(seconds))) }
+        fields.append(("cached", Formats.age(document.created) + " ago"))
+        if let hits = document.hits {
+            fields.append(("used", counted(hits, "time") + (hits > 0 ? ", \(Formats.age(document.lastUsed)) ago" : "")))
+        }
+        fields.append(
+            (
+                "expires",
+                (document.pinned != true && document.expires != nil ? "in " : "") + Formats.expiry(of: document)
+            ))
+        return fields
+    }
+}
