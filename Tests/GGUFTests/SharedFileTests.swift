@@ -34,6 +34,14 @@ struct SharedFile: Sendable, CustomTestStringConvertible {
         )
     }
 
+    /// The project's model as it was exported, in every precision.
+    static let exports = ["f32", "f16", "q8_0"].map { precision in
+        SharedFile(
+            path: fixtures.appendingPathComponent("../models/needle-4m/tiny-\(precision).gguf").standardizedFileURL
+                .path,
+            tokens: projectModel.tokens, merges: projectModel.merges, tensors: projectModel.tensors)
+    }
+
     var isThere: Bool { FileManager.default.fileExists(atPath: path) }
 }
 
@@ -55,6 +63,13 @@ struct SharedFileTests {
         "of a vocabulary parses, with all its tokens and merges",
         .enabled(if: SharedFile.vocabularies.allSatisfy(\.isThere)), arguments: SharedFile.vocabularies)
     func vocabulary(_ shared: SharedFile) throws {
+        try check(try GGUFFile(path: shared.path), shared)
+    }
+
+    @Test(
+        "of a model parses in every precision", .enabled(if: SharedFile.exports.allSatisfy(\.isThere)),
+        arguments: SharedFile.exports)
+    func export(_ shared: SharedFile) throws {
         try check(try GGUFFile(path: shared.path), shared)
     }
 
