@@ -1,0 +1,14 @@
+// Every operation with AVX2, FMA and F16C; nothing of it runs before caked_kernels_best() has seen them.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "inline.h"
+
+#define TABLE caked_avx2
+#define TABLE_NAME "avx2"
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#include "lanes/avx2.h"
+#include "table_of.h"
+#pragma clang attribute pop
+#endif

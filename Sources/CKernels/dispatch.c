@@ -1,0 +1,124 @@
+// The public functions: each calls its variant through the table chosen at start.
+#include <stdatomic.h>
+
+#include "table.h"
+
+static _Atomic(const caked_table *) current = &caked_portable;
+
+static const caked_table *table(void) { return atomic_load_explicit(&current, memory_order_relaxed); }
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+// The register states the operating system saves (XCR0).
+static uint64_t saved_states(void) {
+    uint32_t low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+caked_instruction_set caked_kernels_best(void) {
+    const uint32_t fma = 1u << 12, osxsave = 1u << 27, f16c = 1u << 29;              // leaf 1, ecx
+    const uint32_t avx2 = 1u << 5, f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31;  // leaf 7, ebx
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & osxsave) == 0) return CAKED_PORTABLE;
+    if ((c & (fma | f16c)) != (fma | f16c) || (saved_states() & 0x6) != 0x6) return CAKED_PORTABLE;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & avx2) == 0) return CAKED_PORTABLE;
+    bool wide = (b & (f | dq | bw | vl)) == (f | dq | bw | vl) && (saved_states() & 0xe6) == 0xe6;
+    return wide ? CAKED_AVX512 : CAKED_AVX2;
+}
+#elif defined(__aarch64__)
+caked_instruction_set caked_kernels_best(void) { return CAKED_NEON; }
+#else
+caked_instruction_set caked_kernels_best(void) { return CAKED_PORTABLE; }
+#endif
+
+static const caked_table *table_for(caked_instruction_set set) {
+    switch (set) {
+        case CAKED_PORTABLE: return &caked_portable;
+#if defined(__x86_64__)
+        case CAKED_AVX2: return caked_kernels_best() >= CAKED_AVX2 ? &caked_avx2 : NULL;
+        case CAKED_AVX512: return caked_kernels_best() >= CAKED_AVX512 ? &caked_avx512 : NULL;
+#elif defined(__aarch64__)
+        case CAKED_NEON: return &caked_neon;
+#endif
+        default: return NULL;
+    }
+}
+
+bool caked_kernels_select(caked_instruction_set set) {
+    const caked_table *chosen = table_for(set);
+    if (chosen == NULL) return false;
+    atomic_store_explicit(&current, chosen, memory_order_relaxed);
+    return true;
+}
+
+__attribute__((constructor)) static void select_best(void) { caked_kernels_select(caked_kernels_best()); }
+
+const char *caked_kernels_name(void) { return table()->name; }
+
+size_t caked_bytes(caked_type type, size_t count) {
+    switch (type) {
+        case CAKED_F32: return count * 4;
+        case CAKED_F16:
+        case CAKED_BF16: return count * 2;
+        case CAKED_Q8_0: return count % CAKED_BLOCK == 0 ? count / CAKED_BLOCK * CAKED_Q8_0_BYTES : 0;
+        case CAKED_Q4_0: return count % CAKED_BLOCK == 0 ? count / CAKED_BLOCK * CAKED_Q4_0_BYTES : 0;
+    }
+    return 0;
+}
+
+void caked_dequantise(caked_type type, const void *src, float *dst, size_t count) {
+    table()->dequantise(type, src, dst, count);
+}
+
+bool caked_quantise(caked_type type, const float *src, void *dst, size_t count) {
+    return table()->quantise(type, src, dst, count);
+}
+
+void caked_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, const float *x,
+                  size_t x_stride, size_t rows, float *y, size_t y_stride, const float *bias) {
+    table()->matmul(type, w, inputs, first, outputs, x, x_stride, rows, y, y_stride, bias);
+}
+
+void caked_rms_norm(const float *x, const float *weight, float epsilon, float *y, size_t count) {
+    table()->rms_norm(x, weight, epsilon, y, count);
+}
+
+void caked_add(const float *x, float *y, size_t count) { table()->add(x, y, count); }
+
+void caked_swiglu(float *gate, const float *up, size_t count) { table()->swiglu(gate, up, count); }
+
+void caked_rope_interleaved(float *head, const float *cosines, const float *sines, size_t half) {
+    table()->rope_interleaved(head, cosines, sines, half);
+}
+
+void caked_rope_neox(float *head, const float *cosines, const float *sines, size_t half) {
+    table()->rope_neox(head, cosines, sines, half);
+}
+
+void caked_attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
+                  size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch) {
+    table()->attend(type, keys, values, count, width, q, rows, visible, peak, sum, out, scratch);
+}
+
+void caked_attend_merge(float *peak, float *sum, float *out, const float *other_peak, const float *other_sum,
+                        const float *other_out, size_t rows, size_t width) {
+    table()->attend_merge(peak, sum, out, other_peak, other_sum, other_out, rows, width);
+}
+
+void caked_attend_finish(const float *sum, float *out, size_t rows, size_t width) {
+    table()->attend_finish(sum, out, rows, width);
+}
+
+void caked_softmax_tile(float *scores, size_t stride, size_t rows, size_t columns, const uint32_t *visible, float *peak,
+                        float *sum, float *out, size_t width) {
+    table()->softmax_tile(scores, stride, rows, columns, visible, peak, sum, out, width);
+}
+
+double caked_observe_tile(float *scores, size_t stride, size_t rows, size_t columns, const float *log_sum,
+                          const uint32_t *visible, float *mean, float *variance, float *maximum) {
+    return table()->observe_tile(scores, stride, rows, columns, log_sum, visible, mean, variance, maximum);
+}
+
+size_t caked_argmax(const float *x, size_t count) { return table()->argmax(x, count); }

@@ -1,0 +1,71 @@
+// Sixteen lanes of AVX-512 (F, BW, DQ, VL).
+#define LANES 16
+
+typedef __m512 lanes;
+typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
+
+INLINE lanes v_set(float x) { return _mm512_set1_ps(x); }
+INLINE lanes v_load(const float *p) { return _mm512_loadu_ps(p); }
+INLINE void v_store(float *p, lanes v) { _mm512_storeu_ps(p, v); }
+INLINE __mmask16 v_first(size_t n) { return (__mmask16)((1u << n) - 1); }
+
+INLINE lanes v_load_first(const float *p, size_t n, float fill) {
+    return _mm512_mask_loadu_ps(v_set(fill), v_first(n), p);
+}
+
+INLINE void v_store_first(float *p, lanes v, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), v); }
+INLINE lanes v_fma(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE lanes v_max(lanes a, lanes b) { return _mm512_max_ps(a, b); }
+INLINE __m256 v_low(lanes v) { return _mm512_castps512_ps256(v); }
+INLINE __m256 v_high(lanes v) { return _mm512_extractf32x8_ps(v, 1); }
+
+INLINE float v_sum(lanes v) {
+    __m256 eight = _mm256_add_ps(v_low(v), v_high(v));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+INLINE void v_sum4(float *p, lanes a, lanes b, lanes c, lanes d) {
+    __m256 ab = _mm256_hadd_ps(_mm256_add_ps(v_low(a), v_high(a)), _mm256_add_ps(v_low(b), v_high(b)));
+    __m256 cd = _mm256_hadd_ps(_mm256_add_ps(v_low(c), v_high(c)), _mm256_add_ps(v_low(d), v_high(d)));
+    __m256 pairs = _mm256_hadd_ps(ab, cd);
+    _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
+}
+
+INLINE float v_max_of(lanes v) {
+    __m256 eight = _mm256_max_ps(v_low(v), v_high(v));
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+INLINE lanes v_load_half(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+
+INLINE void v_store_half(uint8_t *p, lanes v) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+INLINE lanes v_set_half(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_set1_epi16((short)caked_load16(p))); }
+
+INLINE lanes v_load_bfloat(const uint8_t *p) {
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+INLINE lanes v_load_int8(const uint8_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+
+// A nibble picks its value from a register of all sixteen; the permutation looks at the low four bits only.
+INLINE lanes v_nibble(__m512i index) {
+    return _mm512_permutexvar_ps(index, _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE lanes v_load_low(const uint8_t *p) {
+    return v_nibble(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+
+INLINE lanes v_load_high(const uint8_t *p) {
+    return v_nibble(_mm512_srli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)), 4));
+}

@@ -1,0 +1,134 @@
+// Attention of a few query rows over stored entries, straight from their file format.
+//
+// Entries are taken four at a time and converted once for all rows, a piece of their width at a time.
+
+enum { GROUP = 4, PIECE = 256 };
+
+typedef struct {
+    float element[GROUP][PIECE];
+} entries;
+
+// Elements from ..< from + count of `present` entries, zeros up to a whole number of lanes and for the entries that are not there.
+INLINE void convert(caked_type type, const uint8_t *stored, size_t entry_bytes, size_t from, size_t count,
+                    size_t present, entries *group) {
+    size_t padded = (count + LANES - 1) / LANES * LANES;
+    for (size_t e = 0; e < GROUP; e++) {
+        float *element = group->element[e];
+        size_t converted = e < present ? count : 0;
+        if (converted > 0) dequantise(type, stored + e * entry_bytes + caked_bytes(type, from), element, converted);
+        for (size_t i = converted; i < padded; i++) element[i] = 0;
+    }
+}
+
+// scores[GROUP] += the products of one query row with the four entries.
+INLINE void score_group(const float *q, const entries *group, size_t count, float *scores) {
+    lanes a = v_set(0), b = a, c = a, d = a;
+    for (size_t i = 0; i < count; i += LANES) {
+        lanes x = i + LANES <= count ? v_load(q + i) : v_load_first(q + i, count - i, 0);
+        a = v_fma(x, v_load(group->element[0] + i), a);
+        b = v_fma(x, v_load(group->element[1] + i), b);
+        c = v_fma(x, v_load(group->element[2] + i), c);
+        d = v_fma(x, v_load(group->element[3] + i), d);
+    }
+    float sums[GROUP];
+    v_sum4(sums, a, b, c, d);
+    for (int e = 0; e < GROUP; e++) scores[e] += sums[e];
+}
+
+INLINE lanes weigh(lanes out, const float *weights, const entries *group, size_t i, size_t present) {
+    for (size_t e = 0; e < present; e++) out = v_fma(v_set(weights[e]), v_load(group->element[e] + i), out);
+    return out;
+}
+
+// out[count] += the first `present` entries by their weights.
+INLINE void weigh_group(float *out, const float *weights, const entries *group, size_t count, size_t present) {
+    size_t i = 0;
+    if (present == GROUP) {
+        for (; i + LANES <= count; i += LANES) v_store(out + i, weigh(v_load(out + i), weights, group, i, GROUP));
+    }
+    for (; i < count; i += LANES) {
+        size_t rest = count - i < LANES ? count - i : LANES;
+        lanes sum = rest == LANES ? v_load(out + i) : v_load_first(out + i, rest, 0);
+        sum = weigh(sum, weights, group, i, present);
+        if (rest == LANES) v_store(out + i, sum);
+        else v_store_first(out + i, sum, rest);
+    }
+}
+
+// One tile of stored vectors, its entries in groups and their width in pieces.
+typedef struct {
+    caked_type type;
+    const uint8_t *stored;
+    size_t entry_bytes, count, width;
+} tile;
+
+static void score_tile(const tile *keys, const float *q, size_t rows, float *scores) {
+    for (size_t i = 0; i < rows * CAKED_ATTEND_TILE; i++) scores[i] = 0;
+    entries group;
+    for (size_t e = 0; e < keys->count; e += GROUP) {
+        size_t present = keys->count - e < GROUP ? keys->count - e : GROUP;
+        for (size_t from = 0; from < keys->width; from += PIECE) {
+            size_t count = keys->width - from < PIECE ? keys->width - from : PIECE;
+            convert(keys->type, keys->stored + e * keys->entry_bytes, keys->entry_bytes, from, count, present, &group);
+            for (size_t r = 0; r < rows; r++) {
+                score_group(q + r * keys->width + from, &group, count, scores + r * CAKED_ATTEND_TILE + e);
+            }
+        }
+    }
+}
+
+static void weigh_tile(const tile *values, const float *weights, size_t rows, const uint32_t *visible, size_t before,
+                       float *out) {
+    entries group;
+    for (size_t e = 0; e < values->count; e += GROUP) {
+        size_t present = values->count - e < GROUP ? values->count - e : GROUP;
+        for (size_t from = 0; from < values->width; from += PIECE) {
+            size_t count = values->width - from < PIECE ? values->width - from : PIECE;
+            convert(values->type, values->stored + e * values->entry_bytes, values->entry_bytes, from, count, present,
+                    &group);
+            for (size_t r = 0; r < rows; r++) {
+                size_t shown = seen(visible, r, before + e, present);
+                if (shown == 0) continue;
+                weigh_group(out + r * values->width + from, weights + r * CAKED_ATTEND_TILE + e, &group, count, shown);
+            }
+        }
+    }
+}
+
+static void attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
+                   size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch) {
+    size_t entry_bytes = caked_bytes(type, width);
+    if (entry_bytes == 0) return;
+    for (size_t before = 0; before < count; before += CAKED_ATTEND_TILE) {
+        size_t held = count - before < CAKED_ATTEND_TILE ? count - before : CAKED_ATTEND_TILE;
+        tile k = {type, (const uint8_t *)keys + before * entry_bytes, entry_bytes, held, width};
+        tile v = {type, (const uint8_t *)values + before * entry_bytes, entry_bytes, held, width};
+        score_tile(&k, q, rows, scratch);
+        for (size_t r = 0; r < rows; r++) {
+            softmax_row(scratch + r * CAKED_ATTEND_TILE, seen(visible, r, before, held), peak + r, sum + r,
+                        out + r * width, width);
+        }
+        weigh_tile(&v, scratch, rows, visible, before, out);
+    }
+}
+
+static void attend_merge(float *peak, float *sum, float *out, const float *other_peak, const float *other_sum,
+                         const float *other_out, size_t rows, size_t width) {
+    for (size_t r = 0; r < rows; r++) {
+        float top = peak[r] > other_peak[r] ? peak[r] : other_peak[r];
+        if (top == -INFINITY) continue;
+        float mine = one_exp(peak[r] - top), other = one_exp(other_peak[r] - top);
+        for (size_t i = 0; i < width; i++) {
+            out[r * width + i] = out[r * width + i] * mine + other_out[r * width + i] * other;
+        }
+        sum[r] = sum[r] * mine + other_sum[r] * other;
+        peak[r] = top;
+    }
+}
+
+// A row that has seen nothing stays 0.
+static void attend_finish(const float *sum, float *out, size_t rows, size_t width) {
+    for (size_t r = 0; r < rows; r++) {
+        if (sum[r] > 0) scale_row(out + r * width, 1 / sum[r], width);
+    }
+}

@@ -1,0 +1,83 @@
+// Stored elements to float and back.
+
+INLINE void dequantise_f16(const uint8_t *src, float *dst, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) v_store(dst + i, v_load_half(src + 2 * i));
+    for (; i < count; i++) dst[i] = caked_from_half(caked_load16(src + 2 * i));
+}
+
+INLINE void dequantise_bf16(const uint8_t *src, float *dst, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) v_store(dst + i, v_load_bfloat(src + 2 * i));
+    for (; i < count; i++) dst[i] = caked_float((uint32_t)caked_load16(src + 2 * i) << 16);
+}
+
+INLINE void dequantise_q8_0(const uint8_t *src, float *dst, size_t count) {
+    for (size_t i = 0; i + CAKED_BLOCK <= count; i += CAKED_BLOCK, src += CAKED_Q8_0_BYTES) {
+        lanes scale = v_set_half(src);
+        for (size_t k = 0; k < CAKED_BLOCK; k += LANES) v_store(dst + i + k, scale * v_load_int8(src + 2 + k));
+    }
+}
+
+// Element j of a block is the low nibble of byte j, element 16 + j the high one.
+INLINE void dequantise_q4_0(const uint8_t *src, float *dst, size_t count) {
+    for (size_t i = 0; i + CAKED_BLOCK <= count; i += CAKED_BLOCK, src += CAKED_Q4_0_BYTES) {
+        lanes scale = v_set_half(src);
+        for (size_t k = 0; k < CAKED_BLOCK / 2; k += LANES) {
+            v_store(dst + i + k, scale * v_load_low(src + 2 + k));
+            v_store(dst + i + CAKED_BLOCK / 2 + k, scale * v_load_high(src + 2 + k));
+        }
+    }
+}
+
+static void dequantise(caked_type type, const void *src, float *dst, size_t count) {
+    if (count == 0) return;
+    switch (type) {
+        case CAKED_F32: memcpy(dst, src, count * sizeof *dst); break;
+        case CAKED_F16: dequantise_f16(src, dst, count); break;
+        case CAKED_BF16: dequantise_bf16(src, dst, count); break;
+        case CAKED_Q8_0: dequantise_q8_0(src, dst, count); break;
+        case CAKED_Q4_0: dequantise_q4_0(src, dst, count); break;
+    }
+}
+
+INLINE void quantise_f16(const float *src, uint8_t *dst, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) v_store_half(dst + 2 * i, v_load(src + i));
+    for (; i < count; i++) {
+        uint16_t half = caked_to_half(src[i]);
+        memcpy(dst + 2 * i, &half, sizeof half);
+    }
+}
+
+INLINE void quantise_block_q8_0(const float *src, uint8_t *dst) {
+    lanes largest = v_set(0);
+    for (size_t k = 0; k < CAKED_BLOCK; k += LANES) {
+        lanes x = v_load(src + k);
+        largest = v_max(v_max(x, -x), largest);
+    }
+    float scale = v_max_of(largest) / 127;
+    uint16_t half = caked_to_half(scale);
+    float inverse = half == 0 ? 0 : 1 / scale;  // a scale that rounds to 0 stores zeros
+    memcpy(dst, &half, sizeof half);
+    for (size_t k = 0; k < CAKED_BLOCK; k++) {
+        // The magic sum holds the nearest integer (even at ties) in its low bits, in two's complement.
+        dst[2 + k] = (uint8_t)caked_bits(src[k] * inverse + 0x1.8p23f);
+    }
+}
+
+static bool quantise(caked_type type, const float *src, void *dst, size_t count) {
+    switch (type) {
+        case CAKED_F32:
+            if (count > 0) memcpy(dst, src, count * sizeof *src);
+            return true;
+        case CAKED_F16: quantise_f16(src, dst, count); return true;
+        case CAKED_Q8_0:
+            if (count % CAKED_BLOCK != 0) return false;
+            for (size_t i = 0; i < count / CAKED_BLOCK; i++) {
+                quantise_block_q8_0(src + i * CAKED_BLOCK, (uint8_t *)dst + i * CAKED_Q8_0_BYTES);
+            }
+            return true;
+        default: return false;
+    }
+}

@@ -1,0 +1,53 @@
+// The operations between the products: RMS norm, residual, SwiGLU, rotary embedding, argmax.
+
+static void rms_norm(const float *x, const float *weight, float epsilon, float *y, size_t count) {
+    if (count == 0) return;
+    lanes sum = v_set(0);
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) sum = v_fma(v_load(x + i), v_load(x + i), sum);
+    lanes rest = v_load_first(x + i, count - i, 0);
+    float mean = v_sum(v_fma(rest, rest, sum)) / (float)count;
+    float scale = 1 / __builtin_sqrtf(mean + epsilon);
+    for (i = 0; i < count; i++) y[i] = x[i] * scale * weight[i];
+}
+
+static void add(const float *x, float *y, size_t count) {
+    for (size_t i = 0; i < count; i++) y[i] += x[i];
+}
+
+INLINE lanes silu(lanes x) { return x / (v_set(1) + v_exp(-x)); }
+
+static void swiglu(float *gate, const float *up, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) v_store(gate + i, silu(v_load(gate + i)) * v_load(up + i));
+    size_t rest = count - i;
+    v_store_first(gate + i, silu(v_load_first(gate + i, rest, 0)) * v_load_first(up + i, rest, 0), rest);
+}
+
+static void rope_interleaved(float *head, const float *cosines, const float *sines, size_t half) {
+    for (size_t i = 0; i < half; i++) {
+        float x = head[2 * i], y = head[2 * i + 1];
+        head[2 * i] = x * cosines[i] - y * sines[i];
+        head[2 * i + 1] = x * sines[i] + y * cosines[i];
+    }
+}
+
+static void rope_neox(float *head, const float *cosines, const float *sines, size_t half) {
+    for (size_t i = 0; i < half; i++) {
+        float x = head[i], y = head[half + i];
+        head[i] = x * cosines[i] - y * sines[i];
+        head[half + i] = x * sines[i] + y * cosines[i];
+    }
+}
+
+// NaN is never the largest.
+static size_t argmax(const float *x, size_t count) {
+    lanes largest = v_set(-INFINITY);
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) largest = v_max(v_load(x + i), largest);
+    float peak = v_max_of(v_max(v_load_first(x + i, count - i, -INFINITY), largest));
+    for (i = 0; i < count; i++) {
+        if (x[i] == peak) return i;
+    }
+    return 0;
+}

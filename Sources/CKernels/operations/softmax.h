@@ -1,0 +1,44 @@
+// Softmax over tiles: what prefill (scores from a matrix product) and decode (attend.h) share.
+
+INLINE size_t seen(const uint32_t *visible, size_t row, size_t before, size_t count) {
+    if (visible == NULL) return count;
+    size_t total = visible[row];
+    return total <= before ? 0 : total - before < count ? total - before : count;
+}
+
+INLINE void scale_row(float *row, float factor, size_t count) {
+    for (size_t i = 0; i < count; i++) row[i] *= factor;
+}
+
+// Folds scores[count] into one row's running softmax and turns them into weights e^(score - peak).
+INLINE void softmax_row(float *scores, size_t count, float *peak, float *sum, float *out, size_t width) {
+    lanes largest = v_set(*peak);
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) largest = v_max(v_load(scores + i), largest);
+    float top = v_max_of(v_max(v_load_first(scores + i, count - i, -INFINITY), largest));
+    if (top == -INFINITY) {  // nothing seen so far: no weight, and nothing to rescale
+        for (i = 0; i < count; i++) scores[i] = 0;
+        return;
+    }
+    lanes tops = v_set(top), total = v_set(0);
+    for (i = 0; i + LANES <= count; i += LANES) {
+        lanes weights = v_exp(v_load(scores + i) - tops);
+        v_store(scores + i, weights);
+        total = total + weights;
+    }
+    lanes weights = v_exp(v_load_first(scores + i, count - i, -INFINITY) - tops);
+    v_store_first(scores + i, weights, count - i);
+    float correction = one_exp(*peak - top);
+    if (correction != 1) scale_row(out, correction, width);
+    *sum = *sum * correction + v_sum(total + weights);
+    *peak = top;
+}
+
+static void softmax_tile(float *scores, size_t stride, size_t rows, size_t columns, const uint32_t *visible,
+                         float *peak, float *sum, float *out, size_t width) {
+    for (size_t r = 0; r < rows; r++) {
+        size_t count = seen(visible, r, 0, columns);
+        softmax_row(scores + r * stride, count, peak + r, sum + r, out + r * width, width);
+        for (size_t i = count; i < columns; i++) scores[r * stride + i] = 0;
+    }
+}

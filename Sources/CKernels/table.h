@@ -1,0 +1,37 @@
+// The table of one instruction set: a pointer for each operation of caked_kernels.h, filled in by table_of.h.
+#ifndef CAKED_TABLE_H
+#define CAKED_TABLE_H
+
+#include "caked_kernels.h"
+
+enum { CAKED_BLOCK = 32, CAKED_Q4_0_BYTES = 18, CAKED_Q8_0_BYTES = 34 };
+
+typedef struct {
+    const char *name;
+    void (*dequantise)(caked_type, const void *, float *, size_t);
+    bool (*quantise)(caked_type, const float *, void *, size_t);
+    void (*matmul)(caked_type, const void *, size_t, size_t, size_t, const float *, size_t, size_t, float *, size_t,
+                   const float *);
+    void (*rms_norm)(const float *, const float *, float, float *, size_t);
+    void (*add)(const float *, float *, size_t);
+    void (*swiglu)(float *, const float *, size_t);
+    void (*rope_interleaved)(float *, const float *, const float *, size_t);
+    void (*rope_neox)(float *, const float *, const float *, size_t);
+    void (*attend)(caked_type, const void *, const void *, size_t, size_t, const float *, size_t, const uint32_t *,
+                   float *, float *, float *, float *);
+    void (*attend_merge)(float *, float *, float *, const float *, const float *, const float *, size_t, size_t);
+    void (*attend_finish)(const float *, float *, size_t, size_t);
+    void (*softmax_tile)(float *, size_t, size_t, size_t, const uint32_t *, float *, float *, float *, size_t);
+    double (*observe_tile)(float *, size_t, size_t, size_t, const float *, const uint32_t *, float *, float *, float *);
+    size_t (*argmax)(const float *, size_t);
+} caked_table;
+
+extern const caked_table caked_portable;
+#if defined(__x86_64__)
+extern const caked_table caked_avx2;
+extern const caked_table caked_avx512;
+#elif defined(__aarch64__)
+extern const caked_table caked_neon;
+#endif
+
+#endif

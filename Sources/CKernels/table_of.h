@@ -1,0 +1,26 @@
+// Compiles every operation over the lanes the including file has chosen and puts them into the table TABLE.
+#include "lanes/exp.h"
+#include "operations/dequantise.h"
+#include "operations/matmul.h"
+#include "operations/elementwise.h"
+#include "operations/softmax.h"
+#include "operations/attend.h"
+#include "operations/observe.h"
+
+const caked_table TABLE = {
+    .name = TABLE_NAME,
+    .dequantise = dequantise,
+    .quantise = quantise,
+    .matmul = matmul,
+    .rms_norm = rms_norm,
+    .add = add,
+    .swiglu = swiglu,
+    .rope_interleaved = rope_interleaved,
+    .rope_neox = rope_neox,
+    .attend = attend,
+    .attend_merge = attend_merge,
+    .attend_finish = attend_finish,
+    .softmax_tile = softmax_tile,
+    .observe_tile = observe_tile,
+    .argmax = argmax,
+};
