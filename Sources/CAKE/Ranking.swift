@@ -10,6 +10,13 @@ public struct RankedEntries: Sendable, Equatable {
     /// How many entries there are.
     public var count: Int { positions.count }
 
+    /// Restates entries that were ranked before, as a store keeps them.
+    public init(positions: [UInt32], indicators: [Float]) {
+        precondition(positions.count == indicators.count, "every entry has a position and an indicator")
+        self.positions = positions
+        self.indicators = indicators
+    }
+
     package init(_ alwaysKept: AlwaysKept, room: Int) {
         positions = []
         indicators = []
@@ -72,6 +79,20 @@ package struct RankedLayer: Sendable, Equatable {
                 }
             }
         }
+    }
+
+    /// Takes up a ranking that was kept; the order across heads is found again from the indicators.
+    package init(heads: [RankedEntries], alwaysKept: Int, competeAcrossHeads: Bool) {
+        self.heads = heads
+        kept = heads.reduce(0) { $0 + $1.count - alwaysKept } / heads.count
+        guard competeAcrossHeads else { return }
+        let keys = heads.enumerated().flatMap { head, entries in
+            (alwaysKept..<entries.count).map { rank in
+                let index = Int(entries.positions[rank]) * heads.count + head
+                return RankKey(indicator: entries.indicators[rank], index: index)
+            }
+        }
+        order = keys.sorted().map { UInt16($0.index % heads.count) }
     }
 
     /// Evicts down to a smaller budget; a larger one changes nothing.

@@ -10,6 +10,13 @@ public struct Retention: Sendable, Equatable {
         public let preference: Double
         /// What each KV head keeps, best first.
         public let heads: [RankedEntries]
+
+        /// States a layer's share.
+        public init(budget: Double, preference: Double, heads: [RankedEntries]) {
+            self.budget = budget
+            self.preference = preference
+            self.heads = heads
+        }
     }
 
     /// S, the tokens of the document.
@@ -21,4 +28,31 @@ public struct Retention: Sendable, Equatable {
 
     /// Entries kept, `[layer][kvHead]`.
     public var counts: [[Int]] { layers.map { $0.heads.map(\.count) } }
+
+    /// States what is kept, as a store remembers it.
+    public init(tokens: Int, layers: [Layer], preferenceFellBack: Bool) {
+        self.tokens = tokens
+        self.layers = layers
+        self.preferenceFellBack = preferenceFellBack
+    }
+
+    /// What a smaller budget keeps: a prefix of every head's entries, found without reading the document again.
+    ///
+    /// Budgets fall with the total as they do along the cascade, so this is what the smaller budget would have kept
+    /// from the start, but for the slot that rounding may give to another layer.
+    ///
+    /// - Parameters:
+    ///   - method: the one that compressed; one that keeps everything evicts nothing here either.
+    ///   - budget: as for `Cascade`, no larger than what is kept now.
+    /// - Throws: `CAKEError.budgetTooSmall` when the budget is below what is always kept.
+    public func truncated(to budget: Int, method: Method, templatePrefixTokens: Int) throws(CAKEError) -> Retention {
+        let plan = try CompressionPlan(
+            method: method, layers: layers.count, kvHeads: layers.first?.heads.count ?? 0, tokens: tokens,
+            templatePrefixTokens: templatePrefixTokens, budget: budget)
+        let ranked = layers.map {
+            RankedLayer(
+                heads: $0.heads, alwaysKept: plan.alwaysKept.count, competeAcrossHeads: method.competeAcrossHeads)
+        }
+        return plan.retention(ranked, preferences: layers.map(\.preference))
+    }
 }

@@ -77,10 +77,10 @@ struct Draw {
             templatePrefixTokens: prefix, budget: budget)
     }
 
-    func oneShot() throws -> Retention {
+    func oneShot(budget: Int? = nil) throws -> Retention {
         try Cascade.oneShot(
-            method: method, kvHeads: kvHeads, tokens: tokens, templatePrefixTokens: prefix, budget: budget,
-            observations: observations)
+            method: method, kvHeads: kvHeads, tokens: tokens, templatePrefixTokens: prefix,
+            budget: budget ?? self.budget, observations: observations)
     }
 
     /// Whether every entry is kept in any case.
