@@ -113,6 +113,7 @@ struct MethodTests {
             Degenerate(preferences: [.nan, 0], budgets: [50, 50]),
             Degenerate(preferences: [-1, 2], budgets: [50, 50]),
             Degenerate(preferences: [1e300, 1], budgets: [50, 50]),
+            Degenerate(preferences: [.leastNonzeroMagnitude, .leastNonzeroMagnitude], budgets: [50, 50]),
         ])
     func degenerate(_ example: Degenerate) throws {
         let result = try retention(
