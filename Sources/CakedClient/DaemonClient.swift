@@ -111,9 +111,9 @@ public struct DaemonClient: Sendable {
             usage: completion.usage)
     }
 
-    /// Asks, and hands over the answer as it is written; what `onText` throws ends the request and becomes `.cancelled`.
+    /// Asks, and hands over the answer as it is written.
     public func stream(
-        _ request: ChatRequest, onText: @escaping @Sendable (String) throws(CancellationError) -> Void
+        _ request: ChatRequest, onText: @escaping @Sendable (String) -> Void
     ) async throws(ClientError) -> Answer {
         try await transport.exchange(Self.chatRequest(request, stream: true)) { head, body in
             guard try await isStream(head, &body) else {
@@ -130,7 +130,7 @@ public struct DaemonClient: Sendable {
                 answer.finishReason = choice.finishReason ?? answer.finishReason
                 if let text = choice.delta?.content, !text.isEmpty {
                     answer.text += text
-                    try onText(text)
+                    onText(text)
                 }
             }
             throw ClientError.closedEarly("before the answer was complete")

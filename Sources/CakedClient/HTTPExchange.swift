@@ -151,6 +151,7 @@ package struct HTTPTransport: Sendable {
                         try channel.pipeline.syncOperations.addHandlers([
                             IdleStateHandler(allTimeout: .seconds(Int64(idleTimeoutSeconds))),
                             HTTPRequestEncoder(),
+                            StatusLineLimit(bytes: Self.maximumHeaderBytes),
                             ByteToMessageHandler(
                                 HTTPResponseDecoder(limitConfiguration: limits),
                                 maximumBufferSize: Self.maximumUndecodedBytes),
@@ -203,5 +204,32 @@ private final class IdleConnectionCloser: ChannelInboundHandler {
         }
         context.fireErrorCaught(ClientError.timedOut(seconds: timeoutSeconds))
         context.close(promise: nil)
+    }
+}
+
+/// Refuses an answer whose first line does not end; the decoder limits header fields only, and would wait for ever.
+private final class StatusLineLimit: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    private let limitBytes: Int
+    private var bytes = 0
+    private var hasEnded = false
+
+    init(bytes: Int) { limitBytes = bytes }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if !hasEnded {
+            let buffer = unwrapInboundIn(data)
+            hasEnded = buffer.readableBytesView.contains(UInt8(ascii: "\n"))
+            bytes += buffer.readableBytes
+            guard hasEnded || bytes <= limitBytes else {
+                context.fireErrorCaught(
+                    ClientError.responseTooLarge(what: "the head of the daemon's answer", limitBytes: limitBytes))
+                context.close(promise: nil)
+                return
+            }
+        }
+        context.fireChannelRead(data)
     }
 }

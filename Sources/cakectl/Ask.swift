@@ -1,6 +1,7 @@
 // cakectl ask: one question, one answer.
 import ArgumentParser
 import CakedClient
+import Synchronization
 
 /// Asks about a cached document.
 struct Ask: DaemonCommand {
@@ -8,7 +9,7 @@ struct Ask: DaemonCommand {
         abstract: "Ask one question about a document and print the answer as it is written.",
         discussion: """
               cakectl ask manual "Which port does the service listen on?"
-              cakectl ask manual "Summarise chapter 2." --max-tokens 400 --temperature 0.7 --seed 1
+              cakectl ask manual "And which protocol?" --max-tokens 40 --verbose
               cakectl --json ask manual "Who wrote it?" | jq -r .answer
               cakectl ask manual - < question.txt
             """)
@@ -87,9 +88,6 @@ struct AnswerPrinter {
         var model: String?
         var usage: Usage?
     }
-    /// One piece of `--json --stream`.
-    private struct Piece: Encodable { var text: String }
-
     let document: String
     let printsJSON: Bool
     let streams: Bool
@@ -102,8 +100,14 @@ struct AnswerPrinter {
         let (printsJSON, streams) = (printsJSON, streams)
         let answer: Answer
         if streams {
-            answer = try await client.stream(request) { text in
-                if printsJSON { try? Terminal.print(json: Piece(text: text)) } else { Terminal.write(text) }
+            let line = OpenLine()
+            do {
+                answer = try await client.stream(request) { text in
+                    line.write(text, asJSON: printsJSON)
+                }
+            } catch {
+                line.close()
+                throw error
             }
         } else {
             answer = try await client.complete(request)
@@ -140,5 +144,27 @@ struct AnswerPrinter {
             text += ", \(Formats.decimal(Double(usage.completionTokens) / seconds)) tokens/s"
         }
         return text
+    }
+}
+
+/// An answer on its way to standard output; remembers whether its last line has been ended.
+private final class OpenLine: Sendable {
+    /// One piece of `--json --stream`.
+    private struct Piece: Encodable { var text: String }
+
+    private let isOpen = Mutex(false)
+
+    func write(_ text: String, asJSON: Bool) {
+        if asJSON {
+            try? Terminal.print(json: Piece(text: text))
+        } else {
+            Terminal.write(text)
+            isOpen.withLock { $0 = !text.hasSuffix("\n") }
+        }
+    }
+
+    /// Ends the line of an answer that broke off, so that the error stands on its own.
+    func close() {
+        if isOpen.withLock({ $0 }) { Terminal.write("\n") }
     }
 }
