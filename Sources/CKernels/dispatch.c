@@ -5,7 +5,11 @@
 
 static _Atomic(const caked_table *) current = &caked_portable;
 
-static const caked_table *table(void) { return atomic_load_explicit(&current, memory_order_relaxed); }
+static _Thread_local const caked_table *override;
+
+static const caked_table *table(void) {
+    return override ? override : atomic_load_explicit(&current, memory_order_relaxed);
+}
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -52,6 +56,15 @@ bool caked_kernels_select(caked_instruction_set set) {
     atomic_store_explicit(&current, chosen, memory_order_relaxed);
     return true;
 }
+
+bool caked_kernels_override(caked_instruction_set set) {
+    const caked_table *chosen = table_for(set);
+    if (chosen == NULL) return false;
+    override = chosen;
+    return true;
+}
+
+void caked_kernels_end_override(void) { override = NULL; }
 
 __attribute__((constructor)) static void select_best(void) { caked_kernels_select(caked_kernels_best()); }
 

@@ -21,6 +21,9 @@ typedef enum {
 caked_instruction_set caked_kernels_best(void);
 // Points the table at `set`; false, and nothing changes, when this CPU cannot run it. Not for use while kernels run.
 bool caked_kernels_select(caked_instruction_set set);
+// The same for the calling thread alone, until caked_kernels_end_override(): compares sets while other threads compute.
+bool caked_kernels_override(caked_instruction_set set);
+void caked_kernels_end_override(void);
 // The set in use ("avx512"), the best one unless caked_kernels_select chose another.
 const char *caked_kernels_name(void);
 
@@ -44,6 +47,7 @@ bool caked_quantise(caked_type type, const float *src, void *dst, size_t count);
 // y[r, o] = bias[o] + sum_i w[o, i] * x[r, i] for r < rows, first <= o < first + outputs: products straight from the
 // stored weights, for the few rows of a decode step. `w` points at row 0, each row is caked_bytes(type, inputs) long;
 // x has stride x_stride, y (indexed by o, not o - first) y_stride; bias may be NULL. Each weight is read once per four rows.
+// y[r, o] is the same to the bit however rows are batched and outputs split, as long as the instruction set is the same.
 void caked_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, const float *x,
                   size_t x_stride, size_t rows, float *y, size_t y_stride, const float *bias);
 

@@ -1,9 +1,9 @@
 // Products of a few activation rows with stored weights: the work of a decode step, bound by reading the weights.
 //
-// The sum of one (row, output) is formed in the same order whatever the other rows and outputs of the call: blocks go
-// to two accumulators in turn. So a question gets the same answer alone or in a batch, on one thread or several.
+// The sum of one (row, output) is formed in the same order whatever the other rows and outputs of the call: block after
+// block into one vector of sums. So a question gets the same answer alone or in a batch, on one thread or several.
 
-enum { MATMUL_ROWS = 4, MATMUL_CACHED_BYTES = 256 * 1024 };
+enum { MATMUL_ROWS = 4, MATMUL_OUTPUTS = 4, MATMUL_CACHED_BYTES = 256 * 1024 };
 
 // Adds the products of one block of 32 weights and of `rows` activation rows to sum[rows].
 INLINE void block_q8_0(const uint8_t *w, const float *x, size_t stride, int rows, lanes *sum) {
@@ -35,47 +35,15 @@ INLINE void block_q4_0(const uint8_t *w, const float *x, size_t stride, int rows
     }
 }
 
-#define DEFINE_BLOCK(type, load, bytes)                                                                  \
+#define DEFINE_BLOCK(type, load)                                                                  \
     INLINE void block_##type(const uint8_t *w, const float *x, size_t stride, int rows, lanes *sum) {    \
         lanes weights = load;                                                                            \
         UNROLL for (int r = 0; r < rows; r++) sum[r] = v_fma(weights, v_load(x + r * stride), sum[r]);   \
     }
-DEFINE_BLOCK(f32, v_load((const float *)(const void *)w), 4)
-DEFINE_BLOCK(f16, v_load_half(w), 2)
-DEFINE_BLOCK(bf16, v_load_bfloat(w), 2)
+DEFINE_BLOCK(f32, v_load((const float *)(const void *)w))
+DEFINE_BLOCK(f16, v_load_half(w))
+DEFINE_BLOCK(bf16, v_load_bfloat(w))
 #undef DEFINE_BLOCK
-
-// products[r] = sum_i w[i] * x[r, i]: whole blocks in turn into two accumulators, then what is left padded with zeros.
-#define DEFINE_DOT(type, elements, bytes)                                                                            \
-    INLINE void dot_##type(const uint8_t *w, size_t inputs, const float *x, size_t stride, int rows, float *products) { \
-        lanes even[MATMUL_ROWS], odd[MATMUL_ROWS];                                                                   \
-        UNROLL for (int r = 0; r < rows; r++) even[r] = odd[r] = v_set(0);                                           \
-        size_t i = 0;                                                                                                \
-        for (; i + 2 * (elements) <= inputs; i += 2 * (elements), w += 2 * (bytes)) {                                \
-            block_##type(w, x + i, stride, rows, even);                                                              \
-            block_##type(w + (bytes), x + i + (elements), stride, rows, odd);                                        \
-        }                                                                                                            \
-        if (i + (elements) <= inputs) {                                                                              \
-            block_##type(w, x + i, stride, rows, even);                                                              \
-            i += (elements), w += (bytes);                                                                           \
-        }                                                                                                            \
-        if (i < inputs) {                                                                                            \
-            uint8_t weights[bytes] = {0};                                                                            \
-            float padded[MATMUL_ROWS * (elements)] = {0};                                                            \
-            memcpy(weights, w, (inputs - i) * (bytes) / (elements));                                                 \
-            UNROLL for (int r = 0; r < rows; r++) {                                                                  \
-                memcpy(padded + r * (elements), x + r * stride + i, (inputs - i) * sizeof *x);                       \
-            }                                                                                                        \
-            block_##type(weights, padded, (elements), rows, odd);                                                    \
-        }                                                                                                            \
-        UNROLL for (int r = 0; r < rows; r++) products[r] = v_sum(even[r] + odd[r]);                                 \
-    }
-DEFINE_DOT(f32, LANES, 4 * LANES)
-DEFINE_DOT(f16, LANES, 2 * LANES)
-DEFINE_DOT(bf16, LANES, 2 * LANES)
-DEFINE_DOT(q8_0, CAKED_BLOCK, CAKED_Q8_0_BYTES)
-DEFINE_DOT(q4_0, CAKED_BLOCK, CAKED_Q4_0_BYTES)
-#undef DEFINE_DOT
 
 typedef struct {
     const uint8_t *w;
@@ -87,22 +55,59 @@ typedef struct {
     const float *bias;
 } product;
 
-// Outputs first ..< end for `rows` rows, at most four. A function of its own for each number of rows keeps the sums in registers.
-#define DEFINE_ROWS(type, rows)                                                                    \
-    static void product_##type##_##rows(const product *m) {                                        \
-        for (size_t o = m->first; o < m->end; o++) {                                               \
-            float products[rows];                                                                  \
-            dot_##type(m->w + o * m->row_bytes, m->inputs, m->x, m->x_stride, rows, products);     \
-            float bias = m->bias ? m->bias[o] : 0;                                                 \
-            for (int r = 0; r < rows; r++) m->y[r * m->y_stride + o] = products[r] + bias;         \
-        }                                                                                          \
+typedef void (*block_function)(const uint8_t *, const float *, size_t, int, lanes *);
+
+// Outputs o ..< o + outputs for `rows` rows: whole blocks of `elements`, then what is left padded with zeros.
+INLINE void product_tile(const product *m, size_t o, const int outputs, const int rows, block_function block,
+                         const size_t elements, const size_t bytes) {
+    const uint8_t *w = m->w + o * m->row_bytes;
+    lanes sum[MATMUL_OUTPUTS * MATMUL_ROWS];
+    UNROLL for (int k = 0; k < outputs * rows; k++) sum[k] = v_set(0);
+    size_t i = 0;
+    for (; i + elements <= m->inputs; i += elements, w += bytes) {
+        UNROLL for (int k = 0; k < outputs; k++) {
+            // The same place of the next outputs: rows this short end before the hardware's prefetcher gets going.
+            __builtin_prefetch((const void *)((uintptr_t)w + (size_t)(k + outputs) * m->row_bytes), 0, 2);
+            block(w + k * m->row_bytes, m->x + i, m->x_stride, rows, sum + k * rows);
+        }
     }
-#define DEFINE_TYPE(type) DEFINE_ROWS(type, 1) DEFINE_ROWS(type, 2) DEFINE_ROWS(type, 3) DEFINE_ROWS(type, 4)
-DEFINE_TYPE(f32)
-DEFINE_TYPE(f16)
-DEFINE_TYPE(bf16)
-DEFINE_TYPE(q8_0)
-DEFINE_TYPE(q4_0)
+    if (i < m->inputs) {
+        size_t left = m->inputs - i;
+        float x[MATMUL_ROWS * CAKED_BLOCK] = {0};
+        for (int r = 0; r < rows; r++) memcpy(x + r * elements, m->x + r * m->x_stride + i, left * sizeof *x);
+        UNROLL for (int k = 0; k < outputs; k++) {
+            uint8_t weights[CAKED_BLOCK * sizeof(float)] = {0};
+            memcpy(weights, w + k * m->row_bytes, left * bytes / elements);
+            block(weights, x, elements, rows, sum + k * rows);
+        }
+    }
+    UNROLL for (int k = 0; k < outputs; k++) {
+        float bias = m->bias ? m->bias[o + k] : 0;
+        UNROLL for (int r = 0; r < rows; r++) m->y[r * m->y_stride + o + k] = v_sum(sum[k * rows + r]) + bias;
+    }
+}
+
+// As many outputs at a time as the registers hold sums for: independent chains of additions, and each activation
+// loaded once for all of them. A function of its own for each number of rows keeps the sums in registers.
+#define DEFINE_ROWS(type, elements, bytes, rows)                                                          \
+    static void product_##type##_##rows(const product *m) {                                               \
+        enum { OUTPUTS = LANES == 16 || rows == 1 ? MATMUL_OUTPUTS : MATMUL_OUTPUTS / 2 };                \
+        size_t o = m->first;                                                                              \
+        for (; o + OUTPUTS <= m->end; o += OUTPUTS) {                                                     \
+            product_tile(m, o, OUTPUTS, rows, block_##type, elements, bytes);                             \
+        }                                                                                                 \
+        for (; o < m->end; o++) product_tile(m, o, 1, rows, block_##type, elements, bytes);               \
+    }
+#define DEFINE_TYPE(type, elements, bytes)                                                \
+    DEFINE_ROWS(type, elements, bytes, 1)                                                 \
+    DEFINE_ROWS(type, elements, bytes, 2)                                                 \
+    DEFINE_ROWS(type, elements, bytes, 3)                                                 \
+    DEFINE_ROWS(type, elements, bytes, 4)
+DEFINE_TYPE(f32, LANES, 4 * LANES)
+DEFINE_TYPE(f16, LANES, 2 * LANES)
+DEFINE_TYPE(bf16, LANES, 2 * LANES)
+DEFINE_TYPE(q8_0, CAKED_BLOCK, CAKED_Q8_0_BYTES)
+DEFINE_TYPE(q4_0, CAKED_BLOCK, CAKED_Q4_0_BYTES)
 #undef DEFINE_TYPE
 #undef DEFINE_ROWS
 
