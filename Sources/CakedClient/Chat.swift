@@ -35,7 +35,7 @@ public struct ChatRequest: Encodable, Equatable, Sendable {
     /// Above 1 discourages repetition.
     public var repetitionPenalty: Double?
     /// Makes sampling repeatable.
-    public var seed: UInt64?
+    public var seed: Int64?
     /// Texts that end the answer.
     public var stop: [String]?
     /// The loaded model's id; anything else is refused.

@@ -46,12 +46,6 @@ public struct ModelCard: Codable, Equatable, Sendable {
     public var ownedBy: String?
     /// Tokens of the longest prompt.
     public var contextLength: Int?
-    /// Transformer layers.
-    public var layers: Int?
-    /// KV heads per layer.
-    public var kvHeads: Int?
-    /// Entries of the vocabulary.
-    public var vocabularyCount: Int?
     /// Weights.
     public var parameters: Int?
 }

@@ -61,7 +61,7 @@ struct AnswerOptions: ParsableArguments {
     var temperature: Double?
 
     @Option(help: ArgumentHelp("Makes varied answers repeatable.", valueName: "n"))
-    var seed: UInt64?
+    var seed: Int64?
 
     @Flag(name: .shortAndLong, help: "Say on standard error what the answer cost.")
     var verbose = false

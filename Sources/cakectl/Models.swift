@@ -15,11 +15,8 @@ struct Models: DaemonCommand {
         let models = try await client().models()
         if printsJSON { return try Terminal.print(json: ObjectList(data: models)) }
         let rows = models.map { model in
-            [
-                model.id, model.contextLength.map(Formats.count) ?? "-", model.layers.map(Formats.count) ?? "-",
-                model.kvHeads.map(Formats.count) ?? "-", model.parameters.map(Formats.count) ?? "-",
-            ]
+            [model.id, model.contextLength.map(Formats.count) ?? "-", model.parameters.map(Formats.count) ?? "-"]
         }
-        Table(rows: [["MODEL", "CONTEXT", "LAYERS", "KV HEADS", "PARAMETERS"]] + rows).print()
+        Table(rows: [["MODEL", "CONTEXT", "PARAMETERS"]] + rows).print()
     }
 }

@@ -34,10 +34,9 @@ final class ProgressLine: Sendable {
                 let done = fraction.isFinite ? min(max(fraction, 0), 1) : 0
                 let elapsed = Formats.seconds(now - begun)
                 let estimate = done < Self.fractionForEstimate ? nil : elapsed * (1 - done) / done
-                draw(
-                    bar(done) + " \(Int(done * 100)) %  \(phase == "prefill" ? "reading" : phase) \(name), "
-                        + "layer \(layer) of \(layers)"
-                        + (estimate.map { ", \(Formats.duration($0)) left" } ?? ""))
+                let text =
+                    "\(Int(done * 100)) %  \(phase == "prefill" ? "reading" : phase) \(name), layer \(layer) of \(layers)"
+                draw(text + (estimate.map { ", \(Formats.duration($0)) left" } ?? ""), fraction: done)
             }
         }
     }
@@ -51,14 +50,15 @@ final class ProgressLine: Sendable {
         }
     }
 
-    private func draw(_ text: String) {
-        let fitted = Terminal.printable(text).prefix(max(Terminal.columns - 1, 20))
-        Terminal.control("\r\u{1B}[K" + fitted)
+    private func draw(_ text: String, fraction: Double? = nil) {
+        let room = Terminal.columns - 1 - (fraction == nil ? 0 : Self.barWidth + 1)
+        let bar = fraction.map { Self.bar($0) + " " } ?? ""
+        Terminal.control("\r\u{1B}[K" + bar + Terminal.printable(text).prefix(max(room, 0)))
     }
 
-    private func bar(_ fraction: Double) -> String {
-        let full = Int(fraction * Double(Self.barWidth))
-        let (full_, rest) = (String(repeating: "█", count: full), String(repeating: "░", count: Self.barWidth - full))
-        return Terminal.errorHasColor ? "\u{1B}[1m\(full_)\u{1B}[0m\u{1B}[2m\(rest)\u{1B}[0m" : full_ + rest
+    private static func bar(_ fraction: Double) -> String {
+        let done = Int(fraction * Double(barWidth))
+        let (full, rest) = (String(repeating: "█", count: done), String(repeating: "░", count: barWidth - done))
+        return Terminal.errorHasColor ? "\u{1B}[1m\(full)\u{1B}[0;2m\(rest)\u{1B}[0m" : full + rest
     }
 }

@@ -1,0 +1,170 @@
+// The built program, run as people run it, against the scripted server: what it prints, where, and how it exits.
+import Foundation
+import NIOHTTP1
+import Testing
+
+@Suite("cakectl", .timeLimit(.minutes(1))) struct CakectlTests {
+    /// Runs `cakectl --socket … arguments` to its end.
+    private func run(
+        _ arguments: [String], socket: String, input: String = "", interruptAfter: (@Sendable () async -> Void)? = nil
+    ) async throws -> (output: String, error: String, status: Int32) {
+        let process = Process()
+        // The products of a package lie beside its test bundle.
+        process.executableURL = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+            .appending(path: "cakectl")
+        process.arguments = ["--socket", socket] + arguments
+        let (output, error, standardInput) = (Pipe(), Pipe(), Pipe())
+        (process.standardOutput, process.standardError, process.standardInput) = (output, error, standardInput)
+        let (exited, noteExited) = AsyncStream<Void>.makeStream()
+        process.terminationHandler = { _ in noteExited.finish() }
+        try process.run()
+        // Inputs here are shorter than a pipe, and so are outputs.
+        try standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
+        try standardInput.fileHandleForWriting.close()
+        if let interruptAfter {
+            await interruptAfter()
+            kill(process.processIdentifier, SIGINT)
+        }
+        for await _ in exited {}
+        func text(_ pipe: Pipe) throws -> String {
+            String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        }
+        return (try text(output), try text(error), process.terminationStatus)
+    }
+
+    @Test("put prints what was kept on standard output and no progress where there is no terminal")
+    func put() async throws {
+        let server = try await ScriptedServer { _ in
+            .events(
+                "event: progress\ndata: {\"phase\":\"prefill\",\"layer\":1,\"layers\":6,\"fraction\":0.25}\n\n",
+                "event: document\ndata: \(Sample.document)\n\n")
+        }
+        let result = try await run(
+            ["put", "manual", "-", "--keep", "12.5%", "--ttl", "2h"], socket: server.socketPath, input: "text")
+        #expect(
+            result.output == """
+                manual: 12,480 tokens read in 14 s
+                kept 29,952 of 299,520 entries (10.0 %), 7.5 MiB of 73.1 MiB, by cake-reconstruct
+
+                """)
+        #expect((result.error, result.status) == ("", 0))
+        #expect(server.requests.first?.target == "/v1/documents/manual?keep=12.5%25&ttl=7200")
+        #expect(server.requests.first?.text == "text")
+    }
+
+    @Test("--json prints one object on one line, before or after the command")
+    func json() async throws {
+        let server = try await ScriptedServer { _ in .json(Sample.document) }
+        let before = try await run(["--json", "show", "manual"], socket: server.socketPath)
+        let after = try await run(["show", "manual", "--json"], socket: server.socketPath)
+        #expect(before == after)
+        #expect(before.output.split(separator: "\n").count == 1)
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(before.output.utf8)) as? [String: Any])
+        #expect(object["entries_full"] as? Int == 299520)
+    }
+
+    @Test("ask streams the answer, ends its line, and says what it cost when asked to")
+    func ask() async throws {
+        let server = try await ScriptedServer { _ in .events(Sample.answer("The port ", "is 7411.")) }
+        let result = try await run(
+            ["ask", "manual", "Which port?", "--seed", "1", "--verbose"], socket: server.socketPath)
+        #expect((result.output, result.status) == ("The port is 7411.\n", 0))
+        #expect(
+            result.error
+                == "12,500 prompt tokens, 12,480 of them cached; question read in 50.0 ms; 3 tokens written, 30.0 tokens/s\n"
+        )
+    }
+
+    @Test("an answer that breaks off is a failure, with its beginning printed")
+    func brokenAnswer() async throws {
+        let server = try await ScriptedServer { _ in .events(Sample.answer("The port", ends: false), breaksOff: true) }
+        let result = try await run(["ask", "manual", "Which port?"], socket: server.socketPath)
+        #expect((result.output, result.status) == ("The port\n", 1))
+        #expect(result.error.hasPrefix("cakectl: the daemon closed the connection in the middle of its answer"))
+    }
+
+    @Test("chat takes a question per line and keeps the conversation")
+    func chat() async throws {
+        let server = try await ScriptedServer { _ in .events(Sample.answer("Yes.")) }
+        let result = try await run(["chat", "manual"], socket: server.socketPath, input: "One?\n\n  \nTwo?")
+        #expect((result.output, result.error, result.status) == ("Yes.\nYes.\n", "", 0))
+        #expect(server.requests.count == 2)
+        #expect(
+            server.requests.last?.text.contains(
+                #"[{"content":"One?","role":"user"},{"content":"Yes.","role":"assistant"},{"content":"Two?","role":"user"}]"#
+            )
+                == true)
+    }
+
+    @Test("rm goes on after a name that is not there, and fails")
+    func remove() async throws {
+        let server = try await ScriptedServer { request in
+            request.target.hasSuffix("/b")
+                ? .error("document_not_found", "no document b", status: "404 Not Found")
+                : .json(#"{"id":"x","object":"document.deleted","deleted":true}"#)
+        }
+        let result = try await run(["rm", "a", "b", "c"], socket: server.socketPath)
+        #expect((result.output, result.error, result.status) == ("", "cakectl: b: no document b\n", 1))
+        #expect(server.requests.map(\.target) == ["/v1/documents/a", "/v1/documents/b", "/v1/documents/c"])
+    }
+
+    @Test("ls is a table that fits 80 columns for names up to 27 characters")
+    func list() async throws {
+        let server = try await ScriptedServer { _ in .json(#"{"object":"list","data":[\#(Sample.document)]}"#) }
+        let result = try await run(["ls"], socket: server.socketPath)
+        let lines = result.output.split(separator: "\n")
+        #expect(lines.count == 2)
+        #expect(lines[0].hasPrefix("NAME    TOKENS    KEPT     SIZE"))
+        #expect(lines[1].hasPrefix("manual  12,480  10.0 %  7.5 MiB"))
+        #expect(lines.allSatisfy { $0.count <= 80 - 27 + "manual".count })
+    }
+
+    @Test(
+        "exit codes tell the causes apart",
+        arguments: [
+            ("429 Too Many Requests", "busy", 75), ("503 Service Unavailable", "shutting_down", 75),
+            ("403 Forbidden", "forbidden", 77), ("404 Not Found", "document_not_found", 1),
+            ("507 Insufficient Storage", "insufficient_storage", 1),
+        ])
+    func exitCodes(_ status: String, _ code: String, _ exit: Int32) async throws {
+        let server = try await ScriptedServer { _ in .error(code, "no", status: status, headers: "Retry-After: 7\r\n") }
+        let result = try await run(["show", "manual"], socket: server.socketPath)
+        #expect(result.error == (exit == 75 ? "cakectl: no; try again in 7 s\n" : "cakectl: no\n"))
+        #expect((result.output, result.status) == ("", exit))
+    }
+
+    @Test("a daemon that is not there is 69, with the mend")
+    func unreachable() async throws {
+        let result = try await run(["ls"], socket: "/tmp/no such caked.sock")
+        #expect(result.status == 69)
+        #expect(
+            result.error.hasPrefix("cakectl: cannot reach the daemon at /tmp/no such caked.sock (there is no socket)"))
+    }
+
+    @Test(
+        "wrong usage is 64 and reaches no server",
+        arguments: [
+            ["put", "a"], ["put", "a", "-", "--keep", "0.1"], ["put", "a", "-", "--keep", "101%"],
+            ["put", "a", "-", "--keep", "5%", "--budget", "5"], ["put", "a", "-", "--budget", "0"],
+            ["put", "a", "-", "--ttl", "5"], ["put", "a", "-", "--rows", "f8"], ["put", "../a", "-"],
+            ["ask", "a", " "], ["ask", "a", "b", "--temperature", "-1"], ["ask", "a", "b", "--max-tokens", "0"],
+            ["rm"], ["rm", ""], ["frobnicate"], ["ls", "--frobnicate"], ["ls", "--timeout", "0"],
+        ])
+    func usage(_ arguments: [String]) async throws {
+        let server = try await ScriptedServer { _ in .json("{}") }
+        let result = try await run(arguments, socket: server.socketPath, input: "text")
+        #expect((result.output, result.status) == ("", 64))
+        #expect(result.error.hasPrefix("cakectl: "))
+        #expect(server.requests.isEmpty)
+    }
+
+    @Test("SIGINT closes the connection and exits with 130")
+    func interrupt() async throws {
+        let server = try await ScriptedServer { _ in .events(Sample.answer("a", ends: false)).dropLast() + [.hold] }
+        let result = try await run(["ask", "manual", "?"], socket: server.socketPath) {
+            while server.requests.isEmpty { await Task.yield() }
+        }
+        #expect(result.status == 130)
+        for await _ in server.closed { break }
+    }
+}
