@@ -1,0 +1,73 @@
+// The dimensions of a compact cache, and how many bytes a row of it takes.
+
+/// How the numbers of a key or value row are stored; the store itself sees bytes only.
+public enum RowType: String, Codable, Sendable, CaseIterable {
+    /// IEEE 754 single precision.
+    case f32
+    /// IEEE 754 half precision.
+    case f16
+    /// Blocks of 32: a half-precision scale and 32 signed bytes (ggml's `block_q8_0`).
+    case q8_0
+
+    /// The numbers in one block; rows are whole blocks.
+    public var blockElements: Int { self == .q8_0 ? 32 : 1 }
+
+    /// The bytes of so many numbers, rounded up to whole blocks.
+    public func bytes(forElements elements: Int) -> Int {
+        switch self {
+        case .f32: elements * 4
+        case .f16: elements * 2
+        case .q8_0: (elements + 31) / 32 * 34
+        }
+    }
+
+    /// The type's number in a record header.
+    var code: UInt16 {
+        switch self {
+        case .f32: 0
+        case .f16: 1
+        case .q8_0: 2
+        }
+    }
+
+    init?(code: UInt16) {
+        guard let type = Self.allCases.first(where: { $0.code == code }) else { return nil }
+        self = type
+    }
+}
+
+/// The dimensions of a document's cache.
+public struct CacheShape: Codable, Equatable, Sendable {
+    /// The model's layers.
+    public var layers: Int
+    /// KV heads of a layer.
+    public var kvHeads: Int
+    /// Numbers in a key or value row.
+    public var headWidth: Int
+    /// How rows are stored.
+    public var rows: RowType
+    /// Tokens of the document, evicted ones included: the position at which a question starts.
+    public var tokens: Int
+
+    /// A shape; `validate()` says whether it is possible.
+    public init(layers: Int, kvHeads: Int, headWidth: Int, rows: RowType, tokens: Int) {
+        (self.layers, self.kvHeads, self.headWidth) = (layers, kvHeads, headWidth)
+        (self.rows, self.tokens) = (rows, tokens)
+    }
+
+    /// The bytes of one key row, or one value row.
+    public var rowBytes: Int { rows.bytes(forElements: headWidth) }
+
+    /// Refuses dimensions that no model has; what passes cannot overflow the arithmetic of the records.
+    public func validate() throws(StoreError) {
+        // Larger than any model's by a factor of ten or more, and small enough for the record header's fields.
+        let limits = [("layers", layers, 4096), ("KV heads", kvHeads, 4096), ("head width", headWidth, 4096)]
+        for (name, value, limit) in limits where value < 1 || value > limit {
+            throw .invalidShape("\(value) \(name), not 1 to \(limit)")
+        }
+        guard headWidth % rows.blockElements == 0 else {
+            throw .invalidShape("head width \(headWidth) is no multiple of \(rows.blockElements), as \(rows) needs")
+        }
+        guard tokens >= 0, tokens <= Int(Int32.max) else { throw .invalidShape("\(tokens) tokens") }
+    }
+}

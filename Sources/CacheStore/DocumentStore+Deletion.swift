@@ -1,0 +1,75 @@
+// Deleting documents: one by name, those that have expired, and what is left of either.
+
+import LMDB
+import Synchronization
+
+extension DocumentStore {
+    /// Deletes a document; false when there is none. Whoever has it open reads on undisturbed.
+    @discardableResult
+    public func delete(_ key: DocumentKey) throws(StoreError) -> Bool {
+        try delete(key, onlyGeneration: nil)
+    }
+
+    /// Deletes the documents that have expired by a Unix time; returns which.
+    @discardableResult
+    public func collectExpired(nowSeconds: Int) throws(StoreError) -> [DocumentKey] {
+        collectLeftovers()
+        var expired: [(key: DocumentKey, generation: UInt64)] = []
+        try forEachManifest(owner: nil) { key, manifest in
+            if case .success(let manifest) = manifest, manifest.isExpired(atSeconds: nowSeconds) {
+                expired.append((key, manifest.id))
+            }
+        }
+        var deleted: [DocumentKey] = []
+        for (key, generation) in expired where try delete(key, onlyGeneration: generation) { deleted.append(key) }
+        return deleted
+    }
+
+    private func delete(_ key: DocumentKey, onlyGeneration: UInt64?) throws(StoreError) -> Bool {
+        let isDeleted = try write { transaction throws(StoreError) in
+            do throws(LMDBError) {
+                let manifestKey = RecordFormat.manifestKey(key)
+                let old = try generation(ofManifest: manifestKey, in: transaction)
+                if let onlyGeneration, old != onlyGeneration { return false }
+                guard try transaction.delete(manifestKey, in: manifestsDatabase) else { return false }
+                if let old { try deleteRecords(of: old, in: &transaction) }
+                return true
+            } catch { throw storeError(error) }
+        }
+        if isDeleted {
+            state.withLock { $0.usage[key] = nil }
+            collectLeftovers()
+        }
+        return isDeleted
+    }
+
+    /// The generation that a stored manifest names; nil when there is none or its header is damaged.
+    func generation(
+        ofManifest key: [UInt8], in transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> UInt64? {
+        guard let value = try transaction.value(forKey: key, in: manifestsDatabase) else { return nil }
+        return ManifestRecord.generation(of: value)
+    }
+
+    /// Deletes a generation's records as part of a transaction; what exceeds its bound is left over.
+    func deleteRecords(of generation: UInt64, in transaction: inout WriteTransaction) throws(LMDBError) {
+        let step = try GarbageCollection.deleteSome(of: generation, in: recordsDatabase, &transaction)
+        if !step.isDone { state.withLock { _ = $0.garbage.insert(generation) } }
+    }
+
+    /// Deletes the records of a generation that no manifest names.
+    func discard(generation: UInt64) {
+        state.withLock { _ = $0.garbage.insert(generation) }
+        collectLeftovers()
+    }
+
+    /// Tries to delete what is left over; what fails (a full disk) is tried again at the next write or start.
+    func collectLeftovers() {
+        for generation in state.withLock(\.garbage) {
+            do throws(LMDBError) {
+                try GarbageCollection.deleteAll(of: generation, in: recordsDatabase, environment)
+                state.withLock { _ = $0.garbage.remove(generation) }
+            } catch { return }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// A manifest as a database value: a header that names its generation, then JSON.
+
+import FoundationEssentials
+
+/// The value of the manifests database; `RecordFormat` has the layout.
+package enum ManifestRecord {
+    package static let headerBytes = 32
+
+    package static func encode(_ manifest: Manifest) throws(StoreError) -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        // Preferences overflow on some documents; the manifest says so and must be storable all the same.
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        let json: [UInt8]
+        do { json = try Array(encoder.encode(manifest)) } catch { throw .invalidManifest("\(error)") }
+        return encode(json: json, generation: manifest.id)
+    }
+
+    /// The value around some JSON.
+    package static func encode(json: [UInt8], generation: UInt64) -> [UInt8] {
+        var writer = LittleEndianWriter()
+        writer.append(RecordFormat.manifestMagic)
+        writer.append(UInt32(RecordFormat.version))
+        writer.append(generation)
+        unsafe writer.append(RecordFormat.checksum(json.span.bytes))
+        unsafe writer.append(RecordFormat.checksum(writer.bytes.span.bytes))
+        return writer.bytes + json
+    }
+
+    /// The generation that a value names, or nil when its header is damaged.
+    package static func generation(of value: RawSpan) -> UInt64? {
+        guard value.byteCount >= headerBytes, RecordFormat.number(value, at: 0) as UInt32 == RecordFormat.manifestMagic,
+            RecordFormat.number(value, at: 24) as UInt64 == RecordFormat.checksum(value.extracting(0..<24)),
+            RecordFormat.number(value, at: 4) as UInt32 == UInt32(RecordFormat.version)
+        else { return nil }
+        return RecordFormat.number(value, at: 8)
+    }
+
+    /// The manifest that a value holds, checked against the key it was found under.
+    package static func decode(_ value: RawSpan, key: DocumentKey) throws(StoreError) -> Manifest {
+        func damage(_ problem: String) -> StoreError { .corrupt(name: key.name, problem: problem) }
+        guard let generation = generation(of: value) else { throw damage("its manifest's header is wrong") }
+        let json = value.extracting(headerBytes..<value.byteCount)
+        guard RecordFormat.checksum(json) == RecordFormat.number(value, at: 16) else {
+            throw damage("its manifest's checksum is wrong")
+        }
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        let manifest: Manifest
+        do {
+            manifest = try decoder.decode(Manifest.self, from: Data(RecordFormat.copy(json)))
+        } catch {
+            throw damage("its manifest is not readable JSON")
+        }
+        guard manifest.id == generation, manifest.name == key.name, manifest.owner == key.owner else {
+            throw damage("its manifest belongs to another document")
+        }
+        if let problem = manifest.problem() { throw damage("its manifest is impossible: \(problem)") }
+        return manifest
+    }
+
+    static func decoded(_ value: RawSpan, key: DocumentKey) -> Result<Manifest, StoreError> {
+        do throws(StoreError) { return .success(try decode(value, key: key)) } catch { return .failure(error) }
+    }
+}

@@ -1,0 +1,43 @@
+// The databases of a store, its format, and how LMDB lays out large values here.
+
+import LMDB
+
+/// An environment with a store's databases in it.
+struct OpenedEnvironment {
+    let environment: Environment
+    let manifests: Database
+    let records: Database
+    /// The format that the store was written in; 0 when what stands there is none.
+    let formatVersion: Int
+    /// How far from a multiple of 64 bytes LMDB starts the values it gives pages of their own.
+    let valueOffset: Int
+    let pageBytes: Int
+
+    /// Opens the environment, clears what dead readers left, and writes the format into a new store.
+    init(directory: String, mapBytes: Int, maxReaders: Int) throws(LMDBError) {
+        environment = try Environment(
+            directory: directory, mapBytes: mapBytes, maxReaders: maxReaders,
+            databases: ["format", "manifests", "records"])
+        try environment.clearStaleReaders()
+        manifests = try environment.database("manifests")
+        records = try environment.database("records")
+        pageBytes = try environment.info().pageBytes
+        let format = try environment.database("format")
+        if try !Self.isPresent(format, in: environment) {
+            var transaction = try environment.write()
+            let value = RecordFormat.formatValue(pageBytes: pageBytes)
+            try transaction.put(value.span.bytes, forKey: RecordFormat.formatKey, in: format)
+            try transaction.commit()
+        }
+        let transaction = try environment.read()
+        guard let value = try transaction.value(forKey: RecordFormat.formatKey, in: format) else { throw .notFound }
+        formatVersion = RecordFormat.formatVersion(value) ?? 0
+        let address = unsafe value.withUnsafeBytes { unsafe UInt(bitPattern: $0.baseAddress) }
+        valueOffset = Int(address % UInt(RecordFormat.alignment))
+    }
+
+    private static func isPresent(_ format: Database, in environment: Environment) throws(LMDBError) -> Bool {
+        let transaction = try environment.read()
+        return try transaction.value(forKey: RecordFormat.formatKey, in: format) != nil
+    }
+}

@@ -1,0 +1,42 @@
+// The directory of a store: private, and locked against a second daemon.
+
+import Glibc
+
+/// An open, locked store directory; the lock ends with it.
+struct StoreDirectory: ~Copyable {
+    let path: String
+    private let lock: Int32
+
+    /// Creates the directory with mode 0700 if it is missing (its parent must be there), checks it and locks it.
+    init(path: String) throws(StoreError) {
+        if unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
+            throw .system(call: "mkdir", path: path, errno: errno)
+        }
+        try Self.check(path)
+        let lockPath = path + "/caked.lock"
+        let file = unsafe open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { throw .system(call: "open", path: lockPath, errno: errno) }
+        // flock, not fcntl: it belongs to the open file, so that it holds inside one process too, and it ends with the
+        // process however that ends.
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            let reason = errno
+            close(file)
+            if reason == EWOULDBLOCK { throw .inUse(directory: path) }
+            throw .system(call: "flock", path: lockPath, errno: reason)
+        }
+        self.path = path
+        lock = file
+    }
+
+    deinit { close(lock) }
+
+    private static func check(_ path: String) throws(StoreError) {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else { throw .system(call: "stat", path: path, errno: errno) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw .notADirectory(path: path) }
+        guard status.st_uid == geteuid() else { throw .notOwned(directory: path, owner: status.st_uid) }
+        guard status.st_mode & 0o022 == 0 else {
+            throw .notPrivate(directory: path, mode: status.st_mode & 0o777)
+        }
+    }
+}
