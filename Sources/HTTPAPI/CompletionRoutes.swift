@@ -1,0 +1,131 @@
+// The routes of questions: OpenAI's chat completions and completions, whole or as a stream.
+
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Inference
+import NIOCore
+
+/// `/v1/chat/completions` and `/v1/completions`.
+struct CompletionRoutes: Sendable {
+    let api: HTTPAPI
+
+    @Sendable func chat(_ request: Request, _ context: APIContext) async throws -> Response {
+        let body = try await body(of: request)
+        guard let messages = body.messages, !messages.isEmpty else {
+            throw APIError.invalid("`messages` must have at least one message", param: "messages")
+        }
+        return try await answer(body, .messages(messages), AnswerForm(.chat, model: api.service.modelCard.id), context)
+    }
+
+    @Sendable func text(_ request: Request, _ context: APIContext) async throws -> Response {
+        let body = try await body(of: request)
+        guard let prompt = body.prompt else { throw APIError.invalid("`prompt` is missing", param: "prompt") }
+        return try await answer(body, .text(prompt), AnswerForm(.text, model: api.service.modelCard.id), context)
+    }
+
+    private func body(of request: Request) async throws -> CompletionBody {
+        let bytes = try await request.wholeBody(limitBytes: api.limits.chatBodyBytes)
+        let body = try JSONText.decode(CompletionBody.self, from: bytes, maxDepth: api.limits.jsonDepth)
+        let loaded = api.service.modelCard.id
+        if let model = body.model, !model.isEmpty, model != loaded {
+            throw APIError(
+                .notFound, "model_not_found", "the loaded model is `\(loaded)`; name it or leave `model` out",
+                param: "model")
+        }
+        return body
+    }
+
+    private func answer(
+        _ body: CompletionBody, _ prompt: Prompt, _ form: AnswerForm, _ context: APIContext
+    ) async throws -> Response {
+        let stream = api.service.complete(
+            CompletionRequest(
+                owner: context.owner, document: body.document, prompt: prompt, maxTokens: body.maxTokens,
+                sampling: body.sampling, stop: body.stop))
+        return body.streams
+            ? try await streamed(stream, form, includesUsage: body.includesUsage) : try await whole(stream, form)
+    }
+
+    private func whole(_ stream: EventStream<CompletionEvent>, _ form: AnswerForm) async throws -> Response {
+        var text = ""
+        var pace = Pace(metrics: api.metrics)
+        for try await event in stream {
+            switch event {
+            case .started: break
+            case .text(let more):
+                pace.noteText()
+                text += more
+            case .finished(let reason, let usage):
+                api.metrics.observe(usage)
+                return JSONText.response(form.whole(text: text, reason: reason, usage: usage))
+            }
+        }
+        throw Self.unfinished
+    }
+
+    // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.
+    private func streamed(
+        _ stream: EventStream<CompletionEvent>, _ form: AnswerForm, includesUsage: Bool
+    ) async throws -> Response {
+        let started = Pace(metrics: api.metrics)
+        let events = PulsedEvents(stream, everySeconds: api.limits.keepAliveSeconds)
+        let first = try await events.next()
+        return Response(
+            status: .ok, headers: ServerSentEvents.headers,
+            body: ResponseBody { writer in
+                var pace = started
+                do {
+                    if let opening = form.opening(withUsageField: includesUsage) {
+                        try await writer.write(ServerSentEvents.event(value: opening))
+                    }
+                    var pulse = first
+                    loop: while true {
+                        switch pulse {
+                        case .beat: try await writer.write(ServerSentEvents.keepAlive)
+                        case .event(.started): break
+                        case .event(.text(let text)):
+                            pace.noteText()
+                            let chunk = form.chunk(text: text, withUsageField: includesUsage)
+                            try await writer.write(ServerSentEvents.event(value: chunk))
+                        case .event(.finished(let reason, let usage)):
+                            api.metrics.observe(usage)
+                            let last = form.last(reason: reason, withUsageField: includesUsage)
+                            try await writer.write(ServerSentEvents.event(value: last))
+                            if includesUsage {
+                                try await writer.write(ServerSentEvents.event(value: form.usageChunk(usage)))
+                            }
+                            try await writer.write(ServerSentEvents.done)
+                            break loop
+                        case .end: throw Self.unfinished
+                        }
+                        pulse = try await events.next()
+                    }
+                } catch let error as EngineError {
+                    let error = APIError(error)
+                    api.metrics.countStreamFailure(code: error.code)
+                    try await writer.write(ServerSentEvents.event(json: error.body))
+                }
+                try await writer.finish(nil)
+            })
+    }
+
+    private static let unfinished = EngineError.internalFailure(message: "the answer ended without a result")
+}
+
+/// The pace of one answer, for the histograms.
+private struct Pace: Sendable {
+    let metrics: Metrics
+    private var previous = ContinuousClock.now
+    private var hasText = false
+
+    init(metrics: Metrics) { self.metrics = metrics }
+
+    mutating func noteText() {
+        let now = ContinuousClock.now
+        let seconds = previous.duration(to: now).seconds
+        if hasText { metrics.observeInterToken(seconds: seconds) } else { metrics.observeFirstToken(seconds: seconds) }
+        hasText = true
+        previous = now
+    }
+}

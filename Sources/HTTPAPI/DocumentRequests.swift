@@ -1,0 +1,164 @@
+// What a client may say about a document: the text and its options, as JSON or as plain text with a query.
+
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Inference
+import NIOCore
+
+/// The body or query of `PUT /v1/documents/{id}`.
+struct PutOptions: Decodable, Equatable {
+    /// The longest time to live: a hundred years, so that no sum of times overflows.
+    static let maxTTLSeconds = 100 * 366 * 86400
+
+    var text: String?
+    var keep: Keep?
+    var method: String?
+    var rows: String?
+    var ttlSeconds: Int?
+    var pin: Bool = false
+
+    enum CodingKeys: String, CodingKey {
+        case text, keep, budget, method, rows
+        case ttlSeconds = "ttl_seconds"
+        case pin
+    }
+
+    /// `{"text": …, "keep": "10%" | 0.1, "budget": 512, …}`.
+    init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        text = try fields.decode(String.self, forKey: .text)
+        let budget = try fields.decodeIfPresent(Int.self, forKey: .budget)
+        var share: Double?
+        if let text = try? fields.decodeIfPresent(String.self, forKey: .keep) {
+            share = try Self.percent(text)
+        } else if let number = try fields.decodeIfPresent(Double.self, forKey: .keep) {
+            share = try Self.percent(share: number)
+        }
+        keep = try Self.keep(percent: share, budget: budget)
+        method = try fields.decodeIfPresent(String.self, forKey: .method)
+        rows = try fields.decodeIfPresent(String.self, forKey: .rows)
+        ttlSeconds = try Self.ttl(fields.decodeIfPresent(Int.self, forKey: .ttlSeconds), param: "ttl_seconds")
+        pin = try fields.decodeIfPresent(Bool.self, forKey: .pin) ?? false
+    }
+
+    /// `keep=10%&method=…&rows=…&ttl=SECONDS&pin=true` or `budget=512`; other items are ignored, as unknown fields are.
+    init(query: String) throws {
+        var share: Double?
+        var budget: Int?
+        for item in query.split(separator: "&") {
+            let parts = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let value = parts.count == 2 ? QueryText.decoded(parts[1]) : ""
+            switch QueryText.decoded(parts[0]) {
+            case "keep": share = try Self.percent(value)
+            case "budget":
+                guard let number = Int(value) else { throw Self.badBudget("`budget` must be a whole number", "budget") }
+                budget = number
+            case "method": method = value
+            case "rows": rows = value
+            case "ttl":
+                guard let seconds = Int(value) else {
+                    throw APIError.invalid("`ttl` must be a whole number of seconds", param: "ttl")
+                }
+                ttlSeconds = try Self.ttl(seconds, param: "ttl")
+            case "pin":
+                guard let on = ["true": true, "1": true, "": true, "false": false, "0": false][value] else {
+                    throw APIError.invalid("`pin` must be true or false", param: "pin")
+                }
+                pin = on
+            default: break
+            }
+        }
+        keep = try Self.keep(percent: share, budget: budget)
+    }
+
+    /// The percentage of a text: "10%" or, as a share, "0.1".
+    private static func percent(_ text: String) throws -> Double {
+        if text.hasSuffix("%"), let number = Double(text.dropLast()) { return try percent(number) }
+        if let number = Double(text) { return try percent(share: number) }
+        throw badBudget("`keep` must be a percentage such as 10%", "keep")
+    }
+
+    private static func percent(share: Double) throws -> Double {
+        guard share <= 1 else {
+            throw badBudget("`keep` is a share between 0 and 1, or a percentage such as \"10%\"", "keep")
+        }
+        return try percent(share * 100)
+    }
+
+    private static func percent(_ percent: Double) throws -> Double {
+        guard percent > 0, percent <= 100 else { throw badBudget("`keep` must be above 0 and at most 100 %", "keep") }
+        return percent
+    }
+
+    private static func keep(percent: Double?, budget: Int?) throws -> Keep? {
+        if percent != nil, budget != nil { throw badBudget("give either `keep` or `budget`, not both", "budget") }
+        guard let budget else { return percent.map(Keep.percent) }
+        guard budget > 0 else { throw badBudget("`budget` must be a positive number of entries", "budget") }
+        return .budget(budget)
+    }
+
+    private static func badBudget(_ message: String, _ param: String) -> APIError {
+        APIError(.badRequest, "invalid_budget", message, param: param)
+    }
+
+    static func ttl(_ seconds: Int?, param: String) throws -> Int? {
+        guard let seconds else { return nil }
+        guard (1...maxTTLSeconds).contains(seconds) else {
+            throw APIError.invalid("`\(param)` must be between 1 and \(maxTTLSeconds) seconds", param: param)
+        }
+        return seconds
+    }
+}
+
+/// The body of `PATCH /v1/documents/{id}`.
+struct PatchOptions: Decodable, Equatable {
+    /// nil: as it is; `.some(nil)`: for ever.
+    var ttlSeconds: Int??
+    var pin: Bool?
+
+    enum CodingKeys: String, CodingKey {
+        case ttlSeconds = "ttl_seconds"
+        case pin
+    }
+
+    init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        if fields.contains(.ttlSeconds) {
+            ttlSeconds = .some(
+                try PutOptions.ttl(fields.decodeIfPresent(Int.self, forKey: .ttlSeconds), param: "ttl_seconds"))
+        }
+        pin = try fields.decodeIfPresent(Bool.self, forKey: .pin)
+    }
+}
+
+/// The text of a query item.
+enum QueryText {
+    /// Percent-decodes `text`; a sign that begins no escape stands for itself, so that `keep=10%` means what it says.
+    static func decoded(_ text: Substring) -> String {
+        let bytes = Array(text.utf8)
+        var decoded: [UInt8] = []
+        var index = 0
+        while index < bytes.count {
+            if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count, let high = digit(bytes[index + 1]),
+                let low = digit(bytes[index + 2])
+            {
+                decoded.append(high << 4 | low)
+                index += 3
+            } else {
+                decoded.append(bytes[index] == UInt8(ascii: "+") ? UInt8(ascii: " ") : bytes[index])
+                index += 1
+            }
+        }
+        return String(decoding: decoded, as: UTF8.self)
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}

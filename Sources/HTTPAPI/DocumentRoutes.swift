@@ -1,0 +1,158 @@
+// The routes of documents: put, list, show, change, forget, and what was kept.
+
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Inference
+import NIOCore
+
+/// `/v1/documents` and what is under it.
+struct DocumentRoutes: Sendable {
+    let api: HTTPAPI
+
+    @Sendable func list(_ request: Request, _ context: APIContext) async throws -> Response {
+        let service = api.service
+        var documents = try await api.blocking { try service.documents(owner: context.owner) }
+        for index in documents.indices { documents[index].layers = nil }
+        return JSONText.response(DocumentList(data: documents))
+    }
+
+    @Sendable func get(_ request: Request, _ context: APIContext) async throws -> Response {
+        let (service, name) = (api.service, try context.documentName())
+        return JSONText.response(try await api.blocking { try service.document(name, owner: context.owner) })
+    }
+
+    @Sendable func retention(_ request: Request, _ context: APIContext) async throws -> Response {
+        let (service, name) = (api.service, try context.documentName())
+        return JSONText.response(try await api.blocking { try service.retention(name, owner: context.owner) })
+    }
+
+    @Sendable func delete(_ request: Request, _ context: APIContext) async throws -> Response {
+        let (service, name) = (api.service, try context.documentName())
+        try await api.blocking { try service.delete(name, owner: context.owner) }
+        return JSONText.response(DeletedDocument(id: name))
+    }
+
+    @Sendable func patch(_ request: Request, _ context: APIContext) async throws -> Response {
+        let (service, name) = (api.service, try context.documentName())
+        let body = try await request.wholeBody(limitBytes: api.limits.patchBodyBytes)
+        let options = try JSONText.decode(PatchOptions.self, from: body, maxDepth: api.limits.jsonDepth)
+        let document = try await api.blocking {
+            try service.update(name, owner: context.owner, ttlSeconds: options.ttlSeconds, pinned: options.pin)
+        }
+        return JSONText.response(document)
+    }
+
+    @Sendable func put(_ request: Request, _ context: APIContext) async throws -> Response {
+        let putRequest = try await putRequest(request, context)
+        let stream = api.service.put(putRequest)
+        if request.headers[.accept]?.contains("text/event-stream") == true { return try await progress(of: stream) }
+        for try await event in stream {
+            guard case .finished(let document, let created) = event else { continue }
+            observe(document, created)
+            return JSONText.response(document, status: created ? .created : .ok)
+        }
+        throw EngineError.internalFailure(message: "the document's work ended without a result")
+    }
+
+    private func putRequest(_ request: Request, _ context: APIContext) async throws -> PutRequest {
+        let name = try context.documentName()
+        let isJSON = request.headers[.contentType]?.lowercased().hasPrefix("application/json") == true
+        if request.headers[.contentType]?.lowercased().hasPrefix("multipart/") == true {
+            throw APIError.unsupported(
+                "send the text itself (text/plain) or application/json, not a form", param: "Content-Type")
+        }
+        // The query is looked at first: why read 64 MiB to refuse a misspelt number?
+        var options = try PutOptions(query: isJSON ? "" : request.uri.query ?? "")
+        let body = try await request.wholeBody(limitBytes: api.limits.documentBodyBytes)
+        var text: [UInt8]
+        if isJSON {
+            options = try JSONText.decode(PutOptions.self, from: body, maxDepth: api.limits.jsonDepth)
+            text = Array((options.text ?? "").utf8)
+        } else {
+            text = Array(body.readableBytesView)
+        }
+        guard !text.isEmpty else {
+            throw APIError(.badRequest, "empty_document", "the document is empty", param: "text")
+        }
+        do {
+            _ = try UTF8Span(validating: text.span)
+        } catch {
+            throw APIError(
+                .badRequest, "not_utf8",
+                "the document is not UTF-8 (first wrong byte at \(error.byteOffsets.lowerBound))",
+                param: "text")
+        }
+        return PutRequest(
+            owner: context.owner, name: name, text: text, keep: options.keep, method: options.method,
+            rows: options.rows, ttlSeconds: options.ttlSeconds, pinned: options.pin)
+    }
+
+    // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.
+    private func progress(of stream: EventStream<PutEvent>) async throws -> Response {
+        let events = PulsedEvents(stream, everySeconds: api.limits.keepAliveSeconds)
+        let first = try await events.next()
+        return Response(
+            status: .ok, headers: ServerSentEvents.headers,
+            body: ResponseBody { writer in
+                do {
+                    var pulse = first
+                    loop: while true {
+                        switch pulse {
+                        case .beat: try await writer.write(ServerSentEvents.keepAlive)
+                        case .event(let event):
+                            try await writer.write(text(of: event))
+                            if case .finished = event { break loop }
+                        case .end:
+                            throw EngineError.internalFailure(message: "the document's work ended without a result")
+                        }
+                        pulse = try await events.next()
+                    }
+                } catch let error as EngineError {
+                    let error = APIError(error)
+                    api.metrics.countStreamFailure(code: error.code)
+                    try await writer.write(ServerSentEvents.event("error", json: error.body))
+                }
+                try await writer.finish(nil)
+            })
+    }
+
+    private func text(of event: PutEvent) -> ByteBuffer {
+        switch event {
+        case .queued(let ahead): return ServerSentEvents.event("queued", value: ["ahead": ahead])
+        case .progress(let progress): return ServerSentEvents.event("progress", value: progress)
+        case .finished(let document, let created):
+            observe(document, created)
+            return ServerSentEvents.event("document", value: PutDocument(document: document, wasCreated: created))
+        }
+    }
+
+    private func observe(_ document: Document, _ created: Bool) {
+        if created { api.metrics.observeDocument(prefillSeconds: document.prefillSeconds) }
+    }
+}
+
+private struct DocumentList: Encodable {
+    var object = "list"
+    var data: [Document]
+}
+
+private struct DeletedDocument: Encodable {
+    var id: String
+    var object = "document.deleted"
+    var deleted = true
+}
+
+/// The document of a put's last event: the document and whether it is new.
+private struct PutDocument: Encodable {
+    var document: Document
+    var wasCreated: Bool
+
+    enum CodingKeys: String, CodingKey { case wasCreated = "was_created" }
+
+    func encode(to encoder: any Encoder) throws {
+        try document.encode(to: encoder)
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(wasCreated, forKey: .wasCreated)
+    }
+}

@@ -1,0 +1,229 @@
+// The routes: which path and method is answered by what.
+
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Inference
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The version the API reports.
+public enum CakedVersion {
+    /// Of the daemon and its API.
+    public static let current = "0.1.0"
+}
+
+/// Answers HTTP requests with a `DocumentService`.
+public final class HTTPAPI: Sendable {
+    typealias Handler = @Sendable (Request, APIContext) async throws -> Response
+
+    let service: any DocumentService
+    let limits: ServerLimits
+    let metrics = Metrics()
+    let logger: Logger
+    private let access: Access
+    private let daemonUser: UInt32
+    private let identify: @Sendable (any Channel) async throws -> PeerCredentials
+    private let draining = Atomic(false)
+
+    /// An API over `service`; `daemonUser` owns the documents when the namespace is shared.
+    public convenience init(
+        service: any DocumentService, access: Access, daemonUser: UInt32, limits: ServerLimits = ServerLimits(),
+        logger: Logger
+    ) {
+        self.init(
+            service: service, access: access, daemonUser: daemonUser, limits: limits, logger: logger,
+            identify: PeerCredentials.of)
+    }
+
+    /// The same with another way to learn who connected, which tests need: they all run as one user.
+    package init(
+        service: any DocumentService, access: Access, daemonUser: UInt32, limits: ServerLimits, logger: Logger,
+        identify: @escaping @Sendable (any Channel) async throws -> PeerCredentials
+    ) {
+        self.service = service
+        self.access = access
+        self.daemonUser = daemonUser
+        self.limits = limits
+        self.logger = logger
+        self.identify = identify
+    }
+
+    /// From now on `/healthz` says that we are leaving.
+    func startDraining() { draining.store(true, ordering: .relaxed) }
+
+    /// Answers one request on `channel`.
+    func respond(
+        to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel, router: some APIResponder
+    ) async throws {
+        let peer = try await identify(channel)
+        let context = APIContext(
+            source: RequestSource(
+                logger: logger, peer: peer, owner: access.owner(for: peer, daemonUser: daemonUser)))
+        if request.headers[.expect]?.lowercased() == "100-continue", mayContinue(request) {
+            try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+        }
+        let response = try await router.respond(to: request, context: context)
+        if request.method == .head {
+            try await writer.writeResponse(response.head)
+        } else {
+            try await writer.write(response: response.head, body: response.body)
+        }
+    }
+
+    /// A client that waits for leave to send a body that is too large hears the refusal instead.
+    private func mayContinue(_ request: Request) -> Bool {
+        (request.headers[.contentLength].flatMap { Int($0) } ?? 0) <= limits.documentBodyBytes
+    }
+
+    /// Every route of the API.
+    func makeRouter() -> some APIResponder {
+        let router = Router(context: APIContext.self)
+        router.add(middleware: RequestMiddleware(metrics: metrics))
+        let documents = DocumentRoutes(api: self)
+        let completions = CompletionRoutes(api: self)
+        let routes: [(RouterPath, [(HTTPRequest.Method, Handler)])] = [
+            ("/v1/documents", [(.get, documents.list)]),
+            (
+                "/v1/documents/{id}",
+                [
+                    (.get, documents.get), (.put, documents.put), (.patch, documents.patch),
+                    (.delete, documents.delete),
+                ]
+            ),
+            ("/v1/documents/{id}/retention", [(.get, documents.retention)]),
+            ("/v1/chat/completions", [(.post, completions.chat)]),
+            ("/v1/completions", [(.post, completions.text)]),
+            ("/v1/models", [(.get, models)]),
+            ("/v1/status", [(.get, status)]),
+            ("/healthz", [(.get, health)]),
+            ("/metrics", [(.get, metricsText)]),
+        ]
+        for (path, handlers) in routes {
+            let allowed = handlers.map(\.0.rawValue).joined(separator: ", ")
+            for method in Self.methods {
+                let handler = handlers.first { $0.0 == method }?.1
+                router.on(path, method: method) { request, context in
+                    guard let handler else { throw APIError.methodNotAllowed(allowed) }
+                    return try await handler(request, context)
+                }
+            }
+        }
+        return router.buildResponder()
+    }
+
+    /// Methods that are refused with 405 where a path does not take them; rarer ones find no route.
+    private static let methods: [HTTPRequest.Method] = [
+        .get, .head, .post, .put, .patch, .delete, .options, .trace, .connect,
+    ]
+
+    /// Runs a call that may wait for the disk on a thread that may wait.
+    func blocking<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
+        try await NIOThreadPool.singleton.runIfActive(work)
+    }
+
+    private func models(_ request: Request, _ context: APIContext) async throws -> Response {
+        JSONText.response(ModelList(data: [ModelList.Model(service.modelCard)]))
+    }
+
+    private func status(_ request: Request, _ context: APIContext) async throws -> Response {
+        let service = service
+        let status = try await blocking { service.status() }
+        return JSONText.response(StatusObject(status, service.modelCard))
+    }
+
+    private func health(_ request: Request, _ context: APIContext) async throws -> Response {
+        guard !draining.load(ordering: .relaxed) else { throw APIError.shuttingDown }
+        return JSONText.response(["status": "ok"])
+    }
+
+    private func metricsText(_ request: Request, _ context: APIContext) async throws -> Response {
+        let service = service
+        let status = try await blocking { service.status() }
+        let text = metrics.text(status: status, model: service.modelCard.id, version: CakedVersion.current)
+        return Response(
+            status: .ok, headers: [.contentType: "text/plain; version=0.0.4"],
+            body: .init(byteBuffer: ByteBuffer(string: text)))
+    }
+}
+
+/// What answers a request once it is known who asks.
+protocol APIResponder: HTTPResponder where Context == APIContext {}
+
+extension RouterResponder: APIResponder where Context == APIContext {}
+
+/// `GET /v1/models`.
+private struct ModelList: Encodable {
+    struct Model: Encodable {
+        var id: String
+        var object = "model"
+        var created: Int
+        var ownedBy = "caked"
+        var contextLength: Int
+        var parameters: Int
+
+        init(_ card: ModelCard) {
+            id = card.id
+            created = card.createdSeconds
+            contextLength = card.contextLength
+            parameters = card.parameters
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case id, object, created
+            case ownedBy = "owned_by"
+            case contextLength = "context_length"
+            case parameters
+        }
+    }
+
+    var object = "list"
+    var data: [Model]
+}
+
+/// `GET /v1/status`.
+private struct StatusObject: Encodable {
+    struct Counts: Encodable {
+        var documents: Int
+        var questions: Int
+    }
+
+    var version = CakedVersion.current
+    var model: String
+    var contextLength: Int
+    var threads: Int
+    var uptimeSeconds: Double
+    var documents: Int
+    var storeBytes: Int
+    var mapBytes: Int
+    var fileBytes: Int
+    var queue: Counts
+    var running: Counts
+
+    init(_ status: EngineStatus, _ card: ModelCard) {
+        model = card.id
+        contextLength = card.contextLength
+        threads = status.threads
+        uptimeSeconds = status.uptimeSeconds
+        documents = status.documents
+        storeBytes = status.storeBytes
+        mapBytes = status.mapBytes
+        fileBytes = status.fileBytes
+        queue = Counts(documents: status.queuedDocuments, questions: status.queuedQuestions)
+        running = Counts(documents: status.runningDocuments, questions: status.runningQuestions)
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case version, model
+        case contextLength = "context_length"
+        case threads
+        case uptimeSeconds = "uptime_seconds"
+        case documents
+        case storeBytes = "store_bytes"
+        case mapBytes = "map_bytes"
+        case fileBytes = "file_bytes"
+        case queue, running
+    }
+}

@@ -1,0 +1,154 @@
+// Counters and histograms of the interface in Prometheus' text format, never labelled by document or user.
+
+import Inference
+import Synchronization
+
+/// What has been counted since the start.
+final class Metrics: Sendable {
+    /// A distribution of seconds over fixed bounds.
+    struct Histogram: Sendable {
+        let bounds: [Double]
+        private(set) var counts: [Int]
+        private(set) var sum = 0.0
+
+        init(bounds: [Double]) {
+            self.bounds = bounds
+            counts = Array(repeating: 0, count: bounds.count + 1)
+        }
+
+        mutating func observe(_ seconds: Double) {
+            counts[bounds.firstIndex { seconds <= $0 } ?? bounds.count] += 1
+            sum += seconds
+        }
+    }
+
+    private struct Answer: Hashable {
+        var route: String
+        var status: Int
+    }
+
+    private struct State {
+        var answers: [Answer: Int] = [:]
+        var streamFailures: [String: Int] = [:]
+        var cachedTokens = 0
+        // From an answer about a page on a fast machine to a book on a slow one.
+        var documentPrefill = Histogram(bounds: [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000])
+        var questionPrefill = Histogram(bounds: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30])
+        var firstToken = Histogram(bounds: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100])
+        var interToken = Histogram(bounds: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3])
+    }
+
+    private let state = Mutex(State())
+
+    func countAnswer(route: String, status: Int) {
+        state.withLock { $0.answers[Answer(route: route, status: status), default: 0] += 1 }
+    }
+
+    /// A stream that broke off after its head had been sent.
+    func countStreamFailure(code: String) { state.withLock { $0.streamFailures[code, default: 0] += 1 } }
+
+    func observeDocument(prefillSeconds: Double) { state.withLock { $0.documentPrefill.observe(prefillSeconds) } }
+
+    func observeFirstToken(seconds: Double) { state.withLock { $0.firstToken.observe(seconds) } }
+
+    func observeInterToken(seconds: Double) { state.withLock { $0.interToken.observe(seconds) } }
+
+    func observe(_ usage: Usage) {
+        state.withLock {
+            $0.cachedTokens += usage.cachedTokens
+            $0.questionPrefill.observe(usage.prefillSeconds)
+        }
+    }
+
+    /// The text format, version 0.0.4.
+    func text(status: EngineStatus, model: String, version: String) -> String {
+        let state = state.withLock { $0 }
+        var text = MetricsText()
+        text.family("caked_build_info", "gauge", "The version that runs and the model it has loaded.")
+        text.sample("caked_build_info", [("version", version), ("model", model)], 1)
+        text.family("caked_requests_total", "counter", "Answers by route and HTTP status.")
+        for (answer, count) in state.answers.sorted(by: {
+            ($0.key.route, $0.key.status) < ($1.key.route, $1.key.status)
+        }) {
+            text.sample(
+                "caked_requests_total", [("route", answer.route), ("code", String(answer.status))], Double(count))
+        }
+        text.family("caked_stream_failures_total", "counter", "Event streams that ended with an error, by its code.")
+        for (code, count) in state.streamFailures.sorted(by: { $0.key < $1.key }) {
+            text.sample("caked_stream_failures_total", [("code", code)], Double(count))
+        }
+        text.single(
+            "caked_cached_tokens_total", "counter", "Document tokens served from the cache.", state.cachedTokens)
+        text.single("caked_prefilled_tokens_total", "counter", "Document tokens read.", status.prefilledTokens)
+        text.single("caked_question_tokens_total", "counter", "Question tokens read.", status.questionTokens)
+        text.single("caked_generated_tokens_total", "counter", "Tokens generated.", status.generatedTokens)
+        text.single("caked_questions_answered_total", "counter", "Questions answered.", status.answeredQuestions)
+        text.single("caked_documents_written_total", "counter", "Documents written.", status.writtenDocuments)
+        text.family("caked_queue_depth", "gauge", "Requests that wait.")
+        text.sample("caked_queue_depth", [("kind", "document")], Double(status.queuedDocuments))
+        text.sample("caked_queue_depth", [("kind", "question")], Double(status.queuedQuestions))
+        text.family("caked_running", "gauge", "Requests being worked on.")
+        text.sample("caked_running", [("kind", "document")], Double(status.runningDocuments))
+        text.sample("caked_running", [("kind", "question")], Double(status.runningQuestions))
+        text.single("caked_documents", "gauge", "Documents in the store.", status.documents)
+        text.single("caked_store_bytes", "gauge", "Bytes of the documents' caches.", status.storeBytes)
+        text.single("caked_store_map_bytes", "gauge", "Bytes of the store's address space.", status.mapBytes)
+        text.single("caked_store_file_bytes", "gauge", "Bytes of the store's file.", status.fileBytes)
+        text.single("caked_threads", "gauge", "Compute threads.", status.threads)
+        text.family("caked_uptime_seconds", "gauge", "Seconds since the start.")
+        text.sample("caked_uptime_seconds", [], status.uptimeSeconds)
+        text.histogram("caked_prefill_seconds", "Time to read a document.", state.documentPrefill)
+        text.histogram("caked_question_prefill_seconds", "Time to read a question.", state.questionPrefill)
+        text.histogram(
+            "caked_time_to_first_token_seconds", "Time from a question to its first text.", state.firstToken)
+        text.histogram("caked_inter_token_seconds", "Time between pieces of an answer's text.", state.interToken)
+        return text.text
+    }
+}
+
+// The exposition format: families, then their samples.
+private struct MetricsText {
+    var text = ""
+
+    mutating func family(_ name: String, _ kind: String, _ help: String) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind)\n"
+    }
+
+    mutating func sample(_ name: String, _ labels: [(String, String)], _ value: Double) {
+        let pairs = labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
+        text += name + (pairs.isEmpty ? "" : "{\(pairs)}") + " \(Self.number(value))\n"
+    }
+
+    mutating func single(_ name: String, _ kind: String, _ help: String, _ value: Int) {
+        family(name, kind, help)
+        sample(name, [], Double(value))
+    }
+
+    mutating func histogram(_ name: String, _ help: String, _ histogram: Metrics.Histogram) {
+        family(name, "histogram", help)
+        var cumulative = 0
+        for (bound, count) in zip(histogram.bounds.map(Self.number) + ["+Inf"], histogram.counts) {
+            cumulative += count
+            sample(name + "_bucket", [("le", bound)], Double(cumulative))
+        }
+        sample(name + "_sum", [], histogram.sum)
+        sample(name + "_count", [], Double(cumulative))
+    }
+
+    static func number(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
+    }
+
+    static func escaped(_ value: String) -> String {
+        var escaped = ""
+        for character in value {
+            switch character {
+            case "\\": escaped += "\\\\"
+            case "\"": escaped += "\\\""
+            case "\n": escaped += "\\n"
+            default: escaped.append(character)
+            }
+        }
+        return escaped
+    }
+}

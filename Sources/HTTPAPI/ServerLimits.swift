@@ -1,0 +1,34 @@
+// The bounds of the HTTP interface: what one client may send, hold open and keep waiting.
+
+/// Limits of the server; the defaults suit a daemon whose clients are people and programs on one machine.
+public struct ServerLimits: Equatable, Sendable {
+    /// Bytes of a document's body; a larger one is 413. 64 MiB of text is far more than any context holds.
+    public var documentBodyBytes = 64 << 20
+    /// Bytes of a question's body: a long conversation, not a document.
+    public var chatBodyBytes = 4 << 20
+    /// Bytes of a change to a document: two fields.
+    public var patchBodyBytes = 64 << 10
+    /// Arrays and objects inside each other, checked before decoding so that no decoder recurses on a client's say-so.
+    public var jsonDepth = 64
+    /// Bytes of all header fields of a request; more is 431.
+    public var headerBytes = 32 << 10
+    /// Header fields of a request.
+    public var headerFields = 100
+    /// Connections served at once; more wait in the socket's backlog.
+    public var connections = 512
+    /// Seconds a client may leave written bytes unread before its request is cancelled.
+    public var writeDeadlineSeconds = 30.0
+    /// Seconds a connection may stand idle, or stall while it sends a request.
+    public var idleSeconds = 120.0
+    /// Seconds between comments that keep a silent event stream alive.
+    public var keepAliveSeconds = 10.0
+    /// Seconds that requests get to finish when the daemon stops; the rest fail with `shutting_down`.
+    public var drainSeconds = 20.0
+    /// Seconds after the drain for clients to read those failures.
+    public var flushSeconds = 5.0
+    /// Bytes read and thrown away from a client that goes on sending after its answer, so that it can read the answer.
+    public var surplusBytes = 64 << 20
+
+    /// The defaults above.
+    public init() {}
+}
