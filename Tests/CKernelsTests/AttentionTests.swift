@@ -1,0 +1,143 @@
+// Attention over stored entries: the softmax of all of them, however many calls and states it took.
+
+import Foundation
+import Testing
+
+@Suite struct AttentionTests {
+    /// Stored keys and values [count, width] and queries [rows, width].
+    struct Case {
+        let format: Format
+        let count: Int
+        let width: Int
+        let rows: Int
+        let keys: [UInt8]
+        let values: [UInt8]
+        let q: [Float]
+
+        init(_ format: Format, count: Int, width: Int, rows: Int) {
+            var numbers = Numbers(UInt64(count * 1000 + width))
+            (self.format, self.count, self.width, self.rows) = (format, count, width, rows)
+            keys = (0..<count).flatMap { _ in format.random(width, using: &numbers) }
+            values = (0..<count).flatMap { _ in format.random(width, using: &numbers) }
+            q = numbers.floats(rows * width)
+        }
+
+        func computed(_ visible: [UInt32]? = nil) -> Attention {
+            var state = Attention(rows: rows, width: width)
+            state.attend(format, keys: keys, values: values, count: count, q: q, visible: visible)
+            return state
+        }
+
+        func expected(_ visible: [UInt32]? = nil) -> [Double] {
+            let size = format.bytes(width)
+            let vectors = { (bytes: [UInt8]) in
+                (0..<count).map { format.dequantise(Array(bytes[$0 * size..<($0 + 1) * size]), count: width) }
+            }
+            let k = vectors(keys), v = vectors(values)
+            return (0..<rows).flatMap { row -> [Double] in
+                let seen = visible.map { min(Int($0[row]), count) } ?? count
+                let scores = (0..<seen).map { entry in
+                    (0..<width).reduce(0.0) { $0 + Double(q[row * width + $1]) * Double(k[entry][$1]) }
+                }
+                let peak = scores.max() ?? 0
+                let weights = scores.map { exp($0 - peak) }
+                let sum = max(weights.reduce(0, +), .leastNonzeroMagnitude)
+                return (0..<width).map { i in (0..<seen).reduce(0.0) { $0 + weights[$1] * Double(v[$1][i]) } / sum }
+            }
+        }
+    }
+
+    @Test("attention is the softmax in double precision", arguments: Variant.available, Format.rows)
+    func oracle(variant: Variant, format: Format) throws {
+        for width in format.isBlocked ? [32, 64, 320] : [1, 7, 64, 80, 128, 300] {
+            for (count, rows) in [(0, 1), (1, 1), (5, 2), (64, 4), (65, 3), (131, 16)] {
+                let example = Case(format, count: count, width: width, rows: rows)
+                let out = try #require(variant.run { example.computed().finished() })
+                #expect(distance(out, example.expected()) <= 5e-6, "width \(width), \(count) entries, \(rows) rows")
+            }
+        }
+    }
+
+    @Test("a row sees its first entries only, whatever stands behind them", arguments: Variant.available)
+    func masked(variant: Variant) throws {
+        let example = Case(.f32, count: 150, width: 20, rows: 6)
+        let visible: [UInt32] = [0, 1, 63, 66, 150, 7]
+        let out = try #require(variant.run { example.computed(visible).finished() })
+        #expect(distance(out, example.expected(visible)) <= 5e-6)
+        #expect(out[..<20].allSatisfy { $0 == 0 })
+
+        var poisoned = Attention(rows: 6, width: 20)
+        let behind = 70 * 80  // from entry 70 on NaN
+        let poison = [UInt8](repeating: 0xff, count: example.keys.count - behind)
+        let seen: [UInt32] = [0, 1, 63, 66, 70, 7]
+        _ = variant.run {
+            poisoned.attend(
+                .f32, keys: example.keys[..<behind] + poison, values: example.values[..<behind] + poison, count: 150,
+                q: example.q, visible: seen)
+        }
+        #expect(distance(poisoned.finished(), example.expected(seen)) <= 5e-6)
+    }
+
+    @Test("a row that has seen nothing stays empty, without NaN", arguments: Variant.available)
+    func empty(variant: Variant) throws {
+        let example = Case(.f16, count: 9, width: 16, rows: 2)
+        var state = try #require(variant.run { example.computed([0, 0]) })
+        #expect(state.peak == [-.infinity, -.infinity])
+        #expect(state.sum == [0, 0])
+        _ = variant.run { state.merge(Attention(rows: 2, width: 16)) }
+        #expect(state.finished() == [Float](repeating: 0, count: 32))
+    }
+
+    @Test("a row alone and in a batch give the same bits", arguments: Variant.available, Format.rows)
+    func batching(variant: Variant, format: Format) throws {
+        let example = Case(format, count: 131, width: 96, rows: 7)
+        let together = try #require(variant.run { example.computed().finished() })
+        for row in 0..<example.rows {
+            let part = row * example.width..<(row + 1) * example.width
+            var state = Attention(rows: 1, width: example.width)
+            _ = variant.run {
+                state.attend(
+                    format, keys: example.keys, values: example.values, count: example.count, q: Array(example.q[part]))
+            }
+            let alone = try #require(variant.run { state.finished() })
+            #expect(bits(alone) == bits(Array(together[part])))
+        }
+    }
+
+    @Test("states merged, or carried on, are attention at once", arguments: Variant.available, Format.rows)
+    func merged(variant: Variant, format: Format) throws {
+        let example = Case(format, count: 140, width: 64, rows: 3)
+        let size = format.bytes(example.width)
+        for cut in [0, 1, 64, 77, 140] {
+            let attend = { (state: inout Attention, entries: Range<Int>) in
+                let part = entries.lowerBound * size..<entries.upperBound * size
+                state.attend(
+                    format, keys: Array(example.keys[part]), values: Array(example.values[part]), count: entries.count,
+                    q: example.q)
+            }
+            let results = try #require(
+                variant.run {
+                    var first = Attention(rows: 3, width: 64), second = first, carried = first
+                    attend(&first, 0..<cut)
+                    attend(&second, cut..<140)
+                    first.merge(second)
+                    attend(&carried, 0..<cut)
+                    attend(&carried, cut..<140)
+                    return (first.finished(), carried.finished())
+                })
+            #expect(distance(results.0, example.expected()) <= 5e-6)
+            #expect(distance(results.1, example.expected()) <= 5e-6)
+        }
+    }
+
+    @Test("scores far apart neither overflow nor vanish into NaN", arguments: Variant.available)
+    func extremes(variant: Variant) throws {
+        // Keys 400, -400, 400: two equal winners, the loser's weight underflows.
+        let keys = try #require(Format.f32.quantise([400, -400, 400])), q: [Float] = [100]
+        let values = try #require(Format.f32.quantise([1, 1000, 3]))
+        var state = Attention(rows: 1, width: 1)
+        _ = variant.run { state.attend(.f32, keys: keys, values: values, count: 3, q: q) }
+        #expect(state.finished() == [2])
+        #expect(state.peak == [40000])
+    }
+}

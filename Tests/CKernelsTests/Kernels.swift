@@ -1,0 +1,197 @@
+// The kernels over Swift arrays, for one instruction set: what every test of this folder calls.
+
+import CKernels
+
+enum Variant: UInt32, CaseIterable, Sendable {
+    case portable, avx2, avx512, neon
+
+    var instructionSet: caked_instruction_set { caked_instruction_set(rawValue: rawValue) }
+    var name: String { "\(self)" }
+
+    /// Those this machine runs.
+    static let available = allCases.filter { $0.run { true } ?? false }
+    static let unavailable = allCases.filter { !available.contains($0) }
+
+    /// Runs `body` with this variant on the current thread; nil where the machine has it not.
+    func run<Result>(_ body: () -> Result) -> Result? {
+        guard caked_kernels_override(instructionSet) else { return nil }
+        defer { caked_kernels_end_override() }
+        return body()
+    }
+}
+
+enum Format: UInt32, CaseIterable, Sendable {
+    case f32 = 0
+    case f16 = 1
+    case q4_0 = 2
+    case q8_0 = 8
+    case bf16 = 30
+
+    var type: caked_type { caked_type(rawValue: rawValue) }
+    var isBlocked: Bool { self == .q4_0 || self == .q8_0 }
+    static let rows: [Format] = [.f32, .f16, .q8_0]
+
+    func bytes(_ count: Int) -> Int { caked_bytes(type, count) }
+
+    /// Elements of a sort every format stores without trouble: about -1 ... 1.
+    func random(_ count: Int, using generator: inout Numbers) -> [UInt8] {
+        switch self {
+        case .f32, .f16, .q8_0:
+            return quantise(generator.floats(count)) ?? []
+        case .bf16:
+            return generator.floats(count).flatMap { value in
+                let bits = UInt16(value.bitPattern >> 16)
+                return [UInt8(truncatingIfNeeded: bits), UInt8(bits >> 8)]
+            }
+        case .q4_0:
+            return (0..<count / 32).flatMap { _ in
+                [0, UInt8.random(in: 0x28...0x30, using: &generator)]
+                    + (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            }
+        }
+    }
+
+    func dequantise(_ bytes: [UInt8], count: Int) -> [Float] {
+        var result = [Float](repeating: .nan, count: count)
+        unsafe caked_dequantise(type, bytes, &result, count)
+        return result
+    }
+
+    func quantise(_ values: [Float]) -> [UInt8]? {
+        var result = [UInt8](repeating: 0xee, count: bytes(values.count))
+        let known = unsafe caked_quantise(type, values, &result, values.count)
+        return known ? result : nil
+    }
+}
+
+/// A small seeded generator (SplitMix64), so that a failure comes back.
+struct Numbers: RandomNumberGenerator {
+    var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+
+    mutating func floats(_ count: Int, in range: ClosedRange<Float> = -1...1) -> [Float] {
+        (0..<count).map { _ in Float.random(in: range, using: &self) }
+    }
+}
+
+/// The largest distance of two arrays of the same length, NaN when one holds NaN.
+func distance(_ a: [Float], _ b: [Double]) -> Double {
+    precondition(a.count == b.count)
+    var largest = 0.0
+    for (x, y) in zip(a, b) where Double(x) != y {
+        let difference = abs(Double(x) - y)
+        if difference.isNaN { return .nan }
+        largest = max(largest, difference)
+    }
+    return largest
+}
+
+func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
+
+/// Stored weights [outputs, inputs] and activations [rows, inputs].
+struct Product {
+    let format: Format
+    let inputs: Int
+    let outputs: Int
+    let rows: Int
+    let weights: [UInt8]
+    let x: [Float]
+    let bias: [Float]
+
+    init(_ format: Format, inputs: Int, outputs: Int, rows: Int, seed: UInt64 = 1) {
+        var numbers = Numbers(seed)
+        (self.format, self.inputs, self.outputs, self.rows) = (format, inputs, outputs, rows)
+        weights = (0..<outputs).flatMap { _ in format.random(inputs, using: &numbers) }
+        x = numbers.floats(rows * inputs)
+        bias = numbers.floats(outputs)
+    }
+
+    /// y [rows, outputs] of the given part; what was not asked for stays NaN.
+    func computed(rows part: Range<Int>? = nil, outputs range: Range<Int>? = nil, biased: Bool = true) -> [Float] {
+        let part = part ?? 0..<rows, range = range ?? 0..<outputs
+        var y = [Float](repeating: .nan, count: rows * outputs)
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe y.withUnsafeMutableBufferPointer { y in
+                unsafe bias.withUnsafeBufferPointer { bias in
+                    guard let source = x.baseAddress, let target = y.baseAddress else { return }
+                    unsafe caked_matmul(
+                        format.type, weights, inputs, range.lowerBound, range.count, source + part.lowerBound * inputs,
+                        inputs, part.count, target + part.lowerBound * outputs, outputs,
+                        biased ? bias.baseAddress : nil)
+                }
+            }
+        }
+        return y
+    }
+
+    func expected() -> [Double] {
+        let w = (0..<outputs).map { output in
+            let size = format.bytes(inputs)
+            return format.dequantise(Array(weights[output * size..<(output + 1) * size]), count: inputs)
+        }
+        return (0..<rows).flatMap { row in
+            (0..<outputs).map { output in
+                (0..<inputs).reduce(Double(bias[output])) { $0 + Double(w[output][$1]) * Double(x[row * inputs + $1]) }
+            }
+        }
+    }
+}
+
+/// Running softmax of several rows.
+struct Attention {
+    var peak: [Float]
+    var sum: [Float]
+    var out: [Float]
+    let rows: Int
+    let width: Int
+
+    init(rows: Int, width: Int) {
+        (self.rows, self.width) = (rows, width)
+        peak = Array(repeating: -.infinity, count: rows)
+        sum = Array(repeating: 0, count: rows)
+        out = Array(repeating: 0, count: rows * width)
+    }
+
+    mutating func attend(
+        _ format: Format, keys: [UInt8], values: [UInt8], count: Int, q: [Float], visible: [UInt32]? = nil
+    ) {
+        var scratch = [Float](repeating: .nan, count: rows * Int(CAKED_ATTEND_TILE))
+        unsafe visible.withPointer { visible in
+            unsafe caked_attend(
+                format.type, keys, values, count, width, q, rows, visible, &peak, &sum, &out, &scratch)
+        }
+    }
+
+    mutating func merge(_ other: Attention) {
+        unsafe caked_attend_merge(&peak, &sum, &out, other.peak, other.sum, other.out, rows, width)
+    }
+
+    func finished() -> [Float] {
+        var result = out
+        unsafe caked_attend_finish(sum, &result, rows, width)
+        return result
+    }
+
+    /// Turns `scores` [rows, columns] into weights.
+    mutating func softmax(_ scores: inout [Float], columns: Int, visible: [UInt32]? = nil) {
+        unsafe visible.withPointer { visible in
+            unsafe caked_softmax_tile(&scores, columns, rows, columns, visible, &peak, &sum, &out, width)
+        }
+    }
+}
+
+extension [UInt32]? {
+    func withPointer(_ body: (UnsafePointer<UInt32>?) -> Void) {
+        guard let self else { return body(nil) }
+        unsafe self.withUnsafeBufferPointer { unsafe body($0.baseAddress) }
+    }
+}
