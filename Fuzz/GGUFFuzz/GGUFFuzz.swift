@@ -48,7 +48,7 @@ enum GGUFFuzz {
         for tensor in file.tensors {
             let bytes = unsafe file.bytes(of: tensor)
             precondition(bytes.count == tensor.byteCount && tensor.elementCount > 0)
-            for unsafebyte in unsafe bytes { sum &+= byte }
+            sum = unsafe bytes.reduce(sum, &+)
         }
         // Tensors lie apart from each other, so together they are no larger than the file.
         precondition(file.tensors.reduce(0) { $0 + $1.byteCount } <= bytes.count, "overlap; sum \(sum)")
