@@ -33,7 +33,7 @@ enum Format: UInt32, CaseIterable, Sendable {
 
     func bytes(_ count: Int) -> Int { caked_bytes(type, count) }
 
-    /// Elements of a sort every format stores without trouble: about -1 ... 1.
+    /// Elements of a sort every format stores without trouble: between -1 and 1 or so.
     func random(_ count: Int, using generator: inout Numbers) -> [UInt8] {
         switch self {
         case .f32, .f16, .q8_0:
