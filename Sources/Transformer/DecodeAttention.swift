@@ -1,0 +1,230 @@
+// Attention of a decode step: few rows per sequence over its base, where it lies, and its tail.
+
+import CKernels
+
+/// One region over the pieces of a batch. A task is one KV head of one block of rows over one part of the entries; parts end
+/// at fixed entries, and their softmax states are merged in order, so that results depend neither on the number of threads nor on
+/// the rest of the batch.
+final class DecodeAttention {
+    /// The new rows of one sequence.
+    struct Piece {
+        let firstRow: Int
+        let rows: Int
+        let sequence: Sequence
+    }
+
+    /// One task.
+    private struct Part {
+        let head: Int
+        let firstRow: Int
+        let rows: Int
+        /// Entries, in order: `runs[firstRun ..< firstRun + runCount]`.
+        let firstRun: Int
+        let runCount: Int
+        /// Where the softmax state is, in stacked rows.
+        let firstState: Int
+        /// Whether this part starts a block's states; the others are merged into it.
+        let isFirst: Bool
+    }
+
+    /// A piece of more rows than this is split by rows, and each block of rows walks all entries itself.
+    static let splitRows = 8
+    /// Rows of such a block.
+    private static let blockRows = 16
+
+    private let headWidth: Int
+    private let groupWidth: Int
+    private let kvHeads: Int
+    private let query: Floats
+    private let attended: Floats
+    private var parts: [Part] = []
+    private var runs: [Entries] = []
+    private var states = 0
+    /// The softmax state of each part's stacked rows: peak, sum, and out `[headWidth]`; grown to the largest step.
+    private var peaks: FloatBuffer
+    private var sums: FloatBuffer
+    private var outs: FloatBuffer
+    private let scratch: [DecodeScratch]
+
+    init(
+        _ shape: ModelConfiguration, pool: WorkerPool, query: Floats, attended: Floats
+    ) throws(ModelError) {
+        headWidth = shape.headWidth
+        groupWidth = shape.groupWidth
+        kvHeads = shape.kvHeads
+        self.query = query
+        self.attended = attended
+        peaks = try FloatBuffer(0)
+        sums = try FloatBuffer(0)
+        outs = try FloatBuffer(0)
+        var scratch: [DecodeScratch] = []
+        for _ in 0..<pool.threads {
+            scratch.append(try DecodeScratch(rows: Self.blockRows * groupWidth, headWidth: headWidth))
+        }
+        self.scratch = scratch
+    }
+
+    /// Runs attention of one layer; the pieces' new rows are in their tails already.
+    func run(_ pieces: [Piece], layer: Int, pool: WorkerPool) throws(ModelError) {
+        plan(pieces, layer: layer)
+        if peaks.floats.count < states {
+            peaks = try FloatBuffer(states)
+            sums = try FloatBuffer(states)
+            outs = try FloatBuffer(states * headWidth)
+        }
+        var context = self
+        unsafe pool.run(parts.count, on: &context) { attention, part, worker in
+            unsafe attention.pointee.attend(part, worker)
+        }
+        merge()
+    }
+
+    private func plan(_ pieces: [Piece], layer: Int) {
+        parts.removeAll(keepingCapacity: true)
+        runs.removeAll(keepingCapacity: true)
+        states = 0
+        for piece in pieces {
+            let tail = piece.sequence.tail[layer]
+            let tokens = piece.sequence.tailTokens
+            let blockRows = piece.rows <= Self.splitRows ? piece.rows : Self.blockRows
+            for head in 0..<kvHeads {
+                for first in stride(from: 0, to: piece.rows, by: blockRows) {
+                    let rows = min(blockRows, piece.rows - first)
+                    // The block's last row sees itself, and no row beyond it.
+                    let own = tail.entries(head: head, count: tokens + first + rows, seenByFirst: tokens + first + 1)
+                    let base = piece.sequence.base?.entries(layer: layer, head: head) ?? []
+                    let isSplit = piece.rows <= Self.splitRows
+                    planBlock(head, piece.firstRow + first, rows, base: base, own: own, isSplit: isSplit)
+                }
+            }
+        }
+    }
+
+    /// Adds the parts of one block of rows: fixed runs of entries of the base, then of the tail.
+    private func planBlock(_ head: Int, _ firstRow: Int, _ rows: Int, base: [Entries], own: Entries, isSplit: Bool) {
+        let start = runs.count
+        var isFirst = true
+        func close(from firstRun: Int) {
+            parts.append(
+                Part(
+                    head: head, firstRow: firstRow, rows: rows, firstRun: firstRun, runCount: runs.count - firstRun,
+                    firstState: states, isFirst: isFirst))
+            states += rows * groupWidth
+            isFirst = false
+        }
+        guard isSplit else {
+            runs += base
+            runs.append(own)
+            close(from: start)
+            return
+        }
+        var firstRun = start
+        var room = BaseRows.splitEntries
+        for segment in base {
+            var taken = 0
+            while taken < segment.count {
+                let count = min(room, segment.count - taken)
+                runs.append(segment.part(from: taken, count: count, headWidth: headWidth))
+                taken += count
+                room -= count
+                if room == 0 {
+                    close(from: firstRun)
+                    firstRun = runs.count
+                    room = BaseRows.splitEntries
+                }
+            }
+        }
+        if firstRun < runs.count { close(from: firstRun) }
+        for first in stride(from: 0, to: own.count, by: BaseRows.splitEntries) {
+            let part = runs.count
+            runs.append(
+                own.part(from: first, count: min(BaseRows.splitEntries, own.count - first), headWidth: headWidth))
+            close(from: part)
+        }
+    }
+
+    private func attend(_ index: Int, _ worker: Int) {
+        let part = parts[index]
+        let stacked = part.rows * groupWidth
+        let scratch = scratch[worker]
+        let width = groupWidth * headWidth
+        for row in 0..<part.rows {
+            scratch.query.slice(row * width, width)
+                .copy(from: query.slice(((part.firstRow + row) * kvHeads + part.head) * width, width))
+        }
+        let peak = peaks.floats.slice(part.firstState, stacked)
+        let sum = sums.floats.slice(part.firstState, stacked)
+        let out = outs.floats.slice(part.firstState * headWidth, stacked * headWidth)
+        peak.fill(-.infinity)
+        sum.fill(0)
+        out.fill(0)
+        for run in part.firstRun..<part.firstRun + part.runCount {
+            let entries = runs[run]
+            let masked = entries.seen(by: 0) < entries.count
+            if masked {
+                for row in 0..<part.rows {
+                    let visible = UInt32(max(0, entries.seen(by: row)))
+                    for head in 0..<groupWidth { scratch.visible[row * groupWidth + head] = visible }
+                }
+            }
+            unsafe caked_attend(
+                entries.rows.type, entries.keys, entries.values, entries.count, headWidth, scratch.query.base,
+                stacked, masked ? scratch.visible.base : nil, peak.base, sum.base, out.base, scratch.scores.base)
+        }
+    }
+
+    /// Folds the parts of each block together, in order, and writes what the heads gathered.
+    private func merge() {
+        var index = 0
+        let width = groupWidth * headWidth
+        while index < parts.count {
+            let part = parts[index]
+            let stacked = part.rows * groupWidth
+            let peak = peaks.floats.slice(part.firstState, stacked)
+            let sum = sums.floats.slice(part.firstState, stacked)
+            let out = outs.floats.slice(part.firstState * headWidth, stacked * headWidth)
+            index += 1
+            while index < parts.count, !parts[index].isFirst {
+                let other = parts[index].firstState
+                unsafe caked_attend_merge(
+                    peak.base, sum.base, out.base, peaks.floats.slice(other, stacked).base,
+                    sums.floats.slice(other, stacked).base,
+                    outs.floats.slice(other * headWidth, stacked * headWidth).base, stacked, headWidth)
+                index += 1
+            }
+            unsafe caked_attend_finish(sum.base, out.base, stacked, headWidth)
+            for row in 0..<part.rows {
+                attended.slice(((part.firstRow + row) * kvHeads + part.head) * width, width)
+                    .copy(from: out.slice(row * width, width))
+            }
+        }
+    }
+}
+
+extension Entries {
+    /// Some of the entries, seen by the rows as before.
+    func part(from first: Int, count: Int, headWidth: Int) -> Entries {
+        precondition(first >= 0 && count >= 0 && first + count <= self.count)
+        let offset = first * rows.bytes(forElements: headWidth)
+        return unsafe Entries(
+            rows: rows, keys: keys + offset, values: values + offset, count: count, seenByFirst: seenByFirst - first)
+    }
+}
+
+/// One worker's room for a block of decode attention.
+private final class DecodeScratch {
+    /// `[rows, headWidth]`
+    let query: Floats
+    /// `[rows, CAKED_ATTEND_TILE]`
+    let scores: Floats
+    /// `[rows]`
+    let visible: Cells<UInt32>
+    private let memory: FloatBuffer
+
+    init(rows: Int, headWidth: Int) throws(ModelError) {
+        memory = try FloatBuffer(rows * (headWidth + Int(CAKED_ATTEND_TILE)))
+        query = memory.floats.slice(0, rows * headWidth)
+        scores = memory.floats.slice(rows * headWidth, rows * Int(CAKED_ATTEND_TILE))
+        visible = Cells(rows, of: 0)
+    }
+}

@@ -1,0 +1,175 @@
+// Layer-major prefill of one document, compressed as it is read (DESIGN §2): peak KV memory is the budget and one layer.
+//
+//     for each layer: dequantise its weights ▸ every tile of rows through the whole block ▸ observe ▸ cascade ▸ keep
+
+import CAKE
+
+/// Reads a document step by step; other work may run between steps, and not stepping any more cancels it.
+public final class DocumentPrefill {
+    /// How far the document is read.
+    public struct Progress: Sendable, Equatable {
+        /// The layer being read, from 0.
+        public let layer: Int
+        /// All layers.
+        public let layers: Int
+        /// The share of the arithmetic that is done, 0...1.
+        public let fraction: Double
+        /// Whether `finish` can be called.
+        public let isDone: Bool
+    }
+
+    /// What the next step does. Rows are counted from the document's first.
+    private enum Stage {
+        case dequantise
+        case tile(firstRow: Int)
+        case observeWindow
+        case branchQueries(chunk: Int, firstRow: Int)
+        case branchHead(chunk: Int, head: Int)
+        case branchTile(chunk: Int, firstRow: Int)
+        case compress
+        case done
+    }
+
+    /// The most rows a method may observe at once: a chunk or a window.
+    public static let maximumObservedRows = 4_096
+
+    private let reader: LayerReader
+    private let layers: Int
+    private let meter = KVMeter()
+    private var cascade: Cascade
+    private var kept: [KeptLayer] = []
+    private var layer = 0
+    private var stage = Stage.dequantise
+    private var work: PrefillWork
+
+    /// Prepares to read a document; nothing is computed yet.
+    ///
+    /// - Parameters:
+    ///   - ids: S tokens, template prefix included.
+    ///   - templatePrefixTokens: how many of them stand before the document's text.
+    ///   - budget: average entries kept per (layer, KV head).
+    ///   - rows: how rows are stored, in the layer being read as in the cache.
+    ///   - instruction: tokens before each chunk, when the method reconstructs the document.
+    /// - Throws: `ModelError` when there are no tokens or too many, an id is unknown, or the budget does not fit.
+    public init(
+        model: Model, pool: WorkerPool, tokens ids: [Int32], templatePrefixTokens: Int, method: Method, budget: Int,
+        rows: KVRows = .f16, instruction: [Int32] = []
+    ) throws(ModelError) {
+        let shape = model.configuration
+        guard !ids.isEmpty else { throw .emptyPrompt }
+        guard ids.count <= shape.contextLength else {
+            throw .contextExceeded(tokens: ids.count, contextLength: shape.contextLength)
+        }
+        try model.check(ids)
+        try model.check(instruction)
+        try rows.check(headWidth: shape.headWidth)
+        try Self.check(method, instruction: instruction.count)
+        guard (0...ids.count).contains(templatePrefixTokens) else {
+            throw .invalidOption(
+                name: "the template prefix", value: "\(templatePrefixTokens) tokens", needed: "part of the document")
+        }
+        do throws(CAKEError) {
+            cascade = try Cascade(
+                method: method, layers: shape.layers, kvHeads: shape.kvHeads, tokens: ids.count,
+                templatePrefixTokens: templatePrefixTokens, budget: budget)
+        } catch {
+            throw .eviction(error)
+        }
+        layers = shape.layers
+        reader = try LayerReader(
+            model: model, pool: pool, document: ids, method: method, rows: rows, instruction: instruction,
+            meter: meter)
+        work = PrefillWork(shape, tokens: ids.count, chunks: reader.reconstruction?.chunks ?? [])
+    }
+
+    private static func check(_ method: Method, instruction: Int) throws(ModelError) {
+        let rows: Int
+        switch method.observation {
+        case .none: return
+        case .window(let window): rows = window
+        case .reconstruction(let chunk): rows = chunk
+        }
+        guard (1...maximumObservedRows).contains(rows), instruction <= maximumObservedRows else {
+            throw .invalidOption(
+                name: "the number of observed rows of method \(method.name)", value: "\(rows)",
+                needed: "from 1 to \(maximumObservedRows)")
+        }
+    }
+
+    /// Bytes of KV rows allocated now, and the most so far.
+    public var kvBytes: (current: Int, peak: Int) { (meter.currentBytes, meter.peakBytes) }
+
+    /// Does the next piece of work, a fraction of a second at most. Does nothing once done.
+    public func step() throws(ModelError) -> Progress {
+        switch stage {
+        case .dequantise:
+            reader.begin(layer: layer)
+            stage = .tile(firstRow: 0)
+        case .tile(let firstRow):
+            let rows = reader.readTile(firstRow: firstRow)
+            work.read(rows: rows, keysBefore: firstRow)
+            stage = afterTile(firstRow + rows)
+        case .observeWindow:
+            reader.observeWindow()
+            stage = .compress
+        case .branchQueries(let chunk, let firstRow):
+            let next = firstRow + reader.projectBranch(chunk, firstRow: firstRow)
+            stage =
+                next < reader.rows(of: chunk)
+                ? .branchQueries(chunk: chunk, firstRow: next) : .branchHead(chunk: chunk, head: 0)
+        case .branchHead(let chunk, let head):
+            try reader.attendBranch(chunk, head: head)
+            work.branched(head: head, chunk: chunk)
+            stage = afterBranchHead(chunk, head: head)
+        case .branchTile(let chunk, let firstRow):
+            let next = firstRow + reader.finishBranch(chunk, firstRow: firstRow)
+            stage =
+                next < reader.rows(of: chunk) ? .branchTile(chunk: chunk, firstRow: next) : afterBranch(chunk)
+        case .compress:
+            try compress()
+        case .done:
+            break
+        }
+        let isDone = if case .done = stage { true } else { false }
+        return Progress(
+            layer: min(layer, layers - 1), layers: layers, fraction: isDone ? 1 : work.fraction, isDone: isDone)
+    }
+
+    private func afterTile(_ next: Int) -> Stage {
+        if next < reader.tokens { return .tile(firstRow: next) }
+        if reader.window != nil { return .observeWindow }
+        return reader.reconstruction == nil ? .compress : .branchQueries(chunk: 0, firstRow: 0)
+    }
+
+    private func afterBranchHead(_ chunk: Int, head: Int) -> Stage {
+        if head + 1 < reader.kvHeads { return .branchHead(chunk: chunk, head: head + 1) }
+        // Behind the last layer nobody reads the branch's rows.
+        return layer + 1 < layers ? .branchTile(chunk: chunk, firstRow: 0) : afterBranch(chunk)
+    }
+
+    private func afterBranch(_ chunk: Int) -> Stage {
+        chunk + 1 < (reader.reconstruction?.chunks.count ?? 0)
+            ? .branchQueries(chunk: chunk + 1, firstRow: 0) : .compress
+    }
+
+    /// Decides what stays of the layer just read, evicts from the earlier ones, then keeps the new layer's share.
+    private func compress() throws(ModelError) {
+        let decision = cascade.add(reader.observation())
+        for (index, layer) in kept.enumerated() { layer.truncate(to: decision.counts[index]) }
+        kept.append(
+            try KeptLayer(gathering: decision.heads.map(\.positions), from: reader.layerRows, meter: meter))
+        layer += 1
+        work.finished(layers: layer)
+        stage = layer < layers ? .dequantise : .done
+    }
+
+    /// The compact cache, when `step` has said that all is done.
+    public func finish() throws(ModelError) -> CompactCache {
+        guard case .done = stage else { throw .invalidBatch("the document is not read to its end") }
+        let retention = cascade.finish()
+        for (index, layer) in kept.enumerated() { layer.truncate(to: retention.counts[index]) }
+        return CompactCache(
+            kept: kept, retention: retention, rows: reader.layerRows.rows, kvHeads: reader.kvHeads,
+            headWidth: reader.layerRows.headWidth, peakKVBytes: meter.peakBytes)
+    }
+}

@@ -1,0 +1,159 @@
+// The rows that observe a layer: their queries, normalisers and, for a branch, its own keys.
+
+import CAKE
+import CKernels
+
+/// Room for the observing rows of a prefill, allocated once.
+final class Observer {
+    /// The most rows that observe at once.
+    let rows: Int
+    /// `[rows, heads, headWidth]`: rotated and scaled queries, and what a branch's attention makes of them.
+    let query: FloatBuffer
+    let attended: FloatBuffer
+    /// ln Σ e^score, `[heads, rows]`
+    let logSums: FloatBuffer
+
+    private let model: Model
+    private let pool: WorkerPool
+    /// `[rows, width]`: the normed rows of a branch, for its keys and values.
+    private let normed: FloatBuffer
+    /// RoPE's angles of a branch's rows, `[rows, half]`.
+    private let cosines: FloatBuffer
+    private let sines: FloatBuffer
+    private let moments: ObservedMoments
+    /// Per worker, `[rows, tileKeys]`.
+    private let scores: [FloatBuffer]
+
+    init(
+        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int
+    ) throws(ModelError) {
+        let shape = model.configuration
+        self.model = model
+        self.pool = pool
+        self.rows = rows
+        query = try FloatBuffer(rows * shape.heads * shape.headWidth)
+        attended = try FloatBuffer(rows * shape.heads * shape.headWidth)
+        logSums = try FloatBuffer(rows * shape.heads)
+        normed = try FloatBuffer(rows * shape.width)
+        cosines = try FloatBuffer(rows * model.rope.half)
+        sines = try FloatBuffer(rows * model.rope.half)
+        moments = try ObservedMoments(groupWidth: shape.groupWidth, tokens: observedTokens)
+        var scores: [FloatBuffer] = []
+        for _ in 0..<pool.threads { scores.append(try FloatBuffer(rows * ObservedAttention.tileKeys)) }
+        self.scores = scores
+        var angles = FillAngles(
+            rows: rows, firstPosition: firstPosition, rope: model.rope, cosines: cosines.floats, sines: sines.floats)
+        angles.run(on: pool)
+    }
+
+    /// Keeps the queries of a tile's rows; the tile's first row is the observers' row `firstRow`, possibly negative.
+    func keepQueries(of block: Block, rows count: Int, firstRow: Int) {
+        keep(block.query, in: query, width: model.configuration.heads * model.configuration.headWidth, count, firstRow)
+    }
+
+    /// Keeps the normed residual stream of a tile's rows.
+    func keepNormed(of block: Block, rows count: Int, firstRow: Int) {
+        keep(block.normed, in: normed, width: model.configuration.width, count, firstRow)
+    }
+
+    private func keep(_ source: FloatBuffer, in target: FloatBuffer, width: Int, _ count: Int, _ firstRow: Int) {
+        let skipped = max(0, -firstRow)
+        let copied = (count - skipped) * width
+        target.floats.slice((firstRow + skipped) * width, copied)
+            .copy(from: source.floats.slice(skipped * width, copied))
+    }
+
+    /// Observes the query heads of one KV head over `keys`.
+    func observe(
+        head: Int, rows count: Int, _ scratch: [AttentionScratch], keys: Entries,
+        into accumulator: inout ObservationAccumulator
+    ) {
+        let shape = model.configuration
+        var observed = ObservedAttention(
+            headWidth: shape.headWidth, groupWidth: shape.groupWidth, heads: shape.heads, kvHead: head, rows: count,
+            query: query.floats, logSums: logSums.floats, logSumStride: rows, keys: keys, moments: moments,
+            scratch: scratch, scores: scores)
+        observed.run(on: pool, into: &accumulator)
+    }
+
+    /// Computes a branch's keys, and its values unless nobody reads them, of one KV head: never of all heads at once,
+    /// since these rows come on top of the budget and the layer.
+    func storeKeys(
+        _ layer: ModelLayer, _ panel: LayerPanel, head: Int, rows count: Int, in own: HeadRows, values: Bool,
+        scratch: [AttentionScratch]
+    ) {
+        let first = head * own.headWidth
+        func projection(_ linear: Linear, _ matrix: Int) -> BranchKeys.Projection {
+            BranchKeys.Projection(
+                weights: panel.matrices[matrix].slice(first * linear.inputs, own.headWidth * linear.inputs),
+                bias: linear.bias?.floats.slice(first, own.headWidth))
+        }
+        var keys = BranchKeys(
+            rows: count, width: model.configuration.width, normed: normed.floats, key: projection(layer.key, 1),
+            value: values ? projection(layer.value, 2) : nil, rope: model.rope, cosines: cosines.floats,
+            sines: sines.floats, own: own, scratch: scratch)
+        keys.run(on: pool)
+    }
+}
+
+/// One region: keys and values of a branch's rows in one KV head.
+private struct BranchKeys {
+    struct Projection {
+        /// `[headWidth, width]`
+        let weights: Floats
+        /// `[headWidth]`
+        let bias: Floats?
+    }
+
+    let rows: Int
+    let width: Int
+    /// `[rows, width]`
+    let normed: Floats
+    let key: Projection
+    let value: Projection?
+    let rope: RotaryEmbedding
+    let cosines: Floats
+    let sines: Floats
+    let own: HeadRows
+    let scratch: [AttentionScratch]
+
+    /// Rows of a task; the scratch of attention has room for them.
+    private static let taskRows = 64
+
+    mutating func run(on pool: WorkerPool) {
+        unsafe pool.run((rows + Self.taskRows - 1) / Self.taskRows, on: &self) { keys, task, worker in
+            unsafe keys.pointee.run(task, worker)
+        }
+    }
+
+    private func run(_ task: Int, _ worker: Int) {
+        let first = task * Self.taskRows
+        let count = min(Self.taskRows, rows - first)
+        let half = rope.half
+        let keys = scratch[worker].query
+        let values = scratch[worker].out
+        project(key, first, count, into: keys)
+        if let value { project(value, first, count, into: values) }
+        for row in 0..<count {
+            let head = keys.slice(row * own.headWidth, own.headWidth)
+            rope.rotate(
+                head, cosines: cosines.slice((first + row) * half, half), sines: sines.slice((first + row) * half, half)
+            )
+            if value == nil {
+                own.storeKey(head: 0, row: first + row, head)
+            } else {
+                own.store(
+                    head: 0, row: first + row, key: head, value: values.slice(row * own.headWidth, own.headWidth))
+            }
+        }
+    }
+
+    private func project(_ projection: Projection, _ first: Int, _ count: Int, into y: Floats) {
+        if let bias = projection.bias {
+            for row in 0..<count { y.slice(row * own.headWidth, own.headWidth).copy(from: bias) }
+        }
+        MatrixProduct.timesTransposed(
+            normed.slice(first * width, count * width), stride: width, projection.weights, stride: width, into: y,
+            stride: own.headWidth, m: count, n: own.headWidth, k: width, adding: projection.bias != nil)
+    }
+}

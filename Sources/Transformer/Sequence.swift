@@ -1,0 +1,76 @@
+// One conversation: the base it stands on and its own growing tail.
+
+/// A base, shared and immutable, and a private tail that starts at position S of the document, never at the number of
+/// entries that were kept. Without a base it is a plain chat from position 0.
+///
+/// Used by one thread at a time: the one that steps the decoder.
+public final class Sequence {
+    /// The document below, if any.
+    public let base: BaseRows?
+    /// The position of the next token.
+    public private(set) var position: Int
+    /// How the tail's rows are stored.
+    public let rows: KVRows
+
+    let model: Model
+    /// Rows of the tail per layer, `layers` of them; nil before the first token.
+    private(set) var tail: [HeadRows] = []
+    private let meter: KVMeter
+    /// The position of the tail's first row.
+    private let tailStart: Int
+
+    /// Rows a tail starts with; it doubles when full.
+    private static let firstCapacity = 64
+
+    /// Begins a conversation.
+    ///
+    /// - Parameters:
+    ///   - rows: how the tail is stored; as the base's rows when nil, f16 without a base.
+    ///   - meter: counts the tail's bytes.
+    /// - Throws: `ModelError` when the base was made for another shape, or fills the context.
+    public init(
+        model: Model, base: BaseRows?, rows: KVRows? = nil, meter: KVMeter = KVMeter()
+    ) throws(ModelError) {
+        self.model = model
+        self.base = base
+        self.rows = rows ?? base?.rows ?? .f16
+        self.meter = meter
+        try self.rows.check(headWidth: model.configuration.headWidth)
+        try base?.check(model.configuration)
+        tailStart = base?.tokens ?? 0
+        position = tailStart
+    }
+
+    /// Tokens of the tail.
+    public var tailTokens: Int { position - tailStart }
+
+    /// Tokens that can still follow.
+    public var remainingTokens: Int { model.configuration.contextLength - position }
+
+    /// Bytes of the tail's rows.
+    public var tailBytes: Int { meter.currentBytes }
+
+    /// Makes room for `count` more tokens.
+    func reserve(_ count: Int) throws(ModelError) {
+        let shape = model.configuration
+        guard count <= remainingTokens else {
+            throw .contextExceeded(tokens: position + count, contextLength: shape.contextLength)
+        }
+        let needed = tailTokens + count
+        let capacity = tail.first?.capacity ?? 0
+        guard needed > capacity else { return }
+        // Bounded by the context, whatever is generated.
+        let grown = min(shape.contextLength - tailStart, max(needed, 2 * capacity, Self.firstCapacity))
+        var larger: [HeadRows] = []
+        for layer in 0..<shape.layers {
+            let rows = try HeadRows(
+                rows: rows, heads: shape.kvHeads, headWidth: shape.headWidth, capacity: grown, meter: meter)
+            if layer < tail.count { rows.copy(from: tail[layer], count: tailTokens) }
+            larger.append(rows)
+        }
+        tail = larger
+    }
+
+    /// The tail has got `count` more tokens, in every layer.
+    func advance(_ count: Int) { position += count }
+}
