@@ -132,6 +132,8 @@ struct APIError: Error, Equatable, Sendable {
 }
 
 extension HTTPField.Name {
-    /// Tells OpenAI's clients whether to repeat a request. The literal is a valid field name.
+    /// Tells OpenAI's clients whether to repeat a request.
+    ///
+    /// The literal is a valid field name.
     static let shouldRetry = HTTPField.Name("x-should-retry") ?? .retryAfter
 }

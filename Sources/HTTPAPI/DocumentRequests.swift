@@ -33,7 +33,7 @@ struct PutOptions: Decodable, Equatable {
         if let text = try? fields.decodeIfPresent(String.self, forKey: .keep) {
             share = try Self.percent(text)
         } else if let number = try fields.decodeIfPresent(Double.self, forKey: .keep) {
-            share = try Self.percent(share: number)
+            share = try Self.percent("\(number)")
         }
         keep = try Self.keep(percent: share, budget: budget)
         method = try fields.decodeIfPresent(String.self, forKey: .method)
@@ -72,22 +72,10 @@ struct PutOptions: Decodable, Equatable {
         keep = try Self.keep(percent: share, budget: budget)
     }
 
-    /// The percentage of a text: "10%" or, as a share, "0.1".
     private static func percent(_ text: String) throws -> Double {
-        if text.hasSuffix("%"), let number = Double(text.dropLast()) { return try percent(number) }
-        if let number = Double(text) { return try percent(share: number) }
-        throw badBudget("`keep` must be a percentage such as 10%", "keep")
-    }
-
-    private static func percent(share: Double) throws -> Double {
-        guard share <= 1 else {
-            throw badBudget("`keep` is a share between 0 and 1, or a percentage such as \"10%\"", "keep")
+        guard let percent = KeepText.percent(text) else {
+            throw badBudget("`keep` must be \(KeepText.wanted)", "keep")
         }
-        return try percent(share * 100)
-    }
-
-    private static func percent(_ percent: Double) throws -> Double {
-        guard percent > 0, percent <= 100 else { throw badBudget("`keep` must be above 0 and at most 100 %", "keep") }
         return percent
     }
 
@@ -108,6 +96,18 @@ struct PutOptions: Decodable, Equatable {
             throw APIError.invalid("`\(param)` must be between 1 and \(maxTTLSeconds) seconds", param: param)
         }
         return seconds
+    }
+}
+
+/// How a share of a cache is written, in requests and in the configuration.
+public enum KeepText {
+    /// What a value must be, for error messages.
+    public static let wanted = "a percentage such as 10% or a share such as 0.1, more than nothing and at most all"
+
+    /// The percentage of "10%" or, as a share, "0.1"; nil where it is neither or out of range.
+    public static func percent(_ text: String) -> Double? {
+        let percent = text.hasSuffix("%") ? Double(text.dropLast()) : Double(text).map { $0 * 100 }
+        return percent.flatMap { $0 > 0 && $0 <= 100 ? $0 : nil }
     }
 }
 

@@ -41,7 +41,9 @@ enum JSONText {
         }
     }
 
-    /// Whether no more than `limit` arrays and objects are open at any point. Strings are skipped; the text need not
+    /// Whether no more than `limit` arrays and objects are open at any point.
+    ///
+    /// Strings are skipped; the text need not
     /// be valid JSON.
     static func nests(_ text: some Sequence<UInt8>, within limit: Int) -> Bool {
         var depth = 0

@@ -29,7 +29,9 @@ public enum ListeningSocketError: Error, Equatable, Sendable, CustomStringConver
     }
 }
 
-/// A listening Unix stream socket. Closing is up to whoever takes the descriptor; `removeFile` is ours.
+/// A listening Unix stream socket.
+///
+/// Closing is up to whoever takes the descriptor; `removeFile` is ours.
 public final class ListeningSocket: Sendable {
     /// Clients that may wait to be accepted; the same number stands in the systemd socket unit.
     public static let backlog: Int32 = 128

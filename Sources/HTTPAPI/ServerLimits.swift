@@ -2,7 +2,9 @@
 
 /// Limits of the server; the defaults suit a daemon whose clients are people and programs on one machine.
 public struct ServerLimits: Equatable, Sendable {
-    /// Bytes of a document's body; a larger one is 413. 64 MiB of text is far more than any context holds.
+    /// Bytes of a document's body; a larger one is 413.
+    ///
+    /// 64 MiB of text is far more than any context holds.
     public var documentBodyBytes = 64 << 20
     /// Bytes of a question's body: a long conversation, not a document.
     public var chatBodyBytes = 4 << 20

@@ -37,7 +37,9 @@ enum Pulse<Event: Sendable>: Sendable {
     case end
 }
 
-/// The events of an engine's stream, with a beat at regular times in between. It has one reader, whoever holds it;
+/// The events of an engine's stream, with a beat at regular times in between.
+///
+/// It has one reader, whoever holds it;
 /// when the last reference goes, the engine's work is cancelled.
 final class PulsedEvents<Event: Sendable>: @unchecked Sendable {
     // Unchecked: the iterator is used by one task at a time, first by the handler, then by the response's writer.

@@ -17,12 +17,17 @@ public struct UnixServer: Service {
     private let api: HTTPAPI
     private let socket: ListeningSocket
     private let onAccepting: @Sendable () -> Void
+    private let onDraining: @Sendable () -> Void
 
-    /// A server; `onAccepting` is called once connections are accepted.
-    public init(api: HTTPAPI, socket: ListeningSocket, onAccepting: @escaping @Sendable () -> Void = {}) {
+    /// A server; `onAccepting` is called once connections are accepted, `onDraining` when they no longer are.
+    public init(
+        api: HTTPAPI, socket: ListeningSocket, onAccepting: @escaping @Sendable () -> Void = {},
+        onDraining: @escaping @Sendable () -> Void = {}
+    ) {
         self.api = api
         self.socket = socket
         self.onAccepting = onAccepting
+        self.onDraining = onDraining
     }
 
     /// Serves until graceful shutdown, then lets requests finish for `drainSeconds`, fails the rest through the
@@ -89,6 +94,7 @@ public struct UnixServer: Service {
         do {
             try await gracefulShutdown()
             api.logger.info("draining requests", metadata: ["seconds": "\(api.limits.drainSeconds)"])
+            onDraining()
             api.startDraining()
             quiescing.initiateShutdown(promise: nil)
             await api.service.shutdown(graceSeconds: api.limits.drainSeconds)
