@@ -78,7 +78,7 @@ enum Program {
         let interrupts = Interrupt.exitCleanly()
         defer { interrupts.cancel() }
         do {
-            var command = try Cakectl.parseAsRoot()
+            var command = try await Cakectl.asyncParseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
