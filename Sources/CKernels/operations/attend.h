@@ -8,7 +8,7 @@ typedef struct {
     float element[GROUP][PIECE];
 } entries;
 
-// Elements from ..< from + count of `present` entries, zeros up to a whole number of lanes and for the entries that are not there.
+// Elements from ..< from + count of `present` entries, zeros up to a whole number of lanes and for entries not there.
 INLINE void convert(caked_type type, const uint8_t *stored, size_t entry_bytes, size_t from, size_t count,
                     size_t present, entries *group) {
     size_t padded = (count + LANES - 1) / LANES * LANES;
@@ -35,21 +35,22 @@ INLINE void score_group(const float *q, const entries *group, size_t count, floa
     for (int e = 0; e < GROUP; e++) scores[e] += sums[e];
 }
 
-INLINE lanes weigh(lanes out, const float *weights, const entries *group, size_t i, size_t present) {
-    for (size_t e = 0; e < present; e++) out = v_fma(v_set(weights[e]), v_load(group->element[e] + i), out);
-    return out;
-}
-
-// out[count] += the first `present` entries by their weights.
+// out[count] += the first `present` entries by their weights, one entry after another.
 INLINE void weigh_group(float *out, const float *weights, const entries *group, size_t count, size_t present) {
+    lanes weight[GROUP];  // read before the first store to `out`
+    UNROLL for (size_t e = 0; e < GROUP; e++) weight[e] = v_set(e < present ? weights[e] : 0);
     size_t i = 0;
     if (present == GROUP) {
-        for (; i + LANES <= count; i += LANES) v_store(out + i, weigh(v_load(out + i), weights, group, i, GROUP));
+        for (; i + LANES <= count; i += LANES) {
+            lanes sum = v_load(out + i);
+            UNROLL for (size_t e = 0; e < GROUP; e++) sum = v_fma(weight[e], v_load(group->element[e] + i), sum);
+            v_store(out + i, sum);
+        }
     }
     for (; i < count; i += LANES) {
         size_t rest = count - i < LANES ? count - i : LANES;
         lanes sum = rest == LANES ? v_load(out + i) : v_load_first(out + i, rest, 0);
-        sum = weigh(sum, weights, group, i, present);
+        for (size_t e = 0; e < present; e++) sum = v_fma(v_set(weights[e]), v_load(group->element[e] + i), sum);
         if (rest == LANES) v_store(out + i, sum);
         else v_store_first(out + i, sum, rest);
     }
