@@ -28,8 +28,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
-        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+            .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
@@ -54,7 +53,7 @@ let package = Package(
             dependencies: [.product(name: "HeapModule", package: "swift-collections")],
             swiftSettings: safe),
         .target(name: "CAKE", swiftSettings: safe),
-        .target(name: "Systemd", dependencies: ["CLinux"], swiftSettings: safe),
+        .target(name: "Systemd", swiftSettings: safe),
 
         // L2: the model, and what it leaves on disk
         .target(
@@ -66,9 +65,8 @@ let package = Package(
         .target(
             name: "Inference",
             dependencies: [
-                "Transformer", "CacheStore", "Tokenizers", "GGUF", "CAKE", "CXXHash",
+                "Transformer", "CacheStore", "Tokenizers", "GGUF", "CAKE", "CLinux", "CXXHash",
                 .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: safe),
@@ -104,7 +102,10 @@ let package = Package(
             swiftSettings: safe),
         .executableTarget(
             name: "cakebench",
-            dependencies: ["Inference", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: safe),
 
         // Tests, a folder for each module; the integration tests run the real programs

@@ -55,7 +55,7 @@ package final class SerialThread: Sendable {
 }
 
 /// A flag one thread waits for and others raise; raising it twice before the wait counts once.
-package final class WakeSignal: @unchecked Sendable {
+@safe package final class WakeSignal: @unchecked Sendable {
     // POSIX wants both at fixed addresses for their whole life.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -118,7 +118,7 @@ private final class ThreadBody {
 /// Starts a detached POSIX thread with a stack for deep recursion in sorts and parsers.
 package func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
     let stackBytes = 8 << 20
-    var attributes = unsafe pthread_attr_t()
+    var attributes = pthread_attr_t()
     unsafe pthread_attr_init(&attributes)
     unsafe pthread_attr_setstacksize(&attributes, stackBytes)
     unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))

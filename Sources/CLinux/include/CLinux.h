@@ -1,5 +1,5 @@
 // GNU and Linux interfaces that Swift's Glibc overlay hides or cannot import: peer credentials, thread names, futexes,
-// the spin-wait hint. Everything is an inline function with plain types.
+// the spin-wait hint, the processors a process may use. Everything is an inline function with plain types.
 
 #ifndef CLINUX_H
 #define CLINUX_H
@@ -83,6 +83,19 @@ static inline void caked_spin_pause(void) {
 #else
     __asm__ volatile("" ::: "memory");
 #endif
+}
+
+/// How many processors this process may run on: `taskset` and containers can make them fewer than the machine has.
+/// sched_getaffinity(2), by its number because <sched.h> hides it without _GNU_SOURCE.
+static inline int caked_available_processors(void) {
+    unsigned long mask[1024 / sizeof(unsigned long)];  // 8192 processors, what the largest kernels are built for
+    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+    if (bytes <= 0) return 1;
+    int processors = 0;
+    for (size_t word = 0; word < (size_t)bytes / sizeof(mask[0]); word++) {
+        processors += __builtin_popcountl(mask[word]);
+    }
+    return processors > 0 ? processors : 1;
 }
 
 #endif

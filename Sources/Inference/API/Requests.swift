@@ -1,6 +1,6 @@
 // What a client asks of the engine, and what it hears back while the work goes on.
 
-public import Tokenizers
+import Tokenizers
 
 /// How much of a document's cache to keep.
 public enum Keep: Equatable, Sendable {

@@ -46,7 +46,7 @@ package struct Fingerprint: Equatable, Sendable {
 }
 
 /// XXH3's 128-bit hash, fed in pieces. Tells versions apart; it is no defence against someone who wants a collision.
-package struct Hash128: ~Copyable {
+@safe package struct Hash128: ~Copyable {
     private let state: OpaquePointer
 
     package init() {
@@ -58,7 +58,7 @@ package struct Hash128: ~Copyable {
 
     /// Feeds bytes.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        guard let base = unsafe bytes.baseAddress else { return }
+        guard let base = bytes.baseAddress else { return }
         unsafe XXH3_128bits_update(state, base, bytes.count)
     }
 

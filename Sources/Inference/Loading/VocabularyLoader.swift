@@ -1,7 +1,7 @@
 // Reads the tokenizer's description out of a GGUF file's metadata.
 
-package import GGUF
-package import Tokenizers
+import GGUF
+import Tokenizers
 
 extension Vocabulary {
     /// The vocabulary a GGUF file describes under `tokenizer.ggml.*` (GGUF specification, "Tokenizer").

@@ -1,0 +1,99 @@
+// Takes finished caches to the store, and answers requests for what is there already.
+
+import CAKE
+import CacheStore
+import Glibc
+import Logging
+import Transformer
+
+/// Writes on the clerk's thread; `answerFromStore` is a short read from the engine's.
+final class DocumentWriter: Sendable {
+    private let store: DocumentStore
+    private let loaded: LoadedModel
+    private let totals: EngineTotals
+    private let logger: Logger
+
+    init(store: DocumentStore, loaded: LoadedModel, totals: EngineTotals, logger: Logger) {
+        self.store = store
+        self.loaded = loaded
+        self.totals = totals
+        self.logger = logger
+    }
+
+    /// Whether the same text with the same options is stored; then the request is answered with it.
+    func answerFromStore(_ job: DocumentJob) -> Bool {
+        do throws(StoreError) {
+            guard let found = try store.manifest(job.key), found.textHash == job.plan.textHash,
+                found.optionsHash == job.plan.optionsHash
+            else { return false }
+            let isAsAsked = found.ttlSeconds == job.plan.ttlSeconds && found.pinned == job.plan.pinned
+            let manifest =
+                try isAsAsked
+                ? found : store.update(job.key, ttlSeconds: job.plan.ttlSeconds, pinned: job.plan.pinned)
+            finish(job, manifest, created: false)
+            return true
+        } catch {
+            // A manifest that cannot be read is replaced by reading the document again.
+            logger.warning("a stored document is unreadable", metadata: ["error": "\(error)"])
+            return false
+        }
+    }
+
+    /// Stages every layer and commits: after that, and only then, the client is told.
+    func write(_ job: DocumentJob, _ cache: CompactCache) {
+        do throws(StoreError) {
+            // A client that went away meanwhile gets nothing stored: dropping the staged document abandons it.
+            guard let manifest = try stage(job, cache) else { return }
+            totals.wroteDocument()
+            finish(job, manifest, created: true)
+        } catch {
+            logger.error("a document could not be stored", metadata: ["error": "\(error)"])
+            job.feed.finish(throwing: EngineError(error))
+        }
+    }
+
+    private func stage(_ job: DocumentJob, _ cache: CompactCache) throws(StoreError) -> Manifest? {
+        let plan = job.plan
+        let shape = CacheShape(
+            layers: cache.layers, kvHeads: cache.kvHeads, headWidth: cache.headWidth, rows: plan.rows,
+            tokens: plan.tokens.count)
+        let staged = try store.begin(job.key, shape: shape)
+        for layer in 0..<cache.layers {
+            if job.feed.isCancelled { return nil }
+            try staged.stage(layer: layer, of: cache)
+            job.report(phase: "store", layer: layer + 1, layers: cache.layers, fraction: 1)
+        }
+        try staged.stageText(plan.text)
+        try staged.stageTokens(plan.tokens)
+        return try staged.commit(manifest(job, cache, shape: shape))
+    }
+
+    private func manifest(_ job: DocumentJob, _ cache: CompactCache, shape: CacheShape) -> Manifest {
+        let plan = job.plan
+        let retention = cache.retention
+        return Manifest(
+            shape: shape, budget: plan.budget, method: plan.method.name, fingerprint: loaded.fingerprint.fields,
+            counts: retention.counts, layerBudgets: retention.layers.map(\.budget),
+            preferences: retention.layers.map { $0.preference.isFinite ? $0.preference : 0 },
+            preferenceFellBack: retention.preferenceFellBack, ttlSeconds: plan.ttlSeconds, pinned: plan.pinned,
+            prefillSeconds: job.prefillSeconds, textBytes: plan.text.count, textHash: plan.textHash,
+            optionsHash: plan.optionsHash, templatePrefix: plan.templatePrefix, prefixTokens: plan.prefixTokens)
+    }
+
+    /// Writes the usage noted so far and reclaims expired documents.
+    func keepHouse() {
+        do throws(StoreError) {
+            try store.flushUsage()
+            for key in try store.collectExpired(nowSeconds: time(nil)) {
+                logger.info("reclaimed an expired document", metadata: ["document": "\(key)"])
+            }
+        } catch {
+            logger.warning("the store's housekeeping failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func finish(_ job: DocumentJob, _ manifest: Manifest, created: Bool) {
+        job.feed.send(.finished(Document(manifest, model: loaded.card.id, withLayers: true), created: created))
+        job.feed.finish()
+    }
+}

@@ -1,0 +1,241 @@
+// The engine's thread: takes requests from its mailbox, asks the scheduler for work, and does it.
+
+import Logging
+import Synchronization
+import Transformer
+
+/// What other threads tell the loop.
+enum EngineCommand: Sendable {
+    case question(QuestionJob)
+    case document(DocumentJob)
+    /// Take nothing new, finish what runs.
+    case drain
+    /// Fail everything that is left, now.
+    case abort
+}
+
+/// Owns every running request. All its state belongs to its one thread; the mailbox is the only way in.
+final class EngineLoop: @unchecked Sendable {
+    /// Rows of a question read in one step: enough to keep the products busy, short enough for other answers to go on.
+    static let questionRowsPerStep = 64
+    /// How long the thread sleeps at most when nothing happens, so that the watchdog sees it alive.
+    static let idleMilliseconds = 1000
+    /// How often usage is written and expired documents are collected.
+    static let maintenanceInterval = Duration.seconds(30)
+
+    private struct Mailbox {
+        var commands: [EngineCommand] = []
+        var isClosed = false
+    }
+
+    private let mailbox = Mutex(Mailbox())
+    private let signal = WakeSignal()
+    private let ended = WakeSignal()
+    private let beats = Atomic<UInt64>(0)
+    private let totals: EngineTotals
+    private let logger: Logger
+    private let decoder: Decoder
+    private let write: @Sendable (DocumentJob, CompactCache) -> Void
+    private let exists: @Sendable (DocumentJob) -> Bool
+    private let makePrefill: @Sendable (ReadingPlan) throws(ModelError) -> DocumentPrefill
+    private let maintain: @Sendable () -> Void
+    private var lastMaintenance = ContinuousClock().now
+
+    private var scheduler: Scheduler
+    private var questions: [RequestID: QuestionJob] = [:]
+    private var documents: [RequestID: DocumentJob] = [:]
+    private var lastID: UInt64 = 0
+    private var isDraining = false
+
+    /// - Parameters:
+    ///   - exists: whether the document is in the store already, exactly as asked for; then it answers the request itself.
+    ///   - write: takes a finished cache to the store, on another thread.
+    ///   - maintain: starts the store's housekeeping, on another thread.
+    init(
+        decoder: Decoder, maxRunningQuestions: Int, totals: EngineTotals, logger: Logger,
+        makePrefill: @escaping @Sendable (ReadingPlan) throws(ModelError) -> DocumentPrefill,
+        exists: @escaping @Sendable (DocumentJob) -> Bool,
+        write: @escaping @Sendable (DocumentJob, CompactCache) -> Void,
+        maintain: @escaping @Sendable () -> Void
+    ) {
+        self.decoder = decoder
+        self.totals = totals
+        self.logger = logger
+        self.makePrefill = makePrefill
+        self.exists = exists
+        self.write = write
+        self.maintain = maintain
+        scheduler = Scheduler(maxRunningQuestions: maxRunningQuestions)
+    }
+
+    func start() { startThread(name: "caked-engine") { [self] in run() } }
+
+    /// Hands the loop a command; false when it has ended.
+    @discardableResult
+    func post(_ command: EngineCommand) -> Bool {
+        let accepted = mailbox.withLock { box in
+            guard !box.isClosed else { return false }
+            box.commands.append(command)
+            return true
+        }
+        signal.raise()
+        return accepted
+    }
+
+    /// Lets the loop look again at readers that went away or caught up.
+    func wake() { signal.raise() }
+
+    /// Grows while the thread lives.
+    var heartbeat: UInt64 { beats.load(ordering: .relaxed) }
+
+    /// Returns when the thread has ended.
+    func join() { ended.wait() }
+
+    private func run() {
+        while true {
+            beats.add(1, ordering: .relaxed)
+            let commands = mailbox.withLock { box in
+                defer { box.commands = [] }
+                return box.commands
+            }
+            for command in commands { take(command) }
+            dropCancelled()
+            switch scheduler.next() {
+            case .questions(let ids): stepQuestions(ids)
+            case .document(let id): stepDocument(id)
+            case .idle:
+                if isDraining, scheduler.isEmpty, close() { return ended.raise() }
+                signal.wait(milliseconds: Self.idleMilliseconds)
+            }
+            totals.setRunning(questions: scheduler.runningQuestions.count, document: scheduler.runningDocument != nil)
+            if ContinuousClock().now - lastMaintenance > Self.maintenanceInterval {
+                lastMaintenance = ContinuousClock().now
+                maintain()
+            }
+        }
+    }
+
+    // Closes the mailbox unless something came in meanwhile, so that no request is ever left unanswered.
+    private func close() -> Bool {
+        mailbox.withLock { box in
+            guard box.commands.isEmpty else { return false }
+            box.isClosed = true
+            return true
+        }
+    }
+
+    private func take(_ command: EngineCommand) {
+        switch command {
+        case .question(let job):
+            let id = newID()
+            questions[id] = job
+            apply(scheduler.addQuestion(id))
+        case .document(let job):
+            let id = newID()
+            documents[id] = job
+            apply(scheduler.addDocument(id))
+        case .drain:
+            isDraining = true
+            apply(scheduler.drain())
+        case .abort:
+            isDraining = true
+            apply(scheduler.drain())
+            for id in (Array(questions.keys) + Array(documents.keys)).sorted() { fail(id, .shuttingDown) }
+        }
+    }
+
+    private func newID() -> RequestID {
+        lastID += 1
+        return RequestID(lastID)
+    }
+
+    private func apply(_ actions: [SchedulerAction]) {
+        for action in actions {
+            switch action {
+            case .start(let id):
+                questions[id]?.start()
+                if let job = documents[id] { startDocument(id, job) }
+            case .reject(let id):
+                fail(id, .shuttingDown)
+            }
+        }
+    }
+
+    // The document may have been written since it was asked for, by the same request sent twice.
+    private func startDocument(_ id: RequestID, _ job: DocumentJob) {
+        if exists(job) { return end(id) }
+        do throws(ModelError) {
+            job.prefill = try makePrefill(job.plan)
+        } catch {
+            fail(id, .internalFailure(message: "the document cannot be read: \(error)"))
+        }
+    }
+
+    private func dropCancelled() {
+        for (id, job) in questions {
+            if job.feed.isCancelled { end(id) } else { scheduler.setParked(id, job.feed.isFull) }
+        }
+        for (id, job) in documents where job.feed.isCancelled { end(id) }
+    }
+
+    private func stepQuestions(_ ids: [RequestID]) {
+        let jobs = ids.compactMap { id in questions[id].map { (id, $0) } }
+        let batch = jobs.map { $0.1.nextPiece(atMost: Self.questionRowsPerStep) }
+        do throws(ModelError) {
+            let logits = try decoder.step(batch)
+            for (index, (id, job)) in jobs.enumerated() {
+                advance(id, job, by: batch[index], logits: logits, row: index)
+            }
+        } catch {
+            // A step fails as a whole only for reasons that no single question caused: say so to all of them.
+            logger.error("a step failed", metadata: ["error": "\(error)"])
+            for (id, _) in jobs { fail(id, .internalFailure(message: "the answer could not be computed: \(error)")) }
+        }
+    }
+
+    private func advance(_ id: RequestID, _ job: QuestionJob, by piece: Decoder.Piece, logits: Logits, row: Int) {
+        do throws(ModelError) {
+            if try job.advance(by: piece, logits: logits, row: row) {
+                totals.answered(read: job.progress.read, generated: job.progress.generated)
+                end(id)
+            }
+        } catch {
+            logger.error("an answer failed", metadata: ["error": "\(error)"])
+            fail(id, .internalFailure(message: "the answer could not be computed: \(error)"))
+        }
+    }
+
+    private func stepDocument(_ id: RequestID) {
+        guard let job = documents[id], let prefill = job.prefill else { return end(id) }
+        let clock = ContinuousClock()
+        let begun = clock.now
+        do throws(ModelError) {
+            let progress = try prefill.step()
+            job.prefillSeconds += (clock.now - begun).seconds
+            job.report(
+                phase: "prefill", layer: progress.layer + 1, layers: progress.layers, fraction: progress.fraction)
+            guard progress.isDone else { return }
+            let cache = try prefill.finish()
+            job.prefill = nil
+            totals.prefilled(job.plan.tokens.count)
+            write(job, cache)
+            documents[id] = nil
+            apply(scheduler.remove(id))
+        } catch {
+            logger.error("a document failed", metadata: ["error": "\(error)"])
+            fail(id, .internalFailure(message: "the document could not be read: \(error)"))
+        }
+    }
+
+    private func fail(_ id: RequestID, _ error: EngineError) {
+        questions[id]?.feed.finish(throwing: error)
+        documents[id]?.feed.finish(throwing: error)
+        end(id)
+    }
+
+    private func end(_ id: RequestID) {
+        questions[id] = nil
+        documents[id] = nil
+        apply(scheduler.remove(id))
+    }
+}

@@ -1,0 +1,39 @@
+// Counts of what the engine has done since it started, read by status and metrics from any thread.
+
+import Synchronization
+
+/// Totals and gauges, each read on its own; together they are no snapshot of one instant.
+final class EngineTotals: Sendable {
+    private let prefilledTokens = Atomic<Int>(0)
+    private let questionTokens = Atomic<Int>(0)
+    private let generatedTokens = Atomic<Int>(0)
+    private let answeredQuestions = Atomic<Int>(0)
+    private let writtenDocuments = Atomic<Int>(0)
+    private let runningQuestions = Atomic<Int>(0)
+    private let runningDocuments = Atomic<Int>(0)
+
+    func prefilled(_ tokens: Int) { prefilledTokens.add(tokens, ordering: .relaxed) }
+
+    func answered(read: Int, generated: Int) {
+        questionTokens.add(read, ordering: .relaxed)
+        generatedTokens.add(generated, ordering: .relaxed)
+        answeredQuestions.add(1, ordering: .relaxed)
+    }
+
+    func wroteDocument() { writtenDocuments.add(1, ordering: .relaxed) }
+
+    func setRunning(questions: Int, document: Bool) {
+        runningQuestions.store(questions, ordering: .relaxed)
+        runningDocuments.store(document ? 1 : 0, ordering: .relaxed)
+    }
+
+    func fill(_ status: inout EngineStatus) {
+        status.prefilledTokens = prefilledTokens.load(ordering: .relaxed)
+        status.questionTokens = questionTokens.load(ordering: .relaxed)
+        status.generatedTokens = generatedTokens.load(ordering: .relaxed)
+        status.answeredQuestions = answeredQuestions.load(ordering: .relaxed)
+        status.writtenDocuments = writtenDocuments.load(ordering: .relaxed)
+        status.runningQuestions = runningQuestions.load(ordering: .relaxed)
+        status.runningDocuments = runningDocuments.load(ordering: .relaxed)
+    }
+}

@@ -1,0 +1,154 @@
+// One document on its way into the store: checked, read tile by tile, written layer by layer.
+
+import CAKE
+import CacheStore
+import Tokenizers
+import Transformer
+
+/// A document that passed its checks and waits to be read, or is being read.
+final class DocumentJob: @unchecked Sendable {
+    // One thread at a time has it: the desk prepares it, the engine reads it, the clerk writes it.
+    let key: DocumentKey
+    let feed: EventFeed<PutEvent>
+    let ticket: Ticket
+    let plan: ReadingPlan
+    var prefill: DocumentPrefill?
+    var prefillSeconds = 0.0
+    private var reportedFraction = 0.0
+
+    init(key: DocumentKey, feed: EventFeed<PutEvent>, ticket: Ticket, plan: ReadingPlan) {
+        self.key = key
+        self.feed = feed
+        self.ticket = ticket
+        self.plan = plan
+    }
+
+    /// Reports progress in steps a person notices, and never to a reader that has fallen behind.
+    func report(phase: String, layer: Int, layers: Int, fraction: Double) {
+        let step = 0.005
+        guard fraction - reportedFraction >= step || fraction >= 1, !feed.isFull else { return }
+        reportedFraction = fraction
+        feed.send(.progress(PutProgress(phase: phase, layer: layer, layers: layers, fraction: fraction)))
+    }
+}
+
+/// What reading a document takes, fixed before it waits: nothing in it changes any more.
+struct ReadingPlan: Sendable {
+    var text: [UInt8]
+    var tokens: [Int32]
+    var prefixTokens: Int
+    var templatePrefix: String
+    var method: Method
+    var budget: Int
+    var rows: RowType
+    var ttlSeconds: Int?
+    var pinned: Bool
+    var textHash: String
+    var optionsHash: String
+}
+
+extension ReadingPlan {
+    /// The fewest tokens kept free in the context for a question and its answer: a short one of each.
+    static let answerReserveTokens = 64
+
+    /// Checks a request and fixes everything about it. Costs a hash and a tokenization of the text.
+    init(_ request: PutRequest, loaded: LoadedModel, configuration: EngineConfiguration) throws(EngineError) {
+        guard let document = String(validating: request.text, as: UTF8.self) else {
+            let offset = Self.firstInvalidByte(request.text)
+            throw .invalid(
+                code: "not_utf8",
+                message: "the text is not UTF-8 (byte \(offset)); convert it first, for example with iconv",
+                parameter: "text")
+        }
+        guard document.utf8.contains(where: { $0 > 0x20 }) else {
+            throw .invalid(
+                code: "empty_document", message: "the document is empty; send some text", parameter: "text")
+        }
+        let method = try Self.method(request.method ?? configuration.defaultMethod)
+        let rows = try Self.rows(request.rows ?? configuration.defaultRows)
+        let limit = loaded.card.contextLength - Self.answerReserveTokens
+        func tooLong(_ count: String) -> EngineError {
+            .invalid(
+                code: "document_too_long",
+                message: """
+                    the document has \(count) tokens; this model's context is \(loaded.card.contextLength), and \
+                    \(Self.answerReserveTokens) are kept for a question and its answer: split the document
+                    """,
+                parameter: "text")
+        }
+        // A text far beyond the context is refused before it costs a tokenization.
+        let atLeast = request.text.count / loaded.longestTokenBytes
+        if atLeast > limit { throw tooLong("at least \(atLeast)") }
+        let (tokens, prefixTokens, templatePrefix) = loaded.documentTokens(document)
+        if tokens.count > limit { throw tooLong("\(tokens.count)") }
+        let budget = try Self.budget(
+            request.keep ?? configuration.defaultKeep, method: method, tokens: tokens.count, prefixTokens: prefixTokens)
+
+        var textHash = Hash128()
+        textHash.update(request.text)
+        var optionsHash = Hash128()
+        optionsHash.update(
+            "\(method.name);\(budget);\(rows.rawValue);\(loaded.fingerprint.canonical)".utf8)
+        self.init(
+            text: request.text, tokens: tokens, prefixTokens: prefixTokens,
+            templatePrefix: templatePrefix,
+            method: method, budget: budget, rows: rows, ttlSeconds: request.ttlSeconds, pinned: request.pinned,
+            textHash: textHash.hex, optionsHash: optionsHash.hex)
+    }
+
+    private static func method(_ name: String) throws(EngineError) -> Method {
+        do throws(CAKEError) {
+            return try Method.preset(name)
+        } catch {
+            throw .invalid(code: "unknown_method", message: "\(error)", parameter: "method")
+        }
+    }
+
+    private static func rows(_ name: String) throws(EngineError) -> RowType {
+        guard let rows = RowType(rawValue: name), rows != .f32 else {
+            throw .invalid(
+                code: "unknown_rows", message: "unknown row type \"\(name)\"; use f16 or q8_0", parameter: "rows")
+        }
+        return rows
+    }
+
+    // A share is rounded up to what the method keeps in any case; an explicit number is taken at its word or refused.
+    private static func budget(
+        _ keep: Keep, method: Method, tokens: Int, prefixTokens: Int
+    ) throws(EngineError) -> Int {
+        let smallest = min(tokens, method.smallestBudget(tokens: tokens, templatePrefixTokens: prefixTokens))
+        func refuse(_ message: String) -> EngineError {
+            .invalid(code: "invalid_budget", message: message, parameter: "budget")
+        }
+        if case .everything = method.allocation { return tokens }
+        switch keep {
+        case .percent(let percent):
+            guard percent > 0, percent <= 100 else {
+                throw .invalid(
+                    code: "invalid_budget",
+                    message: "keep is \(percent) %; it must be more than 0 % and at most 100 %", parameter: "keep")
+            }
+            return min(tokens, max(smallest, Int((Double(tokens) * percent / 100).rounded(.up))))
+        case .budget(let entries):
+            if entries > tokens {
+                throw refuse("the budget is \(entries) entries, but the document has only \(tokens) tokens")
+            }
+            if entries < smallest {
+                throw refuse(
+                    """
+                    the budget is \(entries) entries; method \(method.name) always keeps \(smallest) of this \
+                    document: use at least \(smallest)
+                    """)
+            }
+            return entries
+        }
+    }
+
+    private static func firstInvalidByte(_ bytes: [UInt8]) -> Int {
+        var offset = 0
+        var parser = Unicode.UTF8.ForwardParser()
+        var rest = bytes.makeIterator()
+        while case .valid(let scalar) = parser.parseScalar(from: &rest) { offset += scalar.count }
+        return offset
+    }
+}

@@ -1,0 +1,107 @@
+// One question on its way to its answer: read in pieces, then decoded token by token.
+
+import CacheStore
+import Tokenizers
+import Transformer
+
+/// A question that passed its checks, with the document it is about held open while it is answered.
+final class QuestionJob: @unchecked Sendable {
+    // The desk prepares it, then only the engine's thread touches it.
+    let feed: EventFeed<CompletionEvent>
+    let ticket: Ticket
+    let sequence: Sequence
+    private let tokenizer: Tokenizer
+    private let prompt: [Int32]
+    private let maxTokens: Int
+    private let cachedTokens: Int
+    private var sampler: Sampler
+    private var detokenizer: StreamingDetokenizer
+    private var stops: StopMatcher
+    private var read = 0
+    private var lastToken: Int32?
+    private var generated = 0
+    private let clock = ContinuousClock()
+    private var started: ContinuousClock.Instant?
+    private var firstToken: ContinuousClock.Instant?
+
+    init(
+        feed: EventFeed<CompletionEvent>, ticket: Ticket, sequence: Sequence, tokenizer: Tokenizer, prompt: [Int32],
+        cachedTokens: Int, maxTokens: Int, sampler: Sampler, stops: StopMatcher
+    ) {
+        precondition(!prompt.isEmpty && maxTokens > 0)
+        self.feed = feed
+        self.ticket = ticket
+        self.sequence = sequence
+        self.tokenizer = tokenizer
+        self.prompt = prompt
+        self.cachedTokens = cachedTokens
+        self.maxTokens = maxTokens
+        self.sampler = sampler
+        self.stops = stops
+        detokenizer = StreamingDetokenizer(tokenizer)
+    }
+
+    /// Tells the client that its question is understood.
+    func start() {
+        started = clock.now
+        feed.send(.started(promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens))
+    }
+
+    /// What this job feeds into the next step: a piece of the question, or the token drawn last.
+    func nextPiece(atMost rows: Int) -> Decoder.Piece {
+        if let lastToken { return Decoder.Piece(sequence, [lastToken]) }
+        let end = min(prompt.count, read + rows)
+        return Decoder.Piece(sequence, Array(prompt[read..<end]), needsLogits: end == prompt.count)
+    }
+
+    /// Takes the outcome of a step; true when the answer is complete.
+    func advance(by piece: Decoder.Piece, logits: Logits, row: Int) throws(ModelError) -> Bool {
+        if lastToken == nil {
+            read += piece.ids.count
+            for id in piece.ids { sampler.observe(id) }
+            guard piece.needsLogits else { return false }
+            firstToken = clock.now
+        }
+        let token = try logits.withRow(row) { logits throws(ModelError) in try sampler.next(logits: logits) }
+        lastToken = token
+        if tokenizer.endOfGeneration.contains(token) {
+            finish(.stop)
+            return true
+        }
+        generated += 1
+        let text = stops.append(detokenizer.append(token))
+        if !text.isEmpty { feed.send(.text(text)) }
+        if stops.isStopped {
+            finish(.stop)
+            return true
+        }
+        if generated >= maxTokens {
+            finish(.length)
+            return true
+        }
+        return false
+    }
+
+    /// Tokens read and generated so far, for the totals.
+    var progress: (read: Int, generated: Int) { (read, generated) }
+
+    private func finish(_ reason: FinishReason) {
+        let rest = stops.append(detokenizer.finish()) + stops.finish()
+        if !rest.isEmpty { feed.send(.text(rest)) }
+        let now = clock.now
+        let begun = started ?? now
+        let first = firstToken ?? now
+        let usage = Usage(
+            promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens, completionTokens: generated,
+            prefillSeconds: (first - begun).seconds, decodeSeconds: (now - first).seconds)
+        feed.send(.finished(reason: reason, usage: usage))
+        feed.finish()
+    }
+}
+
+extension Duration {
+    /// The duration in seconds.
+    package var seconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) * 1e-18
+    }
+}

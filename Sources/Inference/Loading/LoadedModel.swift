@@ -1,0 +1,103 @@
+// Everything read from one model file: weights, tokenizer, chat template, fingerprint.
+
+import CAKE
+import GGUF
+import Glibc
+import Tokenizers
+import Transformer
+
+
+/// A model ready to read documents and to answer.
+package final class LoadedModel: Sendable {
+    /// The instruction that precedes each chunk of the document when it is reconstructed, as a user would ask for it.
+    package static let reconstructionInstruction = "Repeat the text above exactly."
+
+    package let model: Model
+    package let tokenizer: Tokenizer
+    package let template: ChatTemplate
+    package let fingerprint: Fingerprint
+    package let card: ModelCard
+    /// The instruction as tokens, rendered as a question about the document.
+    package let reconstructionTokens: [Int32]
+    /// Bytes of the longest token: no text of n bytes has fewer than n / this tokens.
+    package let longestTokenBytes: Int
+
+    /// Maps the file and prepares it; `templateName` nil recognises the template from the file.
+    ///
+    /// Throws `EngineError.invalid` with code `unusable_model`, naming what is wrong.
+    package init(path: String, templateName: String?) throws(EngineError) {
+        do {
+            let file = try GGUFFile(path: path)
+            model = try Model(file: file)
+            tokenizer = try Tokenizer(Vocabulary(file.metadata))
+            if let templateName {
+                template = try ChatTemplate.named(templateName)
+            } else {
+                template = try ChatTemplate.recognised(
+                    inJinja: try file.metadata.string("tokenizer.chat_template") ?? "")
+            }
+            let shape = model.configuration
+            guard tokenizer.vocabularyCount == shape.vocabulary else {
+                throw EngineError.unusableModel(
+                    "its tokenizer has \(tokenizer.vocabularyCount) tokens and its head \(shape.vocabulary)")
+            }
+            fingerprint = Fingerprint(file: file, rope: model.ropeDescription, template: template)
+            card = ModelCard(
+                id: Self.identifier(name: shape.name, path: path), createdSeconds: Self.modificationSeconds(path),
+                contextLength: shape.contextLength, layers: shape.layers, kvHeads: shape.kvHeads,
+                parameters: file.tensors.reduce(0) { $0 + $1.elementCount })
+            reconstructionTokens = try Self.questionTokens(
+                Self.reconstructionInstruction, tokenizer: tokenizer, template: template)
+            var longest = 1
+            for id in 0..<Int32(shape.vocabulary) { longest = max(longest, tokenizer.bytes(of: id).count) }
+            longestTokenBytes = longest
+        } catch let error as EngineError {
+            throw error
+        } catch {
+            throw .unusableModel("\(error)")
+        }
+    }
+
+    /// A model file's tokenizer alone.
+    package static func tokenizer(path: String) throws(EngineError) -> Tokenizer {
+        do {
+            return try Tokenizer(Vocabulary(GGUFFile(path: path).metadata))
+        } catch let error as EngineError {
+            throw error
+        } catch {
+            throw .unusableModel("\(error)")
+        }
+    }
+
+    /// A document as the model reads it, in its place in the chat template; how many tokens stand before its text.
+    package func documentTokens(_ text: String) -> (ids: [Int32], prefixTokens: Int, prefix: String) {
+        let segments = template.documentPrefix(text)
+        let opening = segments.prefix { if case .template = $0 { true } else { false } }
+        return (
+            tokenizer.encode(segments), tokenizer.encode(Array(opening)).count, opening.map(\.content).joined()
+        )
+    }
+
+    /// A first question about a document, up to where the answer begins.
+    package func questionTokens(_ question: String) throws(TokenizerError) -> [Int32] {
+        try Self.questionTokens(question, tokenizer: tokenizer, template: template)
+    }
+
+    private static func questionTokens(
+        _ question: String, tokenizer: Tokenizer, template: ChatTemplate
+    ) throws(TokenizerError) -> [Int32] {
+        tokenizer.encode(try template.continuation([ChatMessage(role: .user, content: question)]), continuing: true)
+    }
+
+    // The name a client uses: general.name if it is a plain one, else the file's name without its ending.
+    private static func identifier(name: String, path: String) -> String {
+        if !name.isEmpty, name.utf8.count <= 128, !name.utf8.contains(where: { $0 <= 0x20 }) { return name }
+        let file = path.split(separator: "/").last.map(String.init) ?? path
+        return file.hasSuffix(".gguf") ? String(file.dropLast(5)) : file
+    }
+
+    private static func modificationSeconds(_ path: String) -> Int {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? status.st_mtim.tv_sec : 0
+    }
+}

@@ -1,0 +1,139 @@
+// Between the store's words and the engine's: manifests to documents, records to rows, errors to what a client is told.
+
+import CacheStore
+import Transformer
+
+extension DocumentKey {
+    /// A checked name in the caller's namespace.
+    init(checking name: String, owner: UInt32) throws(EngineError) {
+        do throws(StoreError) {
+            try self.init(owner: owner, name: name)
+        } catch {
+            throw EngineError(error)
+        }
+    }
+}
+
+extension EngineError {
+    /// What a client is told about a store that refused.
+    init(_ error: StoreError) {
+        self =
+            switch error {
+            case .invalidName:
+                .invalid(code: "invalid_name", message: error.description, parameter: "id")
+            case .notFound(let name): .noDocument(name)
+            case .mismatch:
+                .conflict(code: "fingerprint_mismatch", message: error.description)
+            case .corrupt:
+                .conflict(code: "document_damaged", message: error.description)
+            case .full, .diskFull: .insufficientStorage(message: error.description)
+            case .tooManyReaders: .busy(message: error.description, retryAfterSeconds: 2)
+            default: .internalFailure(message: error.description)
+            }
+    }
+
+    /// What is said when the store cannot be opened at start.
+    init(opening error: StoreError) {
+        let code = if case .inUse = error { "store_in_use" } else { "unusable_store" }
+        self = .invalid(code: code, message: error.description, parameter: nil)
+    }
+
+    /// No such document in the caller's namespace.
+    static func noDocument(_ name: String) -> EngineError {
+        .notFound(
+            code: "document_not_found", message: "there is no document \"\(name)\"; put it first, or list what is there")
+    }
+}
+
+extension KVRows {
+    /// The same row type, in the store's words.
+    init(_ rows: RowType) {
+        self =
+            switch rows {
+            case .f32: .f32
+            case .f16: .f16
+            case .q8_0: .q8_0
+            }
+    }
+}
+
+extension BaseRows {
+    /// The rows of an open document, where they lie in the memory map. The base keeps the document open.
+    package init(_ document: OpenDocument) {
+        let shape = document.manifest.shape
+        self.init(
+            rows: KVRows(shape.rows), layers: shape.layers, kvHeads: shape.kvHeads, headWidth: shape.headWidth,
+            tokens: shape.tokens, owner: document)
+        for layer in 0..<shape.layers {
+            for head in 0..<shape.kvHeads {
+                let segments = unsafe document.segments(layer: layer, head: head)
+                for index in unsafe segments.indices {
+                    let segment = unsafe segments[index]
+                    unsafe append(
+                        keys: segment.keys, values: segment.values, count: segment.count, layer: layer, head: head)
+                }
+            }
+        }
+    }
+}
+
+extension StagedDocument {
+    /// Stages one layer of a finished cache.
+    package func stage(layer: Int, of cache: CompactCache) throws(StoreError) {
+        let heads = (0..<cache.kvHeads).map { cache.rows(layer: layer, head: $0) }
+        try unsafe stage(layer: layer, heads: heads[...], from: 0, staged: [])
+    }
+
+    // The store wants all heads of a layer at once, each array's buffer valid only inside its closure: one closure a head.
+    private func stage(
+        layer: Int, heads: ArraySlice<CompactCache.Rows>, from head: Int, staged: [StagedHead]
+    ) throws(StoreError) {
+        guard let rows = heads.first else { return try unsafe stage(layer: layer, heads: staged) }
+        try unsafe rows.positions.withUnsafeBufferPointer { positions throws(StoreError) in
+            try unsafe rows.indicators.withUnsafeBufferPointer { indicators throws(StoreError) in
+                let next = unsafe StagedHead(
+                    head: head, positions: positions, indicators: indicators, keys: rows.keys, values: rows.values)
+                try unsafe stage(layer: layer, heads: heads.dropFirst(), from: head + 1, staged: staged + [next])
+            }
+        }
+    }
+}
+
+extension Document {
+    /// A stored document as the API shows it.
+    init(_ manifest: Manifest, model: String, withLayers: Bool) {
+        let shape = manifest.shape
+        let full = shape.tokens * shape.layers * shape.kvHeads
+        let entryBytes = 2 * shape.rowBytes
+        let layers = withLayers ? manifest.counts.indices.map { layer in
+            DocumentLayer(
+                budget: manifest.layerBudgets[layer], preference: manifest.preferences[layer],
+                entries: manifest.counts[layer])
+        } : nil
+        self.init(
+            id: manifest.name, created: manifest.createdSeconds, tokens: shape.tokens,
+            prefixTokens: manifest.prefixTokens, entries: manifest.entries, entriesFull: full,
+            budget: manifest.budget, method: manifest.method, rows: shape.rows.rawValue, bytes: manifest.storedBytes,
+            bytesFull: full * entryBytes, textBytes: manifest.textBytes, prefillSeconds: manifest.prefillSeconds,
+            model: model, pinned: manifest.pinned, ttlSeconds: manifest.ttlSeconds, expires: manifest.expiresSeconds,
+            lastUsed: manifest.lastUsedSeconds, hits: manifest.hits, preferenceFellBack: manifest.preferenceFellBack,
+            layers: layers)
+    }
+}
+
+extension DocumentRetention {
+    /// Which positions an open document kept, ascending.
+    init(_ document: OpenDocument) throws(StoreError) {
+        let manifest = document.manifest
+        var layers: [Layer] = []
+        for layer in 0..<manifest.shape.layers {
+            var heads: [Head] = []
+            for head in 0..<manifest.shape.kvHeads {
+                heads.append(Head(positions: try document.positions(layer: layer, head: head).sorted()))
+            }
+            layers.append(
+                Layer(budget: manifest.layerBudgets[layer], preference: manifest.preferences[layer], heads: heads))
+        }
+        self.init(tokens: manifest.shape.tokens, layers: layers)
+    }
+}

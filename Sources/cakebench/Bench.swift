@@ -1,0 +1,54 @@
+// What every measurement needs: the loaded model, the threads, a document of a given length, a clock.
+
+import ArgumentParser
+import CAKE
+import CLinux
+import Glibc
+import Inference
+import Transformer
+
+/// A loaded model and the threads that run it.
+struct Bench {
+    let loaded: LoadedModel
+    let pool: WorkerPool
+    var model: Model { loaded.model }
+
+    init(_ options: ModelOptions) throws {
+        loaded = try LoadedModel(path: options.model, templateName: nil)
+        pool = try WorkerPool(threads: options.threads ?? Int(caked_available_processors()))
+    }
+
+    /// Token ids of a document: drawn from a fixed seed, since arithmetic does not care what they say.
+    func document(tokens: Int) -> [Int32] {
+        var state: UInt64 = 2026
+        return (0..<tokens).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int32((state >> 33) % UInt64(model.configuration.vocabulary))
+        }
+    }
+
+    /// Reads a document to its end.
+    func read(
+        _ ids: [Int32], prefixTokens: Int = 0, method: Method, budget: Int, rows: KVRows = .f16
+    ) throws -> CompactCache {
+        let prefill = try DocumentPrefill(
+            model: model, pool: pool, tokens: ids, templatePrefixTokens: prefixTokens, method: method, budget: budget,
+            rows: rows, instruction: loaded.reconstructionTokens)
+        while try !prefill.step().isDone {}
+        return try prefill.finish()
+    }
+}
+
+/// Seconds that `body` takes, and what it returns.
+func timed<Result>(_ body: () throws -> Result) rethrows -> (result: Result, seconds: Double) {
+    let clock = ContinuousClock()
+    let begun = clock.now
+    let result = try body()
+    return (result, (clock.now - begun).seconds)
+}
+
+/// The process's largest resident size so far, in bytes (getrusage).
+func peakResidentBytes() -> Int {
+    var usage = rusage()
+    return unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0
+}

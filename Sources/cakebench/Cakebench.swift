@@ -1,0 +1,22 @@
+// cakebench: measurements and evaluations, each a subcommand that can print JSON.
+
+import ArgumentParser
+
+@main
+struct Cakebench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cakebench",
+        abstract: "Measures caked's parts on this machine and evaluates its answers.",
+        subcommands: [
+            Tokenize.self, LogitsCommand.self, Prefill.self, Decode.self, Reload.self, Needle.self,
+        ])
+}
+
+/// The model every subcommand works with.
+struct ModelOptions: ParsableArguments {
+    @Option(name: .long, help: "The GGUF file.")
+    var model: String
+
+    @Option(name: .long, help: "Compute threads (default: one for each processor).")
+    var threads: Int?
+}
