@@ -132,6 +132,7 @@ static product_function product_of(caked_type type, size_t rows) {
 static void matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, const float *x,
                    size_t x_stride, size_t rows, float *y, size_t y_stride, const float *bias) {
     size_t row_bytes = caked_bytes(type, inputs);
+    if (inputs > 0 && row_bytes == 0) return;  // no such type, or part of a block: the loader lets neither through
     size_t piece = row_bytes == 0 ? outputs : MATMUL_CACHED_BYTES / row_bytes + 1;
     for (size_t done = 0; done < outputs; done += piece) {
         size_t end = first + (outputs - done < piece ? outputs : done + piece);
