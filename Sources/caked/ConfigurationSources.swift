@@ -1,0 +1,112 @@
+// Where settings come from: the file, over it the environment, over it the flags; all of them checked before any is
+// used, and every mistake reported.
+
+import Glibc
+import HTTPAPI
+import Inference
+
+/// The texts settings are made from.
+struct ConfigurationSources {
+    /// The file an administrator edits; it need not exist.
+    static let defaultFile = "/etc/caked/caked.yaml"
+    /// A configuration is a page of text; a larger file is not one.
+    static let maxFileBytes = 1 << 20
+
+    /// The file's name and text; nil where there is none.
+    var file: (path: String, text: String)?
+    var environment: [String: String] = [:]
+    /// Values of flags by the key they set.
+    var flags: [String: String] = [:]
+    var isRoot = false
+
+    /// The configuration, or everything that is wrong with it.
+    func resolve() -> Result<CakedConfiguration, ConfigurationProblems> {
+        var configuration = CakedConfiguration(environment: environment, isRoot: isRoot)
+        var problems: [ConfigurationProblem] = []
+        let settings = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.key, $0) })
+        func set(_ setting: Setting, _ value: String, from source: String) {
+            if !setting.apply(&configuration, value) {
+                problems.append(.init(source: source, key: setting.key, value: value, wanted: setting.wanted))
+            }
+        }
+        if let file {
+            let yaml = FlatYAML(file.text, file: file.path)
+            problems += yaml.problems
+            for item in yaml.settings {
+                if let setting = settings[item.key] {
+                    set(setting, item.value, from: "\(file.path):\(item.line)")
+                } else {
+                    problems.append(
+                        Self.unknown(item.key, among: settings.keys.sorted(), at: "\(file.path):\(item.line)"))
+                }
+            }
+        }
+        for setting in Setting.all {
+            if let value = environment[setting.variable] { set(setting, value, from: setting.variable) }
+        }
+        for setting in Setting.all {
+            if let value = flags[setting.key] { set(setting, value, from: setting.flag ?? setting.key) }
+        }
+        if configuration.modelPath.isEmpty {
+            problems.append(
+                .init(
+                    source: file?.path ?? Self.defaultFile, key: "model", value: nil,
+                    wanted: "the path of a GGUF file, as `model: FILE` here, as CAKED_MODEL or with --model"))
+        }
+        configuration.engine.modelPath = configuration.modelPath
+        return problems.isEmpty ? .success(configuration) : .failure(ConfigurationProblems(problems: problems))
+    }
+
+    private static func unknown(_ key: String, among known: [String], at source: String) -> ConfigurationProblem {
+        let nearest = known.min { EditDistance.between(key, $0) < EditDistance.between(key, $1) } ?? ""
+        return ConfigurationProblem(source: source, key: nil, value: key, wanted: "a known key, perhaps `\(nearest)`")
+    }
+
+    /// Reads the file at `path`; nil if it is not there.
+    static func read(_ path: String) throws(ConfigurationProblem) -> String? {
+        func problem(_ wanted: String) -> ConfigurationProblem {
+            ConfigurationProblem(source: "--config", key: nil, value: path, wanted: wanted)
+        }
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw problem("a file that caked may read (\(unsafe String(cString: strerror(errno))))")
+        }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw problem("a file (\(unsafe String(cString: strerror(errno))))") }
+            if count == 0 { break }
+            bytes += chunk[..<count]
+            guard bytes.count <= maxFileBytes else { throw problem("a file of at most \(maxFileBytes) bytes") }
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw problem("a file in UTF-8") }
+        return text
+    }
+}
+
+/// Everything that is wrong with a configuration.
+struct ConfigurationProblems: Error, Equatable {
+    var problems: [ConfigurationProblem]
+}
+
+/// How many letters have to change to make one word of another.
+enum EditDistance {
+    static func between(_ a: String, _ b: String) -> Int {
+        let (a, b) = (Array(a.utf8), Array(b.utf8))
+        var row = Array(0...b.count)
+        for (i, letter) in a.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for j in b.indices {
+                let substituted = diagonal + (letter == b[j] ? 0 : 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(substituted, row[j] + 1, row[j + 1] + 1)
+            }
+        }
+        return row[b.count]
+    }
+}
