@@ -4,7 +4,9 @@ import LMDB
 import Synchronization
 
 extension DocumentStore {
-    /// Deletes a document; false when there is none. Whoever has it open reads on undisturbed.
+    /// Deletes a document; false when there is none.
+    ///
+    /// Whoever has it open reads on undisturbed.
     @discardableResult
     public func delete(_ key: DocumentKey) throws(StoreError) -> Bool {
         try delete(key, onlyGeneration: nil)

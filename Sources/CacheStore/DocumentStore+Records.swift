@@ -37,7 +37,7 @@ extension DocumentStore {
                     var whole = unsafe PayloadWriter(value)
                     unsafe finished.encoded.withUnsafeBytes { unsafe whole.copy($0, to: 0) }
                     whole.zero(RecordHeader.byteCount..<header.payloadOffset)
-                    unsafe whole.zero(header.payloadOffset + header.payloadBytes..<value.count)
+                    whole.zero(header.payloadOffset + header.payloadBytes..<value.count)
                 }
             }
         } catch { throw storeError(error) }
@@ -56,7 +56,7 @@ extension DocumentStore {
     @unsafe mutating func copy(_ source: UnsafeRawBufferPointer, to offset: Int) {
         zero(written..<offset)
         unsafe UnsafeMutableRawBufferPointer(rebasing: room[offset..<offset + source.count]).copyMemory(from: source)
-        written = unsafe offset + source.count
+        written = offset + source.count
     }
 
     func zero(_ range: Range<Int>) {

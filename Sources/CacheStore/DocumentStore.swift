@@ -22,7 +22,9 @@ public struct StoreStatistics: Equatable, Sendable {
     public var collectedRecords: Int
 }
 
-/// A directory of documents; one per process and directory. Its methods may be called from any thread.
+/// A directory of documents; one per process and directory.
+///
+/// Its methods may be called from any thread.
 ///
 /// Writes are whole transactions on the calling thread, one after the other; reads never wait for them. A write that
 /// fails (disk full, an I/O error, map full) has not happened, and the store goes on.
@@ -163,7 +165,9 @@ public final class DocumentStore: Sendable {
 
     // MARK: Writing
 
-    /// Begins a document; nothing of it is seen before its `commit`. One of the same key stays until then.
+    /// Begins a document; nothing of it is seen before its `commit`.
+    ///
+    /// One of the same key stays until then.
     public func begin(_ key: DocumentKey, shape: CacheShape) throws(StoreError) -> StagedDocument {
         try shape.validate()
         let generation = state.withLock { state in
@@ -173,7 +177,9 @@ public final class DocumentStore: Sendable {
         return StagedDocument(store: self, key: key, shape: shape, generation: generation)
     }
 
-    /// Changes how long a document lives: nil keeps it for ever. Counts as a use.
+    /// Changes how long a document lives: nil keeps it for ever.
+    ///
+    /// Counts as a use.
     public func update(_ key: DocumentKey, ttlSeconds: Int?, pinned: Bool) throws(StoreError) -> Manifest {
         let manifest = try write { transaction throws(StoreError) in
             guard var manifest = try storedManifest(key, in: transaction),

@@ -2,13 +2,13 @@
 
 /// What the store knows of a document; stored as JSON.
 public struct Manifest: Codable, Equatable, Sendable {
-    /// The generation: the id under which the document's records are stored. Set by `commit`.
+    /// The generation: the id under which the document's records are stored (set by `commit`).
     public var id: UInt64
-    /// The document's name. Set by `commit`.
+    /// The document's name (set by `commit`).
     public var name: String
-    /// The user id that the document belongs to. Set by `commit`.
+    /// The user id that the document belongs to (set by `commit`).
     public var owner: UInt32
-    /// The version of the record format. Set by `commit`.
+    /// The version of the record format (set by `commit`).
     public var formatVersion: Int
     /// The dimensions of the cache.
     public var shape: CacheShape
@@ -26,7 +26,7 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var preferences: [Double]
     /// Whether the preferences were unusable and the budgets uniform.
     public var preferenceFellBack: Bool
-    /// Unix time of the commit. Set by `commit` when 0.
+    /// Unix time of the commit (set by `commit` when 0).
     public var createdSeconds: Int
     /// Unix time of the last question, or of the commit.
     public var lastUsedSeconds: Int
@@ -44,7 +44,7 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var textHash: String
     /// Hash of the options it was put with.
     public var optionsHash: String
-    /// What the document's records take in the store. Set by `commit`.
+    /// What the document's records take in the store (set by `commit`).
     public var storedBytes: Int
     /// The rendered template text before the document, frozen.
     public var templatePrefix: String

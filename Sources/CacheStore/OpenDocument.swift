@@ -19,8 +19,10 @@ import Synchronization
     public let values: UnsafeRawPointer
 }
 
-/// An open document: one read transaction. It may be used from any thread, also after the document was replaced or
-/// deleted; while it lives, pages freed since it was opened are not used again.
+/// An open document: one read transaction.
+///
+/// It may be used from any thread, also after the document was replaced or deleted; while it lives, pages freed since
+/// it was opened are not used again.
 @safe public final class OpenDocument: @unchecked Sendable {
     /// What the document is.
     public let manifest: Manifest
@@ -70,7 +72,7 @@ import Synchronization
     /// The document positions that a head kept, in rank order; `.corrupt` when one lies beyond the document.
     public func positions(layer: Int, head: Int) throws(StoreError) -> [UInt32] {
         var positions: [UInt32] = []
-        for segment in unsafe segments(layer: layer, head: head) {
+        for unsafesegment in unsafe segments(layer: layer, head: head) {
             unsafe positions.append(contentsOf: UnsafeBufferPointer(start: segment.positions, count: segment.count))
         }
         guard positions.allSatisfy({ Int($0) < manifest.shape.tokens }) else {
@@ -82,7 +84,7 @@ import Synchronization
     /// The document's text (UTF-8 as it was staged), or nothing when none was.
     public func text() -> [UInt8] {
         var text: [UInt8] = []
-        for record in unsafe records where unsafe record.header.kind == .text {
+        for unsaferecord in unsafe records where unsafe record.header.kind == .text {
             unsafe text.append(contentsOf: record.payload)
         }
         return text
@@ -91,7 +93,7 @@ import Synchronization
     /// The ids of the document's tokens, or nothing when none were staged.
     public func tokens() -> [Int32] {
         var tokens: [Int32] = []
-        for record in unsafe records where unsafe record.header.kind == .tokens {
+        for unsaferecord in unsafe records where unsafe record.header.kind == .tokens {
             unsafe tokens.append(contentsOf: record.payload.bindMemory(to: Int32.self))
         }
         return tokens
@@ -100,9 +102,9 @@ import Synchronization
     /// Tells the kernel that all rows will be read, so that the first question does not wait for each page.
     public func prefetch() {
         let page = UInt(store.pageBytes)
-        for record in unsafe records where unsafe record.header.kind == .segment {
+        for unsaferecord in unsafe records where unsafe record.header.kind == .segment {
             guard let start = unsafe record.payload.baseAddress else { continue }
-            let slack = unsafe Int(UInt(bitPattern: start) % page)
+            let slack = Int(UInt(bitPattern: start) % page)
             // A hint: if it is refused, the pages are read when they are touched.
             _ = unsafe madvise(
                 UnsafeMutableRawPointer(mutating: start - slack), record.payload.count + slack, MADV_WILLNEED)
@@ -111,7 +113,7 @@ import Synchronization
 
     /// Reads everything and compares checksums and positions; `.corrupt` says what is damaged.
     public func verify() throws(StoreError) {
-        for record in unsafe records {
+        for unsaferecord in unsafe records {
             let header = unsafe record.header
             guard unsafe RecordFormat.checksum(record.payload.bytes) == header.payloadChecksum else {
                 throw .corrupt(
@@ -146,7 +148,7 @@ import Synchronization
                 let (header, payload) = try unsafe record(
                     .segment, layer: layer, head: head, part: part, first: found, in: transaction)
             else { throw damage("layer \(layer), head \(head) ends after \(found) of \(count) entries") }
-            guard header.count > 0, let start = unsafe payload.baseAddress else {
+            guard header.count > 0, let start = payload.baseAddress else {
                 throw damage("layer \(layer), head \(head) has an empty record")
             }
             unsafe segments.append(
@@ -214,7 +216,7 @@ import Synchronization
 
     /// The bytes themselves, or a copy when they start at an odd place (another version of LMDB, or a small value).
     @unsafe private mutating func aligned(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        if unsafe UInt(bitPattern: bytes.baseAddress) % UInt(RecordFormat.alignment) == 0 { return unsafe bytes }
+        if UInt(bitPattern: bytes.baseAddress) % UInt(RecordFormat.alignment) == 0 { return unsafe bytes }
         let copy = unsafe AlignedCopy(bytes)
         copies.append(copy)
         return unsafe UnsafeRawBufferPointer(copy.bytes)

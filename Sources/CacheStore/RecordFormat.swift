@@ -35,8 +35,10 @@ package enum RecordFormat {
     package static let version = 1
     /// The alignment of payloads and their parts in the map: a cache line, and a vector of AVX-512.
     package static let alignment = 64
-    /// The greatest size of a value. LMDB 0.9 leaks 1 MiB a transaction above 256 MiB (ITS#9155), and a run of
-    /// consecutive free pages is the harder to find the longer it is.
+    /// The greatest size of a value.
+    ///
+    /// LMDB 0.9 leaks 1 MiB a transaction above 256 MiB (ITS#9155), and a run of consecutive free pages is the harder
+    /// to find the longer it is.
     package static let maximumValueBytes = 64 << 20
 
     package static let formatKey = Array("format".utf8)

@@ -26,7 +26,9 @@ import Synchronization
     }
 }
 
-/// A document being written. `commit` makes it exist; without it, `abandon()`, deinit or the next start deletes it.
+/// A document being written.
+///
+/// `commit` makes it exist; without it, `abandon()`, deinit or the next start deletes it.
 public final class StagedDocument: Sendable {
     /// What it will be found by.
     public let key: DocumentKey
@@ -59,7 +61,7 @@ public final class StagedDocument: Sendable {
     /// error the layer can be staged again. Throws `.invalidSegment`, `.full`, `.diskFull`, `.closed`.
     public func stage(layer: Int, heads: [StagedHead]) throws(StoreError) {
         var seen: Set<Int> = []
-        for head in unsafe heads {
+        for unsafehead in unsafe heads {
             try unsafe check(head, layer: layer)
             let isNew = unsafe seen.insert(head.head).inserted
             guard isNew, unsafe try !isStaged(layer, head.head) else {
@@ -127,7 +129,9 @@ public final class StagedDocument: Sendable {
         return manifest
     }
 
-    /// Deletes what was staged. Nothing happens after a commit.
+    /// Deletes what was staged.
+    ///
+    /// Nothing happens after a commit.
     public func abandon() {
         let isOpen = state.withLock { state in
             defer { state.isClosed = true }

@@ -27,7 +27,9 @@ import Glibc
         return unsafe opened
     }
 
-    /// Moves to the first key that is not less than `key`; false when there is none. An empty key is the beginning.
+    /// Moves to the first key that is not less than `key`; false when there is none.
+    ///
+    /// An empty key is the beginning.
     @_lifetime(self: copy self)
     public mutating func seek(to key: [UInt8]) throws(LMDBError) -> Bool {
         guard !key.isEmpty else { return try move(MDB_FIRST) }
@@ -54,7 +56,9 @@ import Glibc
         try move(MDB_LAST)
     }
 
-    /// Deletes the entry under the cursor; the cursor then stands at the next one. False at the end.
+    /// Deletes the entry under the cursor; the cursor then stands at the next one.
+    ///
+    /// False at the end.
     ///
     /// `.system(EACCES)` in a read transaction.
     @_lifetime(self: copy self)

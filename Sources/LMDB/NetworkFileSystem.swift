@@ -20,7 +20,7 @@ public enum NetworkFileSystem {
 
     /// Refuses a directory on one of them.
     static func refuse(_ directory: String) throws(LMDBError) {
-        var system = unsafe CLMDB.statfs()
+        var system = CLMDB.statfs()
         guard unsafe statfs(directory, &system) == 0 else { throw .system(errno: errno) }
         if let kind = name(ofType: UInt32(truncatingIfNeeded: system.f_type)) {
             throw .networkFileSystem(directory: directory, kind: kind)
