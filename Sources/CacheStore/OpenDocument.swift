@@ -72,7 +72,9 @@ import Synchronization
     /// The document positions that a head kept, in rank order; `.corrupt` when one lies beyond the document.
     public func positions(layer: Int, head: Int) throws(StoreError) -> [UInt32] {
         var positions: [UInt32] = []
-        for unsafesegment in unsafe segments(layer: layer, head: head) {
+        let segments = unsafe segments(layer: layer, head: head)
+        for index in unsafe segments.indices {
+            let segment = unsafe segments[index]
             unsafe positions.append(contentsOf: UnsafeBufferPointer(start: segment.positions, count: segment.count))
         }
         guard positions.allSatisfy({ Int($0) < manifest.shape.tokens }) else {
@@ -84,7 +86,9 @@ import Synchronization
     /// The document's text (UTF-8 as it was staged), or nothing when none was.
     public func text() -> [UInt8] {
         var text: [UInt8] = []
-        for unsaferecord in unsafe records where unsafe record.header.kind == .text {
+        for index in unsafe records.indices {
+            let record = unsafe records[index]
+            guard record.header.kind == .text else { continue }
             unsafe text.append(contentsOf: record.payload)
         }
         return text
@@ -93,7 +97,9 @@ import Synchronization
     /// The ids of the document's tokens, or nothing when none were staged.
     public func tokens() -> [Int32] {
         var tokens: [Int32] = []
-        for unsaferecord in unsafe records where unsafe record.header.kind == .tokens {
+        for index in unsafe records.indices {
+            let record = unsafe records[index]
+            guard record.header.kind == .tokens else { continue }
             unsafe tokens.append(contentsOf: record.payload.bindMemory(to: Int32.self))
         }
         return tokens
@@ -102,7 +108,9 @@ import Synchronization
     /// Tells the kernel that all rows will be read, so that the first question does not wait for each page.
     public func prefetch() {
         let page = UInt(store.pageBytes)
-        for unsaferecord in unsafe records where unsafe record.header.kind == .segment {
+        for index in unsafe records.indices {
+            let record = unsafe records[index]
+            guard record.header.kind == .segment else { continue }
             guard let start = unsafe record.payload.baseAddress else { continue }
             let slack = Int(UInt(bitPattern: start) % page)
             // A hint: if it is refused, the pages are read when they are touched.
@@ -113,7 +121,8 @@ import Synchronization
 
     /// Reads everything and compares checksums and positions; `.corrupt` says what is damaged.
     public func verify() throws(StoreError) {
-        for unsaferecord in unsafe records {
+        for index in unsafe records.indices {
+            let record = unsafe records[index]
             let header = unsafe record.header
             guard unsafe RecordFormat.checksum(record.payload.bytes) == header.payloadChecksum else {
                 throw .corrupt(

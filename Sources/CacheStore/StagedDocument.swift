@@ -61,7 +61,8 @@ public final class StagedDocument: Sendable {
     /// error the layer can be staged again. Throws `.invalidSegment`, `.full`, `.diskFull`, `.closed`.
     public func stage(layer: Int, heads: [StagedHead]) throws(StoreError) {
         var seen: Set<Int> = []
-        for unsafehead in unsafe heads {
+        for index in unsafe heads.indices {
+            let head = unsafe heads[index]
             try unsafe check(head, layer: layer)
             let isNew = unsafe seen.insert(head.head).inserted
             guard isNew, unsafe try !isStaged(layer, head.head) else {
