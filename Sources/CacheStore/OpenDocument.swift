@@ -88,7 +88,7 @@ import Synchronization
         var text: [UInt8] = []
         for index in unsafe records.indices {
             let record = unsafe records[index]
-            guard record.header.kind == .text else { continue }
+            guard unsafe record.header.kind == .text else { continue }
             unsafe text.append(contentsOf: record.payload)
         }
         return text
@@ -99,7 +99,7 @@ import Synchronization
         var tokens: [Int32] = []
         for index in unsafe records.indices {
             let record = unsafe records[index]
-            guard record.header.kind == .tokens else { continue }
+            guard unsafe record.header.kind == .tokens else { continue }
             unsafe tokens.append(contentsOf: record.payload.bindMemory(to: Int32.self))
         }
         return tokens
@@ -110,7 +110,7 @@ import Synchronization
         let page = UInt(store.pageBytes)
         for index in unsafe records.indices {
             let record = unsafe records[index]
-            guard record.header.kind == .segment else { continue }
+            guard unsafe record.header.kind == .segment else { continue }
             guard let start = unsafe record.payload.baseAddress else { continue }
             let slack = Int(UInt(bitPattern: start) % page)
             // A hint: if it is refused, the pages are read when they are touched.

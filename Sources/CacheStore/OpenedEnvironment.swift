@@ -26,13 +26,13 @@ struct OpenedEnvironment {
         if try !Self.isPresent(format, in: environment) {
             var transaction = try environment.write()
             let value = RecordFormat.formatValue(pageBytes: pageBytes)
-            try transaction.put(value.span.bytes, forKey: RecordFormat.formatKey, in: format)
+            try unsafe transaction.put(value.span.bytes, forKey: RecordFormat.formatKey, in: format)
             try transaction.commit()
         }
         let transaction = try environment.read()
         guard let value = try transaction.value(forKey: RecordFormat.formatKey, in: format) else { throw .notFound }
         formatVersion = RecordFormat.formatVersion(value) ?? 0
-        let address = unsafe value.withUnsafeBytes { unsafe UInt(bitPattern: $0.baseAddress) }
+        let address = unsafe value.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
         valueOffset = Int(address % UInt(RecordFormat.alignment))
     }
 
