@@ -67,13 +67,13 @@ struct CompletionBody: Decodable {
             sampling.repetitionPenalty = value
         }
         // OpenAI's seed is a signed number; every one of its bits counts.
-        sampling.seed = try fields.decodeIfPresent(Int64.self, forKey: .seed).map { UInt64(bitPattern: $0) }
+        sampling.seed = try fields.number(Int64.self, forKey: .seed).map { UInt64(bitPattern: $0) }
     }
 
-    private static func number<N: Comparable & Decodable>(
+    private static func number<N: Comparable & Decodable & Numeric>(
         _ fields: KeyedDecodingContainer<CodingKeys>, _ key: CodingKeys, in range: ClosedRange<N>, _ wanted: String
     ) throws -> N? {
-        guard let value = try fields.decodeIfPresent(N.self, forKey: key) else { return nil }
+        guard let value = try fields.number(N.self, forKey: key) else { return nil }
         guard range.contains(value) else {
             throw APIError.invalid("`\(key.rawValue)` must be \(wanted)", param: key.rawValue)
         }

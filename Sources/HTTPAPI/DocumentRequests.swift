@@ -28,17 +28,17 @@ struct PutOptions: Decodable, Equatable {
     init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         text = try fields.decode(String.self, forKey: .text)
-        let budget = try fields.decodeIfPresent(Int.self, forKey: .budget)
+        let budget = try fields.number(Int.self, forKey: .budget)
         var share: Double?
         if let text = try? fields.decodeIfPresent(String.self, forKey: .keep) {
             share = try Self.percent(text)
-        } else if let number = try fields.decodeIfPresent(Double.self, forKey: .keep) {
+        } else if let number = try fields.number(Double.self, forKey: .keep) {
             share = try Self.percent("\(number)")
         }
         keep = try Self.keep(percent: share, budget: budget)
         method = try fields.decodeIfPresent(String.self, forKey: .method)
         rows = try fields.decodeIfPresent(String.self, forKey: .rows)
-        ttlSeconds = try Self.ttl(fields.decodeIfPresent(Int.self, forKey: .ttlSeconds), param: "ttl_seconds")
+        ttlSeconds = try Self.ttl(fields.number(Int.self, forKey: .ttlSeconds), param: "ttl_seconds")
         pin = try fields.decodeIfPresent(Bool.self, forKey: .pin) ?? false
     }
 
@@ -126,7 +126,7 @@ struct PatchOptions: Decodable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         if fields.contains(.ttlSeconds) {
             ttlSeconds = .some(
-                try PutOptions.ttl(fields.decodeIfPresent(Int.self, forKey: .ttlSeconds), param: "ttl_seconds"))
+                try PutOptions.ttl(fields.number(Int.self, forKey: .ttlSeconds), param: "ttl_seconds"))
         }
         pin = try fields.decodeIfPresent(Bool.self, forKey: .pin)
     }

@@ -117,6 +117,26 @@ enum JSONText {
     }
 }
 
+extension DecodingError {
+    fileprivate var isOfTypeOrPresence: Bool { if case .dataCorrupted = self { false } else { true } }
+}
+
+extension KeyedDecodingContainer {
+    /// The number of a field, if it is there; one that does not fit its type is an error that names the field.
+    func number<N: Decodable & Numeric>(_ type: N.Type, forKey key: Key) throws -> N? {
+        do {
+            return try decodeIfPresent(type, forKey: key)
+        } catch let error as DecodingError where error.isOfTypeOrPresence {
+            throw error
+        } catch {
+            // Where a number is too large or has a fraction Foundation throws an error of its own, which would become
+            // "not valid JSON" further up.
+            let name = JSONText.path(codingPath + [key])
+            throw APIError.invalid("`\(name)` has a value that does not fit", param: name)
+        }
+    }
+}
+
 extension Request {
     /// The whole body, unless it is larger than `limit` bytes; then it is refused, by its declared size if there is one.
     func wholeBody(limitBytes: Int) async throws -> ByteBuffer {

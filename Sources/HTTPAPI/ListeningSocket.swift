@@ -42,6 +42,9 @@ public final class ListeningSocket: Sendable {
     private struct FileIdentity: Equatable {
         var device: dev_t
         var inode: ino_t
+        // Inode numbers are used again; the time tells two files apart.
+        var changedSeconds: Int
+        var changedNanoseconds: Int
     }
 
     /// The listening descriptor.
@@ -138,6 +141,8 @@ public final class ListeningSocket: Sendable {
     private static func identity(_ path: String) -> FileIdentity? {
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else { return nil }
-        return FileIdentity(device: status.st_dev, inode: status.st_ino)
+        return FileIdentity(
+            device: status.st_dev, inode: status.st_ino, changedSeconds: status.st_ctim.tv_sec,
+            changedNanoseconds: status.st_ctim.tv_nsec)
     }
 }

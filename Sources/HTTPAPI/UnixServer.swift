@@ -96,6 +96,8 @@ public struct UnixServer: Service {
             api.logger.info("draining requests", metadata: ["seconds": "\(api.limits.drainSeconds)"])
             onDraining()
             api.startDraining()
+            // While we still answer on it nobody can have put another socket in its place.
+            socket.removeFile()
             quiescing.initiateShutdown(promise: nil)
             await api.service.shutdown(graceSeconds: api.limits.drainSeconds)
             try await Task.sleep(for: .seconds(api.limits.flushSeconds))

@@ -1,0 +1,266 @@
+import Foundation
+import HTTPAPI
+import Inference
+import Synchronization
+import Testing
+
+/// A request that must be refused, and how.
+struct Refusal: Sendable, CustomTestStringConvertible {
+    var name: String
+    var method = "POST"
+    var target = "/v1/chat/completions"
+    var headers: [String: String] = [:]
+    var body: [UInt8]
+    var status = 400
+    var code: String
+    var param: String?
+
+    var testDescription: String { name }
+
+    static func chat(_ name: String, _ field: String, _ code: String, param: String? = nil, status: Int = 400)
+        -> Refusal
+    {
+        Refusal(
+            name: name, body: Array(#"{"messages":[{"role":"user","content":"q"}],\#(field)}"#.utf8), status: status,
+            code: code, param: param)
+    }
+
+    static func messages(_ name: String, _ messages: String, _ code: String, param: String?) -> Refusal {
+        Refusal(name: name, body: Array(#"{"messages":\#(messages)}"#.utf8), code: code, param: param)
+    }
+
+    static func put(_ name: String, _ query: String = "", body: [UInt8] = [65], _ code: String, param: String?)
+        -> Refusal
+    {
+        Refusal(name: name, method: "PUT", target: "/v1/documents/a" + query, body: body, code: code, param: param)
+    }
+
+    static func putJSON(_ name: String, _ body: String, _ code: String, param: String?) -> Refusal {
+        Refusal(
+            name: name, method: "PUT", target: "/v1/documents/a", headers: ["Content-Type": "application/json"],
+            body: Array(body.utf8), code: code, param: param)
+    }
+
+    static func path(_ name: String, _ id: String) -> Refusal {
+        Refusal(
+            name: name, method: "PUT", target: "/v1/documents/" + id, body: [65], code: "invalid_name", param: "id")
+    }
+}
+
+@Suite struct BadInputTests {
+    static let limits = {
+        var limits = ServerLimits()
+        limits.documentBodyBytes = 100_000
+        limits.chatBodyBytes = 300_000
+        return limits
+    }()
+
+    static let questions: [Refusal] = [
+        .chat("tools", #""tools":[{"type":"function"}]"#, "unsupported_parameter", param: "tools"),
+        .chat("tool_choice", #""tool_choice":"required""#, "unsupported_parameter", param: "tool_choice"),
+        .chat("n", #""n":2"#, "unsupported_parameter", param: "n"),
+        .chat("logprobs", #""logprobs":true"#, "unsupported_parameter", param: "logprobs"),
+        .chat(
+            "JSON mode", #""response_format":{"type":"json_object"}"#, "unsupported_parameter", param: "response_format"
+        ),
+        .chat("presence", #""presence_penalty":0.5"#, "unsupported_parameter", param: "presence_penalty"),
+        .chat("audio", #""audio":{"voice":"x"}"#, "unsupported_parameter", param: "audio"),
+        .chat("temperature below", #""temperature":-0.1"#, "invalid_parameter", param: "temperature"),
+        .chat("temperature above", #""temperature":2.1"#, "invalid_parameter", param: "temperature"),
+        .chat("temperature NaN", #""temperature":NaN"#, "invalid_json"),
+        .chat("temperature 1e400", #""temperature":1e400"#, "invalid_parameter", param: "temperature"),
+        .chat("temperature text", #""temperature":"hot""#, "invalid_parameter", param: "temperature"),
+        .chat("top_p", #""top_p":1.01"#, "invalid_parameter", param: "top_p"),
+        .chat("top_k", #""top_k":-1"#, "invalid_parameter", param: "top_k"),
+        .chat("min_p", #""min_p":2"#, "invalid_parameter", param: "min_p"),
+        .chat("penalty", #""repetition_penalty":0"#, "invalid_parameter", param: "repetition_penalty"),
+        .chat("max_tokens", #""max_tokens":0"#, "invalid_parameter", param: "max_tokens"),
+        .chat("max_tokens huge", #""max_tokens":99999999999999999999"#, "invalid_parameter", param: "max_tokens"),
+        .chat("seed", #""seed":1.5"#, "invalid_parameter", param: "seed"),
+        .chat("stream", #""stream":"yes""#, "invalid_parameter", param: "stream"),
+        .chat(
+            "17 stops", #""stop":["1","2","3","4","5","6","7","8","9","a","b","c","d","e","f","g","h"]"#,
+            "invalid_parameter", param: "stop"),
+        .chat("empty stop", #""stop":"""#, "invalid_parameter", param: "stop"),
+        .chat("model", #""model":"gpt-4""#, "model_not_found", param: "model", status: 404),
+        .chat("document path", #""document":"../etc""#, "invalid_name", param: "document"),
+        .messages("no messages", "[]", "invalid_parameter", param: "messages"),
+        .messages("messages as text", #""hello""#, "invalid_parameter", param: "messages"),
+        .messages("unknown role", #"[{"role":"king","content":"q"}]"#, "invalid_parameter", param: "messages[0].role"),
+        .messages("tool role", #"[{"role":"tool","content":"q"}]"#, "unsupported_parameter", param: "messages[0].role"),
+        .messages("no role", #"[{"content":"q"}]"#, "invalid_parameter", param: "messages[0].role"),
+        .messages("no content", #"[{"role":"user"}]"#, "invalid_parameter", param: "messages[0].content"),
+        .messages(
+            "an image", #"[{"role":"user","content":[{"type":"image_url"}]}]"#, "unsupported_parameter",
+            param: "messages[0].content[0].type"),
+        Refusal(name: "empty body", body: [], code: "invalid_json"),
+        Refusal(name: "not JSON", body: Array("hello".utf8), code: "invalid_json"),
+        Refusal(name: "an array", body: Array("[]".utf8), code: "invalid_parameter"),
+        Refusal(name: "half an object", body: Array(#"{"messages":["#.utf8), code: "invalid_json"),
+        Refusal(name: "bytes", body: [0xff, 0xfe, 0, 1], code: "invalid_json"),
+        Refusal(name: "depth bomb", body: Array(repeating: UInt8(ascii: "["), count: 100_000), code: "json_too_deep"),
+        Refusal(
+            name: "depth bomb in a field", body: Array((#"{"x":"# + String(repeating: #"{"a":"#, count: 20_000)).utf8),
+            code: "json_too_deep"),
+        Refusal(name: "large chat", body: Array(repeating: 32, count: 300_001), status: 413, code: "body_too_large"),
+        Refusal(
+            name: "no prompt", target: "/v1/completions", body: Array("{}".utf8), code: "invalid_parameter",
+            param: "prompt"),
+        Refusal(
+            name: "two prompts", target: "/v1/completions", body: Array(#"{"prompt":["a","b"]}"#.utf8),
+            code: "unsupported_parameter", param: "prompt"),
+    ]
+
+    static let documents: [Refusal] = [
+        .put("empty", body: [], "empty_document", param: "text"),
+        .put("not UTF-8", body: [65, 0xc3, 0x28], "not_utf8", param: "text"),
+        .put("keep zero", "?keep=0", "invalid_budget", param: "keep"),
+        .put("keep 101%", "?keep=101%25", "invalid_budget", param: "keep"),
+        .put("keep words", "?keep=much", "invalid_budget", param: "keep"),
+        .put("keep nan", "?keep=nan", "invalid_budget", param: "keep"),
+        .put("budget zero", "?budget=0", "invalid_budget", param: "budget"),
+        .put("budget words", "?budget=1e3", "invalid_budget", param: "budget"),
+        .put("both", "?budget=5&keep=5%25", "invalid_budget", param: "budget"),
+        .put("ttl", "?ttl=-1", "invalid_parameter", param: "ttl"),
+        .put("pin", "?pin=maybe", "invalid_parameter", param: "pin"),
+        .putJSON("no text", "{}", "invalid_parameter", param: "text"),
+        .putJSON("empty text", #"{"text":""}"#, "empty_document", param: "text"),
+        .putJSON("text a number", #"{"text":5}"#, "invalid_parameter", param: "text"),
+        .putJSON("keep a list", #"{"text":"x","keep":[1]}"#, "invalid_parameter", param: "keep"),
+        .putJSON("keep 10", #"{"text":"x","keep":10}"#, "invalid_budget", param: "keep"),
+        .putJSON(
+            "ttl huge", #"{"text":"x","ttl_seconds":9223372036854775807}"#, "invalid_parameter", param: "ttl_seconds"),
+        .path("encoded parent", "..%2f..%2fetc%2fpasswd"), .path("dot dot", ".."), .path("hidden", ".a"),
+        .path("NUL", "a%00b"), .path("4 KB", String(repeating: "a", count: 4096)),
+        .path("129 bytes", String(repeating: "a", count: 129)), .path("space", "a%20b"), .path("look-alike", "%D0%B0"),
+        Refusal(
+            name: "gzip", method: "PUT", target: "/v1/documents/a", headers: ["Content-Encoding": "gzip"], body: [65],
+            code: "unsupported_parameter", param: "Content-Encoding"),
+        Refusal(
+            name: "a form", method: "PUT", target: "/v1/documents/a",
+            headers: ["Content-Type": "multipart/form-data; boundary=x"], body: [65],
+            code: "unsupported_parameter", param: "Content-Type"),
+        Refusal(
+            name: "patch ttl", method: "PATCH", target: "/v1/documents/a", body: Array(#"{"ttl_seconds":0}"#.utf8),
+            code: "invalid_parameter", param: "ttl_seconds"),
+        Refusal(name: "unknown path", method: "GET", target: "/v2/x", body: [], status: 404, code: "route_not_found"),
+        Refusal(
+            name: "slashes", method: "GET", target: "/v1/documents/a/../../x", body: [], status: 404,
+            code: "route_not_found"),
+        Refusal(
+            name: "wrong method", method: "POST", target: "/v1/documents", body: [], status: 405,
+            code: "method_not_allowed"),
+        Refusal(
+            name: "wrong method on one", method: "POST", target: "/v1/documents/a", body: [], status: 405,
+            code: "method_not_allowed"),
+    ]
+
+    @Test("is refused with its code, and the server lives on", arguments: questions + documents)
+    func refused(_ refusal: Refusal) async throws {
+        let service = ScriptedService()
+        try await withServer(service, limits: Self.limits) { server async throws in
+            let answer = try await server.send(
+                refusal.method, refusal.target, headers: refusal.headers, body: refusal.body)
+            #expect(answer.status == refusal.status)
+            #expect(answer.code == refusal.code)
+            #expect(answer.param == refusal.param)
+            #expect(answer.headers["content-type"] == "application/json")
+            #expect(answer.error["message"] as? String != "")
+            #expect(answer.error["type"] is String)
+            #expect(try await server.send("GET", "/healthz").text == #"{"status":"ok"}"#)
+        }
+        service.state.withLock { #expect($0.puts.isEmpty && $0.questions.isEmpty && $0.updates.isEmpty) }
+    }
+
+    @Test("a 405 names the methods the path takes")
+    func allow() async throws {
+        try await withServer { server async throws in
+            let answer = try await server.send("POST", "/v1/documents/a")
+            #expect(answer.headers["allow"] == "GET, PUT, PATCH, DELETE")
+        }
+    }
+
+    @Test(
+        "what is not HTTP is an error object too, and the connection is closed",
+        arguments: [
+            ("GARBAGE\r\n\r\n", 400, "invalid_request"),
+            ("GET /a\0b HTTP/1.1\r\n\r\n", 400, "invalid_request"),
+            ("PUT /v1/documents/a HTTP/1.1\r\nContent-Length: -5\r\n\r\n", 400, "invalid_request"),
+            ("PUT /v1/documents/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "invalid_request"),
+            ("GET / HTTP/1.1\r\nX: " + String(repeating: "a", count: 40_000) + "\r\n\r\n", 431, "headers_too_large"),
+            ("GET / HTTP/1.1\r\n" + String(repeating: "X: a\r\n", count: 200) + "\r\n", 431, "headers_too_large"),
+        ])
+    func malformed(bytes: String, status: Int, code: String) async throws {
+        try await withServer { server async throws in
+            let (answer, rest) = try await offLoop {
+                let connection = try Connection(server.path)
+                connection.send(Array(bytes.utf8))
+                let answer = try connection.answer()
+                return (answer, connection.rest())
+            }
+            #expect(answer.status == status)
+            #expect(answer.code == code)
+            #expect(rest.isEmpty)
+            #expect(try await server.send("GET", "/healthz").status == 200)
+        }
+    }
+
+    @Test("a body at the limit is taken, one byte more is 413, declared or in chunks", arguments: [0, 1])
+    func bodyLimit(surplus: Int) async throws {
+        try await withServer(limits: Self.limits) { server async throws in
+            let body = [UInt8](repeating: 65, count: 100_000 + surplus)
+            let wanted = surplus == 0 ? 201 : 413
+            #expect(try await server.send("PUT", "/v1/documents/a", body: body).status == wanted)
+            let chunked = try await offLoop {
+                let connection = try Connection(server.path)
+                connection.send(
+                    TestServer.request("PUT", "/v1/documents/b", headers: ["Transfer-Encoding": "chunked"]))
+                connection.send(Array("\(String(body.count, radix: 16))\r\n".utf8) + body + Array("\r\n0\r\n\r\n".utf8))
+                return try connection.answer()
+            }
+            #expect(chunked.status == wanted)
+            #expect(chunked.code == (surplus == 0 ? nil : "body_too_large"))
+        }
+    }
+
+    @Test("an endless body is answered, then cut off")
+    func endlessBody() async throws {
+        var limits = Self.limits
+        limits.surplusBytes = 1 << 20
+        try await withServer(limits: limits) { server async throws in
+            let (answer, wasCut) = try await offLoop {
+                let connection = try Connection(server.path)
+                connection.send(
+                    TestServer.request("PUT", "/v1/documents/b", headers: ["Transfer-Encoding": "chunked"]))
+                let chunk = Array("10000\r\n".utf8) + [UInt8](repeating: 65, count: 65536) + Array("\r\n".utf8)
+                var sent = 0
+                while sent < 1000, connection.send(chunk) { sent += 1 }
+                return (try connection.answer(), sent < 1000)
+            }
+            #expect(answer.status == 413)
+            #expect(wasCut)
+            #expect(try await server.send("GET", "/healthz").status == 200)
+        }
+    }
+
+    @Test("a client that waits for leave to send hears 100 Continue, or the refusal")
+    func expectContinue() async throws {
+        try await withServer(limits: Self.limits) { server async throws in
+            let (first, refusal) = try await offLoop {
+                let connection = try Connection(server.path)
+                let expects = ["Expect": "100-continue", "Content-Length": "3"]
+                connection.send(TestServer.request("PUT", "/v1/documents/a", headers: expects))
+                try connection.waitFor("HTTP/1.1 100 Continue\r\n\r\n")
+                connection.send([65, 66, 67])
+                let first = try connection.answer()
+                let other = try Connection(server.path)
+                other.send(
+                    TestServer.request(
+                        "PUT", "/v1/documents/a", headers: ["Expect": "100-continue", "Content-Length": "100001"]))
+                return (first, try other.answer())
+            }
+            #expect(first.status == 201)
+            #expect(refusal.status == 413)
+        }
+    }
+}

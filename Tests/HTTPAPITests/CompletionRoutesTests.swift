@@ -1,0 +1,185 @@
+import Foundation
+import HTTPAPI
+import Inference
+import Synchronization
+import Testing
+import Tokenizers
+
+@Suite struct CompletionRoutesTests {
+    static let question = #"{"document":"a","messages":[{"role":"user","content":"who?"}]"#
+
+    @Test("a whole chat completion has OpenAI's form, with cached tokens in its usage")
+    func whole() async throws {
+        try await withServer { server async throws in
+            let answer = try await server.json("POST", "/v1/chat/completions", Self.question + "}")
+            #expect(answer.status == 200)
+            #expect(answer.object["object"] as? String == "chat.completion")
+            #expect(answer.object["model"] as? String == "tiny")
+            let choice = try #require((answer.object["choices"] as? [[String: Any]])?.first)
+            #expect((choice["message"] as? [String: Any])?["content"] as? String == "Grüße/\"x\"\n")
+            #expect((choice["message"] as? [String: Any])?["role"] as? String == "assistant")
+            #expect(choice["finish_reason"] as? String == "stop")
+            #expect(
+                answer.text.hasSuffix(
+                    #""usage":{"completion_tokens":2,"prompt_tokens":120,"prompt_tokens_details":{"cached_tokens":100},"#
+                        + #""timings":{"decode_seconds":0.25,"prefill_seconds":0.5},"total_tokens":122}}"#))
+        }
+    }
+
+    @Test("a streamed chat completion, byte for byte", arguments: [false, true])
+    func streamed(includesUsage: Bool) async throws {
+        try await withServer { server async throws in
+            let options = includesUsage ? #","stream_options":{"include_usage":true}}"# : "}"
+            let answer = try await server.json(
+                "POST", "/v1/chat/completions", Self.question + #","stream":true"# + options)
+            #expect(answer.status == 200)
+            #expect(answer.headers["content-type"] == "text/event-stream")
+            let first = try #require(answer.text.split(separator: "\n\n").first?.dropFirst(6))
+            let object = try #require(try JSONSerialization.jsonObject(with: Data(first.utf8)) as? [String: Any])
+            let (id, created) = (try #require(object["id"] as? String), try #require(object["created"] as? Int))
+            #expect(id.hasPrefix("chatcmpl-"))
+            func chunk(_ choices: String, usage: String = "null") -> String {
+                #"data: {"choices":[\#(choices)],"created":\#(created),"id":"\#(id)","model":"tiny","#
+                    + #""object":"chat.completion.chunk""# + (includesUsage ? #","usage":\#(usage)}"# : "}") + "\n\n"
+            }
+            func choice(_ delta: String, _ reason: String = "null") -> String {
+                #"{"delta":\#(delta),"finish_reason":\#(reason),"index":0,"logprobs":null}"#
+            }
+            var expected =
+                chunk(choice(#"{"content":"","role":"assistant"}"#)) + chunk(choice(#"{"content":"Grüße"}"#))
+                + chunk(choice(#"{"content":"/\"x\"\n"}"#)) + chunk(choice("{}", #""stop""#))
+            if includesUsage {
+                expected += chunk(
+                    "",
+                    usage: #"{"completion_tokens":2,"prompt_tokens":120,"prompt_tokens_details":{"cached_tokens":100},"#
+                        + #""timings":{"decode_seconds":0.25,"prefill_seconds":0.5},"total_tokens":122}"#)
+            }
+            #expect(answer.text == expected + "data: [DONE]\n\n")
+        }
+    }
+
+    @Test("a plain completion continues a prompt, whole and streamed")
+    func plain() async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            let whole = try await server.json("POST", "/v1/completions", #"{"prompt":"once","model":"tiny"}"#)
+            #expect(whole.object["object"] as? String == "text_completion")
+            #expect((whole.object["choices"] as? [[String: Any]])?.first?["text"] as? String == "Grüße/\"x\"\n")
+            let stream = try await server.json("POST", "/v1/completions", #"{"prompt":["once"],"stream":true}"#)
+            #expect(stream.text.hasSuffix("data: [DONE]\n\n"))
+            #expect(stream.text.contains(#""text":"Grüße""#))
+        }
+        #expect(service.state.withLock { $0.questions.map(\.prompt) } == [.text("once"), .text("once")])
+    }
+
+    @Test("what a request asks for reaches the engine, in both forms of content")
+    func request() async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            let body = #"""
+                {"model":"tiny","document":"d1","messages":[{"role":"developer","content":"be brief"},
+                {"role":"user","content":[{"type":"text","text":"one "},{"type":"text","text":"two"}],"name":"x"},
+                {"role":"assistant","content":"hm"},{"role":"user","content":"so?"}],
+                "max_completion_tokens":7,"max_tokens":9,"temperature":0.5,"top_p":0.25,"top_k":40,"min_p":0.125,
+                "repetition_penalty":1.5,"seed":-1,"stop":["a","b"],"n":1,"logprobs":false,"tools":[],"user":"me",
+                "response_format":{"type":"text"},"presence_penalty":0,"logit_bias":{},"modalities":["text"]}
+                """#
+            let answer = try await server.json("POST", "/v1/chat/completions", body)
+            #expect(answer.status == 200)
+        }
+        let asked = try #require(service.state.withLock { $0.questions.first })
+        #expect(asked.owner == 1000)
+        #expect(asked.document == "d1")
+        #expect(asked.maxTokens == 7)
+        #expect(asked.stop == ["a", "b"])
+        #expect(
+            asked.sampling
+                == SamplingRequest(
+                    temperature: 0.5, topK: 40, topP: 0.25, minP: 0.125, repetitionPenalty: 1.5, seed: .max))
+        #expect(
+            asked.prompt
+                == .messages([
+                    .init(role: .system, content: "be brief"), .init(role: .user, content: "one two"),
+                    .init(role: .assistant, content: "hm"), .init(role: .user, content: "so?"),
+                ]))
+    }
+
+    @Test(
+        "the engine's errors have their status, and tell clients whether to come back",
+        arguments: [
+            (EngineError.notFound(code: "document_not_found", message: "m"), 404, "not_found_error"),
+            (.busy(message: "m", retryAfterSeconds: 3), 429, "rate_limit_error"),
+            (.shuttingDown, 503, "server_error"),
+            (.conflict(code: "fingerprint_mismatch", message: "m"), 409, "invalid_request_error"),
+            (.invalid(code: "prompt_too_long", message: "m", parameter: "messages"), 400, "invalid_request_error"),
+            (.insufficientStorage(message: "m"), 507, "server_error"),
+            (.internalFailure(message: "m"), 500, "server_error"),
+        ])
+    func errors(error: EngineError, status: Int, type: String) async throws {
+        let service = ScriptedService(onQuestion: { _, feed in feed.finish(throwing: error) })
+        try await withServer(service) { server async throws in
+            for stream in ["}", #","stream":true}"#] {
+                let answer = try await server.json("POST", "/v1/chat/completions", Self.question + stream)
+                #expect(answer.status == status)
+                #expect(answer.code == error.code)
+                #expect(answer.error["type"] as? String == type)
+                #expect(answer.param == error.parameter)
+                #expect(answer.headers["retry-after"] == [429: "3", 503: "5"][status])
+                #expect(answer.headers["x-should-retry"] == (status == 409 ? "false" : nil))
+            }
+        }
+    }
+
+    @Test("an answer that breaks off ends with an error event and no [DONE]")
+    func failsMidStream() async throws {
+        let service = ScriptedService(onQuestion: { _, feed in
+            feed.send(.started(promptTokens: 1, cachedTokens: 0))
+            feed.send(.text("half"))
+            feed.finish(throwing: .internalFailure(message: "broken"))
+        })
+        try await withServer(service) { server async throws in
+            let answer = try await server.json("POST", "/v1/chat/completions", Self.question + #","stream":true}"#)
+            #expect(answer.status == 200)
+            #expect(
+                answer.text.hasSuffix(
+                    "data: {\"error\":{\"code\":\"internal\",\"message\":\"broken\",\"param\":null,"
+                        + "\"type\":\"server_error\"}}\n\n"))
+            #expect(!answer.text.contains("[DONE]"))
+        }
+    }
+
+    @Test("a stream that has nothing to say is kept alive by comments, before and after its first event")
+    func keepAlive() async throws {
+        var limits = ServerLimits()
+        limits.keepAliveSeconds = 0.05
+        let service = ScriptedService(onQuestion: { _, _ in })
+        try await withServer(service, limits: limits) { server async throws in
+            let connection = try await offLoop {
+                let connection = try Connection(server.path)
+                connection.send(
+                    TestServer.request(
+                        "POST", "/v1/chat/completions", body: Array((Self.question + #","stream":true}"#).utf8)))
+                try connection.waitFor(": keep-alive\n\n")
+                return connection
+            }
+            ScriptedService.answer(try #require(service.state.withLock { $0.questionFeeds.first }))
+            let answer = try await offLoop { try connection.answer() }
+            #expect(answer.text.hasSuffix("data: [DONE]\n\n"))
+        }
+    }
+
+    @Test("connections are used again, also after a stream")
+    func keepsConnections() async throws {
+        try await withServer { server async throws in
+            let statuses = try await offLoop {
+                let connection = try Connection(server.path)
+                return try [#","stream":true}"#, "}", #","stream":true}"#].map { end in
+                    connection.send(
+                        TestServer.request("POST", "/v1/chat/completions", body: Array((Self.question + end).utf8)))
+                    return try connection.answer().status
+                }
+            }
+            #expect(statuses == [200, 200, 200])
+        }
+    }
+}

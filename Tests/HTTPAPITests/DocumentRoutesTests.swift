@@ -1,0 +1,161 @@
+import Foundation
+import HTTPAPI
+import Inference
+import Synchronization
+import Testing
+
+@Suite struct DocumentRoutesTests {
+    @Test("a document is put as plain text with options in the query, and as JSON")
+    func puts() async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            let plain = try await server.send(
+                "PUT", "/v1/documents/a.b-c_1?keep=10%&method=cake&rows=q8_0&ttl=60&pin=true",
+                headers: ["Content-Type": "text/plain"], body: Array("hello".utf8))
+            #expect(plain.status == 201)
+            #expect(plain.object["id"] as? String == "a.b-c_1")
+            #expect(plain.object["text_bytes"] as? Int == 5)
+            let encoded = try await server.send("PUT", "/v1/documents/b?keep=5%25", body: [65])
+            #expect(encoded.status == 201)
+            let json = try await server.json(
+                "PUT", "/v1/documents/c", #"{"text":"h\u00e9","budget":512,"ttl_seconds":9,"pin":true,"later":{}}"#)
+            #expect(json.status == 201)
+            let share = try await server.json("PUT", "/v1/documents/d", #"{"text":"x","keep":0.1}"#)
+            #expect(share.status == 201)
+        }
+        let puts = service.state.withLock { $0.puts }
+        #expect(puts.map(\.keep) == [.percent(10), .percent(5), .budget(512), .percent(10)])
+        #expect(puts[0].method == "cake")
+        #expect(puts[0].rows == "q8_0")
+        #expect(puts.map(\.ttlSeconds) == [60, nil, 9, nil])
+        #expect(puts.map(\.pinned) == [true, false, true, false])
+        #expect(puts[2].text == Array("hé".utf8))
+        #expect(puts.allSatisfy { $0.owner == 1000 })
+    }
+
+    @Test("putting the same again is 200")
+    func idempotent() async throws {
+        let service = ScriptedService(onPut: { service, request, feed in
+            feed.send(.finished(service.store(request), created: false))
+            feed.finish()
+        })
+        try await withServer(service) { server async throws in
+            #expect(try await server.send("PUT", "/v1/documents/a", body: [65]).status == 200)
+        }
+    }
+
+    @Test("progress comes as server-sent events, byte for byte")
+    func progress() async throws {
+        let service = ScriptedService(onPut: { service, request, feed in
+            feed.send(.queued(ahead: 2))
+            feed.send(.progress(PutProgress(phase: "prefill", layer: 3, layers: 6, fraction: 0.5)))
+            feed.send(.finished(service.store(request), created: true))
+            feed.finish()
+        })
+        try await withServer(service) { server async throws in
+            let answer = try await server.send(
+                "PUT", "/v1/documents/a", headers: ["Accept": "text/event-stream"], body: [65])
+            #expect(answer.status == 200)
+            #expect(answer.headers["content-type"] == "text/event-stream")
+            #expect(answer.headers["cache-control"] == "no-cache")
+            let events = answer.text.components(separatedBy: "\n\n")
+            #expect(events[0] == "event: queued\ndata: {\"ahead\":2}")
+            #expect(
+                events[1]
+                    == "event: progress\ndata: {\"fraction\":0.5,\"layer\":3,\"layers\":6,\"phase\":\"prefill\"}")
+            #expect(events[2].hasPrefix("event: document\ndata: {\"budget\":1,"))
+            #expect(events[2].contains("\"id\":\"a\""))
+            #expect(events[2].hasSuffix("\"was_created\":true}"))
+            #expect(events[3] == "")
+            #expect(events.count == 4)
+        }
+    }
+
+    @Test("a put that fails at once has its status, one that fails later an error event")
+    func failingPut() async throws {
+        let early = ScriptedService(onPut: { _, _, feed in
+            feed.finish(throwing: .invalid(code: "document_too_long", message: "too long", parameter: "text"))
+        })
+        try await withServer(early) { server async throws in
+            let answer = try await server.send(
+                "PUT", "/v1/documents/a", headers: ["Accept": "text/event-stream"], body: [65])
+            #expect(answer.status == 400)
+            #expect(answer.code == "document_too_long")
+        }
+        let late = ScriptedService(onPut: { _, _, feed in
+            feed.send(.queued(ahead: 0))
+            feed.finish(throwing: .insufficientStorage(message: "full"))
+        })
+        try await withServer(late) { server async throws in
+            let answer = try await server.send(
+                "PUT", "/v1/documents/a", headers: ["Accept": "text/event-stream"], body: [65])
+            #expect(answer.status == 200)
+            #expect(
+                answer.text
+                    == "event: queued\ndata: {\"ahead\":0}\n\nevent: error\ndata: {\"error\":{\"code\":"
+                    + "\"insufficient_storage\",\"message\":\"full\",\"param\":null,\"type\":\"server_error\"}}\n\n")
+        }
+    }
+
+    @Test("documents are listed without layers, shown with them, changed and forgotten")
+    func lifecycle() async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            _ = try await server.send("PUT", "/v1/documents/a", body: [65])
+            let list = try await server.send("GET", "/v1/documents")
+            let data = list.object["data"] as? [[String: Any]]
+            #expect(list.object["object"] as? String == "list")
+            #expect(data?.count == 1)
+            #expect(data?[0]["layers"] == nil)
+            #expect(try await server.send("GET", "/v1/documents/a").object["layers"] != nil)
+            let retention = try await server.send("GET", "/v1/documents/a/retention")
+            #expect(
+                retention.text
+                    == #"{"layers":[{"budget":1,"heads":[{"positions":[0,4]}],"preference":2}],"tokens":10}"#)
+            #expect(
+                try await server.json("PATCH", "/v1/documents/a", #"{"ttl_seconds":5}"#).object["ttl_seconds"] as? Int
+                    == 5)
+            #expect(
+                try await server.json("PATCH", "/v1/documents/a", #"{"ttl_seconds":null,"pin":true}"#).status == 200)
+            #expect(try await server.json("PATCH", "/v1/documents/a", "{}").status == 200)
+            let gone = try await server.send("DELETE", "/v1/documents/a")
+            #expect(gone.text == #"{"deleted":true,"id":"a","object":"document.deleted"}"#)
+            let missing = try await server.send("GET", "/v1/documents/a")
+            #expect(missing.status == 404)
+            #expect(missing.code == "document_not_found")
+            #expect(missing.error["type"] as? String == "not_found_error")
+        }
+        let updates = service.state.withLock { $0.updates }
+        #expect(updates[0].ttlSeconds == .some(.some(5)))
+        #expect(updates[1].ttlSeconds == .some(.none))
+        #expect(updates[2].ttlSeconds == .none)
+        #expect(updates.map(\.pinned) == [nil, true, nil])
+    }
+
+    @Test("every user sees only their own documents; with shared access everybody sees the daemon's")
+    func owners() async throws {
+        let service = ScriptedService()
+        try await withServer(service, peers: [1, 2, 1]) { server async throws in
+            #expect(try await server.send("PUT", "/v1/documents/a", body: [65]).status == 201)
+            #expect(try await server.send("GET", "/v1/documents/a").status == 404)
+            #expect(try await server.send("GET", "/v1/documents/a").status == 200)
+        }
+        let shared = ScriptedService()
+        try await withServer(shared, access: .group, peers: [1, 2]) { server async throws in
+            #expect(try await server.send("PUT", "/v1/documents/a", body: [65]).status == 201)
+            #expect(try await server.send("GET", "/v1/documents/a").status == 200)
+        }
+        #expect(shared.state.withLock { Array($0.documents.keys) } == [7777])
+    }
+
+    @Test("a user the kernel cannot name is refused everything but health")
+    func unmappedUser() async throws {
+        try await withServer(peers: [65534, 65534, 65534]) { server async throws in
+            let list = try await server.send("GET", "/v1/documents")
+            #expect(list.status == 403)
+            #expect(list.code == "forbidden")
+            #expect(try await server.send("GET", "/metrics").status == 403)
+            #expect(try await server.send("GET", "/healthz").status == 200)
+        }
+    }
+}

@@ -1,0 +1,136 @@
+// A `DocumentService` whose every event and error the tests decide.
+
+import Foundation
+import Inference
+import Synchronization
+
+final class ScriptedService: DocumentService {
+    typealias Feed = EventFeed<CompletionEvent>
+
+    struct State {
+        var documents: [UInt32: [String: Document]] = [:]
+        var puts: [PutRequest] = []
+        var questions: [CompletionRequest] = []
+        var putFeeds: [EventFeed<PutEvent>] = []
+        var questionFeeds: [Feed] = []
+        var updates: [(ttlSeconds: Int??, pinned: Bool?)] = []
+        var failure: EngineError?
+        var isShutDown = false
+    }
+
+    let state = Mutex(State())
+    /// What happens when a question comes; the default answers it.
+    let onQuestion: @Sendable (CompletionRequest, Feed) -> Void
+    let onPut: @Sendable (ScriptedService, PutRequest, EventFeed<PutEvent>) -> Void
+
+    init(
+        onQuestion: @escaping @Sendable (CompletionRequest, Feed) -> Void = { _, feed in ScriptedService.answer(feed) },
+        onPut: @escaping @Sendable (ScriptedService, PutRequest, EventFeed<PutEvent>) -> Void = {
+            service, request, feed in
+            feed.send(.finished(service.store(request), created: true))
+            feed.finish()
+        }
+    ) {
+        self.onQuestion = onQuestion
+        self.onPut = onPut
+    }
+
+    static let usage = Usage(
+        promptTokens: 120, cachedTokens: 100, completionTokens: 2, prefillSeconds: 0.5, decodeSeconds: 0.25)
+
+    static func answer(_ feed: Feed) {
+        feed.send(.started(promptTokens: 120, cachedTokens: 100))
+        feed.send(.text("Grüße"))
+        feed.send(.text("/\"x\"\n"))
+        feed.send(.finished(reason: .stop, usage: usage))
+        feed.finish()
+    }
+
+    static func document(_ name: String, bytes: Int = 5) -> Document {
+        Document(
+            id: name, created: 1000, tokens: 10, prefixTokens: 3, entries: 8, entriesFull: 80, budget: 1,
+            method: "cake", rows: "f16", bytes: 64, bytesFull: 640, textBytes: bytes, prefillSeconds: 0.5,
+            model: "tiny", pinned: false, ttlSeconds: nil, expires: nil, lastUsed: 1000, hits: 0,
+            preferenceFellBack: false, layers: [DocumentLayer(budget: 1, preference: 2, entries: [4, 4])])
+    }
+
+    @discardableResult func store(_ request: PutRequest) -> Document {
+        let document = Self.document(request.name, bytes: request.text.count)
+        state.withLock { $0.documents[request.owner, default: [:]][request.name] = document }
+        return document
+    }
+
+    let modelCard = ModelCard(
+        id: "tiny", createdSeconds: 7, contextLength: 4096, layers: 2, kvHeads: 2, parameters: 1000)
+    let heartbeat: UInt64 = 1
+
+    func status() -> EngineStatus {
+        var status = EngineStatus()
+        status.documents = 3
+        status.queuedQuestions = 2
+        status.runningDocuments = 1
+        return status
+    }
+
+    func put(_ request: PutRequest) -> EventStream<PutEvent> {
+        let (stream, feed) = EventStream<PutEvent>.make(wake: {})
+        let isShutDown = state.withLock {
+            $0.puts.append(request)
+            $0.putFeeds.append(feed)
+            return $0.isShutDown
+        }
+        if isShutDown { feed.finish(throwing: .shuttingDown) } else { onPut(self, request, feed) }
+        return stream
+    }
+
+    private func found(_ name: String, _ owner: UInt32) throws(EngineError) -> Document {
+        let (failure, document) = state.withLock { ($0.failure, $0.documents[owner]?[name]) }
+        if let failure { throw failure }
+        guard let document else { throw .notFound(code: "document_not_found", message: "no document `\(name)`") }
+        return document
+    }
+
+    func documents(owner: UInt32) throws(EngineError) -> [Document] {
+        state.withLock { ($0.documents[owner] ?? [:]).values.sorted { $0.id < $1.id } }
+    }
+
+    func document(_ name: String, owner: UInt32) throws(EngineError) -> Document { try found(name, owner) }
+
+    func delete(_ name: String, owner: UInt32) throws(EngineError) {
+        _ = try found(name, owner)
+        state.withLock { $0.documents[owner]?[name] = nil }
+    }
+
+    func update(_ name: String, owner: UInt32, ttlSeconds: Int??, pinned: Bool?) throws(EngineError) -> Document {
+        state.withLock { $0.updates.append((ttlSeconds, pinned)) }
+        var document = try found(name, owner)
+        if let ttlSeconds { document.ttlSeconds = ttlSeconds }
+        if let pinned { document.pinned = pinned }
+        return document
+    }
+
+    func retention(_ name: String, owner: UInt32) throws(EngineError) -> DocumentRetention {
+        _ = try found(name, owner)
+        return DocumentRetention(
+            tokens: 10, layers: [.init(budget: 1, preference: 2, heads: [.init(positions: [0, 4])])])
+    }
+
+    func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent> {
+        let (stream, feed) = EventStream<CompletionEvent>.make(wake: {})
+        state.withLock {
+            $0.questions.append(request)
+            $0.questionFeeds.append(feed)
+        }
+        onQuestion(request, feed)
+        return stream
+    }
+
+    func shutdown(graceSeconds: Double) async {
+        let (feeds, putFeeds) = state.withLock { state in
+            state.isShutDown = true
+            return (state.questionFeeds, state.putFeeds)
+        }
+        for feed in feeds { feed.finish(throwing: .shuttingDown) }
+        for feed in putFeeds { feed.finish(throwing: .shuttingDown) }
+    }
+}

@@ -1,0 +1,221 @@
+import Foundation
+import HTTPAPI
+import Inference
+import ServiceLifecycle
+import Synchronization
+import Testing
+
+@Suite struct UnixServerTests {
+    static let streaming = Array(
+        #"{"stream":true,"messages":[{"role":"user","content":"q"}]}"#.utf8)
+    static let whole = Array(#"{"messages":[{"role":"user","content":"q"}]}"#.utf8)
+
+    @Test("when a client goes away its question is cancelled, streamed or not", arguments: [streaming, whole])
+    func disconnect(body: [UInt8]) async throws {
+        let service = ScriptedService(onQuestion: { _, feed in feed.send(.started(promptTokens: 1, cachedTokens: 0)) })
+        try await withServer(service) { server async throws in
+            let connection = try Connection(server.path)
+            connection.send(TestServer.request("POST", "/v1/chat/completions", body: body))
+            try await eventually("the question arrives") { service.state.withLock { !$0.questionFeeds.isEmpty } }
+            let feed = try #require(service.state.withLock { $0.questionFeeds.first })
+            #expect(!feed.isCancelled)
+            connection.close()
+            try await eventually("the feed is cancelled") { feed.isCancelled }
+        }
+    }
+
+    @Test("when a client goes away its document is no longer read", arguments: ["text/event-stream", "*/*"])
+    func disconnectPut(accept: String) async throws {
+        let service = ScriptedService(onPut: { _, _, feed in feed.send(.queued(ahead: 0)) })
+        try await withServer(service) { server async throws in
+            let connection = try Connection(server.path)
+            connection.send(TestServer.request("PUT", "/v1/documents/a", headers: ["Accept": accept], body: [65]))
+            try await eventually("the document arrives") { service.state.withLock { !$0.putFeeds.isEmpty } }
+            let feed = try #require(service.state.withLock { $0.putFeeds.first })
+            connection.close()
+            try await eventually("the feed is cancelled") { feed.isCancelled }
+        }
+    }
+
+    @Test("a client that does not read is cut off at the write deadline, others are not")
+    func slowReader() async throws {
+        var limits = ServerLimits()
+        limits.writeDeadlineSeconds = 0.2
+        // Talks for ever, but never further ahead of its reader than the engine would be.
+        let service = ScriptedService(onQuestion: { _, feed in
+            feed.send(.started(promptTokens: 1, cachedTokens: 0))
+            Thread.detachNewThread {
+                let text = String(repeating: "x", count: 10_000)
+                while !feed.isCancelled {
+                    if feed.isFull { usleep(1000) } else { feed.send(.text(text)) }
+                }
+            }
+        })
+        try await withServer(service, limits: limits) { server async throws in
+            let connection = try Connection(server.path)
+            connection.send(TestServer.request("POST", "/v1/chat/completions", body: Self.streaming))
+            try await eventually("the question arrives") { service.state.withLock { !$0.questionFeeds.isEmpty } }
+            let feed = try #require(service.state.withLock { $0.questionFeeds.first })
+            try await eventually("the feed is cancelled") { feed.isCancelled }
+            #expect(try await server.send("GET", "/healthz").status == 200)
+            #expect(try await server.send("GET", "/metrics").text.contains(#"{code="write_deadline"} 1"#))
+            connection.close()
+        }
+    }
+
+    @Test("shutdown lets requests finish that can, fails the rest with an error event, and refuses new ones")
+    func shutdown() async throws {
+        let service = ScriptedService(onQuestion: { _, feed in
+            feed.send(.started(promptTokens: 1, cachedTokens: 0))
+            feed.send(.text("half"))
+        })
+        try await withServer(service) { server async throws in
+            let connection = try Connection(server.path)
+            let idle = try Connection(server.path)
+            connection.send(TestServer.request("POST", "/v1/chat/completions", body: Self.streaming))
+            try await offLoop { try connection.waitFor("half") }
+            await server.group.triggerGracefulShutdown()
+            let answer = try await offLoop { try connection.answer() }
+            #expect(
+                answer.text.hasSuffix(
+                    "data: {\"error\":{\"code\":\"shutting_down\",\"message\":\""
+                        + "caked is shutting down; ask again when it is back\",\"param\":null,"
+                        + "\"type\":\"server_error\"}}\n\n"))
+            let (rest, idleRest) = try await offLoop { (connection.rest(), idle.rest()) }
+            #expect(rest.isEmpty)
+            #expect(idleRest.isEmpty)
+        }
+    }
+
+    @Test("connections beyond the limit wait until one ends")
+    func connectionLimit() async throws {
+        var limits = ServerLimits()
+        limits.connections = 2
+        try await withServer(limits: limits) { server async throws in
+            let held = try [Connection(server.path), Connection(server.path)]
+            for connection in held {
+                connection.send(TestServer.request("GET", "/healthz"))
+                #expect(try await offLoop { try connection.answer() }.status == 200)
+            }
+            let answered = Mutex(false)
+            async let waiting = {
+                let answer = try await server.send("GET", "/healthz")
+                answered.withLock { $0 = true }
+                return answer
+            }()
+            try await Task.sleep(for: .milliseconds(100))
+            let early = answered.withLock { $0 }
+            #expect(!early)
+            held[0].close()
+            let answer = try await waiting
+            #expect(answer.status == 200)
+            held[1].close()
+        }
+    }
+
+    @Test("models, status and health are told")
+    func facts() async throws {
+        try await withServer { server async throws in
+            #expect(
+                try await server.send("GET", "/v1/models").text
+                    == #"{"data":[{"context_length":4096,"created":7,"id":"tiny","object":"model","#
+                    + #""owned_by":"caked","parameters":1000}],"object":"list"}"#)
+            let status = try await server.send("GET", "/v1/status").object
+            #expect(status["model"] as? String == "tiny")
+            #expect(status["documents"] as? Int == 3)
+            #expect((status["queue"] as? [String: Int]) == ["documents": 0, "questions": 2])
+            #expect((status["running"] as? [String: Int]) == ["documents": 1, "questions": 0])
+            #expect(status["version"] as? String == CakedVersion.current)
+        }
+    }
+
+    @Test("the metrics are in Prometheus' text format and name no document")
+    func metrics() async throws {
+        try await withServer { server async throws in
+            _ = try await server.send("PUT", "/v1/documents/secret", body: [65])
+            _ = try await server.json(
+                "POST", "/v1/chat/completions", #"{"messages":[{"role":"user","content":"q"}]}"#)
+            _ = try await server.send("GET", "/nowhere")
+            let answer = try await server.send("GET", "/metrics")
+            #expect(answer.headers["content-type"] == "text/plain; version=0.0.4")
+            let text = answer.text
+            #expect(text.hasSuffix("\n"))
+            let sample = try Regex(#"[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? (\d+(\.\d+)?(e-?\d+)?)"#)
+            let comment = try Regex(#"# (HELP [a-z_]+ .+|TYPE [a-z_]+ (counter|gauge|histogram))"#)
+            for line in text.dropLast().split(separator: "\n", omittingEmptySubsequences: false) {
+                let wellFormed = try (line.hasPrefix("#") ? comment : sample).wholeMatch(in: line) != nil
+                #expect(wellFormed, "\(line)")
+            }
+            for line in [
+                #"caked_requests_total{route="PUT /v1/documents/{id}",code="201"} 1"#,
+                #"caked_requests_total{route="none",code="404"} 1"#, "caked_documents 3",
+                #"caked_queue_depth{kind="question"} 2"#, "caked_cached_tokens_total 100",
+                #"caked_prefill_seconds_bucket{le="0.3"} 0"#, #"caked_prefill_seconds_bucket{le="1"} 1"#,
+                #"caked_prefill_seconds_bucket{le="+Inf"} 1"#, "caked_prefill_seconds_sum 0.5",
+                "caked_time_to_first_token_seconds_count 1", "caked_inter_token_seconds_count 1",
+            ] { #expect(text.contains(line + "\n"), "\(line)") }
+            #expect(!text.contains("secret"))
+        }
+    }
+}
+
+@Suite struct ListeningSocketTests {
+    /// A path in a directory of its own.
+    func withPath(_ body: (String) throws -> Void) throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "caked-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        try body(directory.appending(path: "s").path)
+    }
+
+    @Test("the socket's mode is 0660, whatever the umask")
+    func mode() throws {
+        try withPath { path in
+            let socket = try ListeningSocket(path: path)
+            defer { close(socket.descriptor) }
+            #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o660)
+        }
+    }
+
+    @Test("a socket nobody answers on is replaced, a live one is not")
+    func stale() throws {
+        try withPath { path in
+            let first = try ListeningSocket(path: path)
+            #expect(throws: ListeningSocketError.inUse(path: path)) { try ListeningSocket(path: path) }
+            close(first.descriptor)
+            let second = try ListeningSocket(path: path)
+            defer { close(second.descriptor) }
+            first.removeFile()
+            #expect(FileManager.default.fileExists(atPath: path), "another daemon's file stays")
+            second.removeFile()
+            #expect(!FileManager.default.fileExists(atPath: path))
+        }
+    }
+
+    @Test("a file in the way is left alone")
+    func file() throws {
+        try withPath { path in
+            try "precious".write(toFile: path, atomically: false, encoding: .utf8)
+            #expect(throws: ListeningSocketError.notASocket(path: path)) { try ListeningSocket(path: path) }
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
+        }
+    }
+
+    @Test("a path the kernel cannot take is refused, one that just fits is not")
+    func length() throws {
+        let path = "/tmp/" + String(repeating: "a", count: 103)
+        #expect(throws: ListeningSocketError.pathTooLong(path: path, maxBytes: 107)) { try ListeningSocket(path: path) }
+        let fits = "/tmp/" + UUID().uuidString.padding(toLength: 102, withPad: "b", startingAt: 0)
+        let socket = try ListeningSocket(path: fits)
+        close(socket.descriptor)
+        socket.removeFile()
+        #expect(!FileManager.default.fileExists(atPath: fits))
+    }
+
+    @Test("a missing directory is a clear error")
+    func missingDirectory() {
+        #expect(throws: ListeningSocketError.system(call: "open", path: "/nonexistent", errno: ENOENT)) {
+            try ListeningSocket(path: "/nonexistent/s")
+        }
+    }
+}
