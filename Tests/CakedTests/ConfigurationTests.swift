@@ -1,0 +1,145 @@
+import Foundation
+import Testing
+
+/// Runs the real program with a configuration; it only checks it.
+struct CheckedConfiguration {
+    var status: Int32
+    var lines: [String]
+
+    init(_ yaml: String?, environment: [String: String] = [:], flags: [String] = []) throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "caked-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let file = directory.appending(path: "c.yaml").path
+        try yaml?.write(toFile: file, atomically: false, encoding: .utf8)
+        let process = Process()
+        process.executableURL = try Self.program()
+        process.arguments = (yaml == nil ? [] : ["--config", file]) + flags + ["--check-config"]
+        process.environment = environment
+        let (output, errors) = (Pipe(), Pipe())
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        let text =
+            try (output.fileHandleForReading.readToEnd() ?? Data())
+            + (errors.fileHandleForReading.readToEnd() ?? Data())
+        process.waitUntilExit()
+        status = process.terminationStatus
+        lines = String(decoding: text, as: UTF8.self).replacingOccurrences(of: file, with: "FILE")
+            .split(separator: "\n").map(String.init)
+    }
+
+    /// The daemon beside the test bundle, where SwiftPM builds both.
+    private static func program() throws -> URL {
+        let directory = try #require(
+            CommandLine.arguments.first.map { URL(fileURLWithPath: $0).deletingLastPathComponent() })
+        return directory.appending(path: "caked")
+    }
+}
+
+@Suite struct ConfigurationTests {
+    /// A file that exists: whether it is a model is looked at later.
+    static let model = "/etc/passwd"
+
+    @Test("flags go over the environment, the environment over the file")
+    func precedence() throws {
+        let yaml = "model: /nowhere/file.gguf\nsocket: /file.sock\n"
+        let file = try CheckedConfiguration(yaml, flags: ["--model", Self.model])
+        #expect(file.lines == ["the configuration is good: model \(Self.model), socket /file.sock"])
+        let variable = try CheckedConfiguration(
+            yaml, environment: ["CAKED_MODEL": Self.model, "CAKED_SOCKET": "/variable.sock"])
+        #expect(variable.lines == ["the configuration is good: model \(Self.model), socket /variable.sock"])
+        let flag = try CheckedConfiguration(
+            yaml, environment: ["CAKED_MODEL": "/nowhere/else", "CAKED_SOCKET": "/variable.sock"],
+            flags: ["--model", Self.model, "--socket", "/flag.sock"])
+        #expect(flag.lines == ["the configuration is good: model \(Self.model), socket /flag.sock"])
+        #expect([file.status, variable.status, flag.status] == [0, 0, 0])
+    }
+
+    @Test("everything that is wrong is said at once, with where it stands and what would be right")
+    func allErrors() throws {
+        let checked = try CheckedConfiguration(
+            """
+            # a comment
+            modle: /x
+            keep: 200%
+            rows: "f64"   # quoted
+             indented: 1
+            list: [a]
+            keep: 5%
+            """, environment: ["CAKED_LOG_LEVEL": "loud"], flags: ["--threads", "many"])
+        #expect(checked.status == 78)
+        #expect(
+            checked.lines == [
+                "caked: FILE:5: is ` indented: 1`, but wanted is a line `key: value` that begins at the margin",
+                "caked: FILE:6: is `list: [a]`, but wanted is one plain or quoted value; "
+                    + "lists, mappings and blocks have no meaning here",
+                "caked: FILE:7: is `keep: 5%`, but wanted is each key once (`keep` stands in line 3 already)",
+                "caked: FILE:2: is `modle`, but wanted is a known key, perhaps `model`",
+                "caked: FILE:3: keep is `200%`, but wanted is a percentage such as 10% or a share such as 0.1, "
+                    + "more than nothing and at most all",
+                "caked: FILE:4: rows is `f64`, but wanted is f16 or q8_0",
+                "caked: CAKED_LOG_LEVEL: log_level is `loud`, but wanted is one of trace, debug, info, notice, "
+                    + "warning, error, critical",
+                "caked: --threads: threads is `many`, but wanted is a whole number from 0 to 1024",
+                "caked: FILE: model is not set: wanted is the path of a GGUF file, as `model: FILE` here, "
+                    + "as CAKED_MODEL or with --model",
+            ])
+    }
+
+    @Test(
+        "each key takes its values and refuses others",
+        arguments: [
+            ("access", "group", "everybody"), ("log_level", "debug", "verbose"), ("threads", "0", "-1"),
+            ("keep", "0.5", "0"), ("rows", "q8_0", "q4_0"), ("store_map_bytes", "64G", "1K"),
+            ("max_queued_documents", "0", "-1"), ("max_queued_questions", "5", "5.5"),
+            ("max_running_questions", "8", "0"), ("max_generated_tokens", "1", "0"),
+            ("max_document_bytes", "1M", "M"), ("max_chat_bytes", "4096", "9999999999T"),
+            ("max_connections", "1", "0"), ("write_deadline_seconds", "0.5", "nan"), ("idle_seconds", "60", "0"),
+            ("drain_seconds", "0", "-1"),
+        ])
+    func values(key: String, good: String, bad: String) throws {
+        let taken = try CheckedConfiguration("model: \(Self.model)\n\(key): '\(good)'\n")
+        #expect(taken.status == 0)
+        let refused = try CheckedConfiguration("model: \(Self.model)\n\(key): \"\(bad)\"\n")
+        #expect(refused.status == 78)
+        #expect(refused.lines.count == 1)
+        #expect(refused.lines.first?.hasPrefix("caked: FILE:2: \(key) is `\(bad)`, but wanted is ") == true)
+    }
+
+    @Test("the file that ships documents every key, and is right as it is and with every line switched on")
+    func shippedFile() throws {
+        let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let yaml = try String(contentsOf: root.appending(path: "config/caked.yaml"), encoding: .utf8)
+        let asItIs = try CheckedConfiguration(yaml, environment: ["CAKED_MODEL": Self.model])
+        #expect(asItIs.status == 0)
+        let on = yaml.replacing(try Regex("(?m)^#([a-z_]+:.*)$")) { match in String(match.output[1].substring ?? "") }
+        #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).lines.count == 1)
+        let keys = on.split(separator: "\n").filter { !$0.hasPrefix("#") }
+        #expect(keys.count == 21)
+        #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).status == 0)
+    }
+
+    @Test(
+        "a user's daemon has the user's paths, a managed one the manager's",
+        arguments: [
+            (["XDG_RUNTIME_DIR": "/run/user/5", "STATE_DIRECTORY": "/var/lib/caked"], "/run/caked/caked.sock"),
+            ([:], "/run/caked/caked.sock"),
+        ])
+    func defaults(environment: [String: String], socket: String) throws {
+        let checked = try CheckedConfiguration(nil, environment: environment, flags: ["--model", Self.model])
+        #expect(checked.lines == ["the configuration is good: model \(Self.model), socket \(socket)"])
+    }
+
+    @Test("a missing file, a missing model and a wrong flag are told apart")
+    func missing() throws {
+        let file = try CheckedConfiguration(nil, flags: ["--config", "/nowhere.yaml", "--model", Self.model])
+        #expect(file.status == 78)
+        #expect(file.lines == ["caked: --config: is `/nowhere.yaml`, but wanted is a file that exists"])
+        let model = try CheckedConfiguration(nil, flags: ["--model", "/nowhere.gguf"])
+        #expect(model.status == 78)
+        #expect(model.lines.first?.contains("No such file or directory") == true)
+        #expect(try CheckedConfiguration(nil, flags: ["--modle", "x"]).status == 64)
+    }
+}
