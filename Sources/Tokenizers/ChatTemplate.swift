@@ -35,8 +35,10 @@ public struct ChatTemplate: Sendable, Equatable {
         [.template(form.user.open), .text(trimmed(document, end: false) + "\n\n")]
     }
 
-    /// What follows `documentPrefix`: the first question and the end of its turn, further turns, and what asks for the answer. A system
-    /// message before the first question stands there too, a blank line before the question.
+    /// What follows `documentPrefix`: the first question and the end of its turn, further turns, and what asks for the
+    /// answer.
+    ///
+    /// A system message before the first question stands there too, a blank line before the question.
     public func continuation(_ messages: [ChatMessage]) throws(TokenizerError) -> [PromptSegment] {
         try check(messages)
         let firstUser = messages.firstIndex { $0.role == .user } ?? messages.endIndex

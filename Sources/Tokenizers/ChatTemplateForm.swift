@@ -1,7 +1,9 @@
 // The chat formats known here, as data.
 
-/// How one model family writes a chat. The strings are facts about the models' own templates (as published with them; see also
-/// llama.cpp, `src/llama-chat.cpp`).
+/// How one model family writes a chat.
+///
+/// The strings are facts about the models' own templates (as published with them; see also llama.cpp,
+/// `src/llama-chat.cpp`).
 struct ChatTemplateForm: Sendable, Equatable {
     /// What stands before and after a message.
     struct Turn: Sendable, Equatable {
@@ -26,7 +28,8 @@ struct ChatTemplateForm: Sendable, Equatable {
 
 extension ChatTemplateForm {
     static let all = [
-        chatml, llama2, llama3, mistral, mistralV1, mistralV3, mistralV3Tekken, mistralV7, zephyr, zephyrEndOfText, gemma, phi3,
+        chatml, llama2, llama3, mistral, mistralV1, mistralV3, mistralV3Tekken, mistralV7, zephyr, zephyrEndOfText,
+        gemma, phi3,
     ]
 
     static let chatml = tagged("chatml", { "<|im_start|>\($0)\n" }, close: "<|im_end|>\n")
@@ -107,8 +110,9 @@ extension ChatTemplateForm {
         return nil
     }
 
-    /// Zephyr's mark: the expression that writes the user's turn ends it with `eos_token`. (Falcon 3 and GLM Edge have the same tags and
-    /// do not.)
+    /// Zephyr's mark: the expression that writes the user's turn ends it with `eos_token`.
+    ///
+    /// (Falcon 3 and GLM Edge have the same tags and do not.)
     private static func closesUserTurnWithEndOfText(_ text: [UInt8]) -> Bool {
         guard let tag = position(of: Array("<|user|>".utf8), in: text[...]) else { return false }
         let rest = text[tag...]

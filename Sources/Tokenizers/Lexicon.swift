@@ -6,7 +6,9 @@
 /// score of the token; so one encoder serves both, and they differ in the first symbols only: bytes, or characters with
 /// bytes as a fallback.
 struct Lexicon: Sendable {
-    /// Longest token in bytes. The longest ones in use have 256; the bound keeps a hostile vocabulary from taking quadratic time.
+    /// Longest token in bytes.
+    ///
+    /// The longest ones in use have 256; the bound keeps a hostile vocabulary from taking quadratic time.
     static let longestTokenBytes = 1024
 
     /// Bytes of all tokens by id (empty for control tokens), then characters that occur only inside tokens.

@@ -16,8 +16,10 @@ struct Merge: Sendable, Equatable {
 
 /// Hash table from (left symbol, right symbol) to their merge.
 struct MergeTable: Sendable {
-    /// Pairs of words: key, packed merge. Open addressing, at most half full; a free slot's key is `.max` (symbols are
-    /// never negative, so no pair has that key).
+    /// Pairs of words: key, packed merge.
+    ///
+    /// Open addressing, at most half full; a free slot's key is `.max` (symbols are never negative, so no pair has that
+    /// key).
     private var slots: [UInt64]
     private var mask: Int
     private var count = 0

@@ -4,8 +4,10 @@
 ///
 /// The byte-level rules are the regular expressions of their models, written out by hand: some fifty times faster than a regular
 /// expression engine, and linear on any text.
-struct PieceScanner: Sendable {
-    /// Longest piece in bytes. No natural word comes near; the cut bounds the memory that merging takes, whatever is sent.
+package struct PieceScanner: Sendable {
+    /// Longest piece in bytes.
+    ///
+    /// No natural word comes near; the cut bounds the memory that merging takes, whatever is sent.
     static let longestPieceBytes = 1 << 18
 
     private enum Rule: Sendable {
@@ -20,7 +22,7 @@ struct PieceScanner: Sendable {
     private let neighbours: [Bool]
 
     /// The rules of a byte-level model.
-    init(_ preTokenizer: Vocabulary.PreTokenizer) {
+    package init(_ preTokenizer: Vocabulary.PreTokenizer) {
         neighbours = []
         rule =
             switch preTokenizer {
@@ -30,15 +32,17 @@ struct PieceScanner: Sendable {
             }
     }
 
-    /// SentencePiece has no rule of its own: text may be cut wherever the bytes on either side are neighbours in no token, because
-    /// no merge can join them. For usual vocabularies that is before each word.
+    /// The rule for SentencePiece, which has none of its own.
+    ///
+    /// Text may be cut wherever the bytes on either side are neighbours in no token, because no merge can join them. For usual
+    /// vocabularies that is before each word.
     init(neighbours: [Bool]) {
         self.neighbours = neighbours
         rule = .neighbours
     }
 
     /// End of the piece that begins at `start` (which lies inside the text).
-    func end(from start: Int, in text: borrowing Span<UInt8>) -> Int {
+    package func end(from start: Int, in text: borrowing Span<UInt8>) -> Int {
         let end =
             switch rule {
             case .gpt2: gpt2End(start, text)

@@ -2,7 +2,9 @@
 
 private import HeapModule
 
-/// The state of one encoding: scratch space and the pieces met so far. Not shared, so it needs no lock.
+/// The state of one encoding: scratch space and the pieces met so far.
+///
+/// Not shared, so it needs no lock.
 struct RunEncoder {
     /// Up to this many symbols the best merge is found by looking at all of them; beyond, by a heap, so that a hostile piece costs
     /// n log n instead of n².
@@ -131,8 +133,10 @@ struct RunEncoder {
     private func entry(at position: Int) -> UInt64 { UInt64(merges[position].rank) << 32 | UInt64(position) }
 }
 
-/// Pieces met earlier in the run, by content. An entry points to where the text had the piece and the output has its ids, so nothing
-/// is copied; each slot has one entry and a newer piece replaces it, so that memory is bounded and there is nothing to evict.
+/// Pieces met earlier in the run, by content.
+///
+/// An entry points to where the text had the piece and the output has its ids, so nothing is copied; each slot has one
+/// entry and a newer piece replaces it, so that memory is bounded and there is nothing to evict.
 struct PieceCache {
     /// Slots of the cache (16 bytes each): the words of a long document, small enough for a second-level cache.
     static let maximumSlots = 1 << 15

@@ -44,8 +44,10 @@ extension Lexicon {
         return lexicon
     }
 
-    /// Token texts have U+2581 for space. Putting the space back here, rather than U+2581 into the text, leaves a text's own U+2581
-    /// to the byte fallback, so that it comes back as what it was.
+    /// Token texts have U+2581 for space.
+    ///
+    /// Putting the space back here, rather than U+2581 into the text, leaves a text's own U+2581 to the byte fallback,
+    /// so that it comes back as what it was.
     private static func spaced(_ token: String) -> [UInt8] {
         var bytes: [UInt8] = []
         for scalar in token.unicodeScalars {
@@ -57,7 +59,8 @@ extension Lexicon {
     /// The byte of `<0xHH>`.
     static func byte(spelt token: String) -> UInt8? {
         let text = Array(token.utf8)
-        guard text.count == 6, text.starts(with: "<0x".utf8), text[5] == UInt8(ascii: ">"), text[3] != UInt8(ascii: "+") else {
+        guard text.count == 6, text.starts(with: "<0x".utf8), text[5] == UInt8(ascii: ">"), text[3] != UInt8(ascii: "+")
+        else {
             return nil
         }
         return UInt8(String(decoding: text[3..<5], as: UTF8.self), radix: 16)
@@ -86,7 +89,9 @@ extension Lexicon {
             var start = 0
             while start < token.count {
                 let end = characterEnd(start, token)
-                if symbols.find(token.span, start..<end) < 0 { symbols.append(Array(token[start..<end]), indexed: true) }
+                if symbols.find(token.span, start..<end) < 0 {
+                    symbols.append(Array(token[start..<end]), indexed: true)
+                }
                 start = end
             }
         }

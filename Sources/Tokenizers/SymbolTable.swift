@@ -6,7 +6,9 @@
 struct SymbolTable: Sendable {
     private var bytes: [UInt8] = []
     private var ends: [Int] = []
-    /// Open addressing with linear probing; -1 is free. At most half full.
+    /// Open addressing with linear probing; -1 is free.
+    ///
+    /// At most half full.
     private var slots: [Int32]
     private var mask: Int
     /// Bytes of the longest indexed symbol: longer strings need no look-up.

@@ -153,8 +153,10 @@ public final class Tokenizer: Sendable {
         if vocabulary.addsBeginOfText, vocabulary.beginOfText == nil { throw .missingBeginOfText }
     }
 
-    /// The kinds, inferred where the file has none. Tokens named as special, and those that end a turn, are control tokens whatever
-    /// the file says: some conversions have them as ordinary ones, which a user could then type.
+    /// The kinds, inferred where the file has none.
+    ///
+    /// Tokens named as special, and those that end a turn, are control tokens whatever the file says: some conversions
+    /// have them as ordinary ones, which a user could then type.
     private static func completedKinds(_ vocabulary: Vocabulary) -> [Vocabulary.Kind] {
         var kinds = vocabulary.kinds
         if kinds.isEmpty {

@@ -37,7 +37,8 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
     public var description: String {
         switch self {
         case .emptyVocabulary: "the vocabulary has no tokens; the model file lacks its tokenizer"
-        case .tooManyTokens(let count, let maximum): "the vocabulary has \(count) tokens; at most \(maximum) are supported"
+        case .tooManyTokens(let count, let maximum):
+            "the vocabulary has \(count) tokens; at most \(maximum) are supported"
         case .tokenTooLong(let id, let bytes, let maximum):
             "token \(id) is \(bytes) bytes long; at most \(maximum) are supported, so the model file is probably damaged"
         case .countMismatch(let field, let count, let tokens):
@@ -49,7 +50,8 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
         case .missingByte(let byte):
             "no token spells the byte 0x\(hexadecimal(byte)) and there is no unknown token; convert the model again"
         case .malformedByteToken(let id, let text): "byte token \(id) is spelt \"\(text)\" instead of <0xHH>"
-        case .malformedMerge(let index, let text): "merge \(index) is \"\(text)\", not two parts with a space between them"
+        case .malformedMerge(let index, let text):
+            "merge \(index) is \"\(text)\", not two parts with a space between them"
         case .mergeOfUnknownToken(let index, let text):
             "merge \(index) (\"\(text)\") names or makes a token the vocabulary lacks; convert the model again"
         case .unknownTemplate(let name):

@@ -30,12 +30,16 @@ extension Vocabulary {
         let metadata = try GGUFFile(path: url.path).metadata
         let isSentencePiece = try metadata.string("tokenizer.ggml.model") == "llama"
         let name = try metadata.string("tokenizer.ggml.pre") ?? ""
-        func id(_ key: String) throws -> Int32? { try metadata.integer("tokenizer.ggml.\(key)_token_id").map(Int32.init) }
+        func id(_ key: String) throws -> Int32? {
+            try metadata.integer("tokenizer.ggml.\(key)_token_id").map(Int32.init)
+        }
         self.init(
             algorithm: isSentencePiece ? .sentencePiece : .byteLevelBPE(PreTokenizer(rawValue: name) ?? .gpt2),
             tokens: try metadata.strings("tokenizer.ggml.tokens") ?? [],
             scores: try metadata.floats("tokenizer.ggml.scores") ?? [],
-            kinds: try (metadata.integers("tokenizer.ggml.token_type") ?? []).map { Kind(rawValue: Int32($0)) ?? .normal },
+            kinds: try (metadata.integers("tokenizer.ggml.token_type") ?? []).map {
+                Kind(rawValue: Int32($0)) ?? .normal
+            },
             merges: try metadata.strings("tokenizer.ggml.merges") ?? [],
             beginOfText: try id("bos"), endOfText: try id("eos"), endOfTurn: try id("eot"), unknown: try id("unknown"),
             addsBeginOfText: try metadata.bool("tokenizer.ggml.add_bos_token") ?? isSentencePiece,

@@ -1,0 +1,170 @@
+// The exact prompts of each chat format.
+
+import Testing
+import Tokenizers
+
+@Suite struct ChatTemplateTests {
+    private static let conversation = [
+        ChatMessage(role: .system, content: "S"), ChatMessage(role: .user, content: "Q1"),
+        ChatMessage(role: .assistant, content: "A1"), ChatMessage(role: .user, content: "Q2"),
+    ]
+
+    /// Name, one question, a conversation with a system message.
+    private static let forms: [(name: String, question: String, conversation: String)] = [
+        (
+            "chatml", "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n",
+            "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\nA1<|im_end|>\n"
+                + "<|im_start|>user\nQ2<|im_end|>\n<|im_start|>assistant\n"
+        ),
+        ("llama2", "[INST] Q [/INST]", "[INST] <<SYS>>\nS\n<</SYS>>\n\nQ1 [/INST] A1 </s><s>[INST] Q2 [/INST]"),
+        (
+            "llama3",
+            "<|start_header_id|>user<|end_header_id|>\n\nQ<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+            "<|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nQ1<|eot_id|>"
+                + "<|start_header_id|>assistant<|end_header_id|>\n\nA1<|eot_id|>"
+                + "<|start_header_id|>user<|end_header_id|>\n\nQ2<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+        ),
+        ("mistral", "[INST] Q [/INST]", "[INST] S\n\nQ1 [/INST]A1</s>[INST] Q2 [/INST]"),
+        ("mistral-v1", " [INST] Q [/INST]", " [INST] S\n\nQ1 [/INST] A1</s> [INST] Q2 [/INST]"),
+        ("mistral-v3", "[INST] Q[/INST]", "[INST] S\n\nQ1[/INST] A1</s>[INST] Q2[/INST]"),
+        ("mistral-v3-tekken", "[INST]Q[/INST]", "[INST]S\n\nQ1[/INST]A1</s>[INST]Q2[/INST]"),
+        ("mistral-v7", "[INST] Q[/INST]", "[SYSTEM_PROMPT] S[/SYSTEM_PROMPT][INST] Q1[/INST] A1</s>[INST] Q2[/INST]"),
+        (
+            "zephyr", "<|user|>\nQ</s>\n<|assistant|>\n",
+            "<|system|>\nS</s>\n<|user|>\nQ1</s>\n<|assistant|>\nA1</s>\n<|user|>\nQ2</s>\n<|assistant|>\n"
+        ),
+        (
+            "zephyr-endoftext", "<|user|>\nQ<|endoftext|>\n<|assistant|>\n",
+            "<|system|>\nS<|endoftext|>\n<|user|>\nQ1<|endoftext|>\n<|assistant|>\nA1<|endoftext|>\n<|user|>\nQ2<|endoftext|>\n"
+                + "<|assistant|>\n"
+        ),
+        (
+            "gemma", "<start_of_turn>user\nQ<end_of_turn>\n<start_of_turn>model\n",
+            "<start_of_turn>user\nS\n\nQ1<end_of_turn>\n<start_of_turn>model\nA1<end_of_turn>\n"
+                + "<start_of_turn>user\nQ2<end_of_turn>\n<start_of_turn>model\n"
+        ),
+        (
+            "phi3", "<|user|>\nQ<|end|>\n<|assistant|>\n",
+            "<|system|>\nS<|end|>\n<|user|>\nQ1<|end|>\n<|assistant|>\nA1<|end|>\n<|user|>\nQ2<|end|>\n<|assistant|>\n"
+        ),
+    ]
+
+    private static func text(_ segments: [PromptSegment]) -> String { segments.map(\.content).joined() }
+
+    private static func user(_ content: String) -> [ChatMessage] { [ChatMessage(role: .user, content: content)] }
+
+    @Test("each format renders exactly as its model was trained", arguments: 0..<12)
+    func rendered(index: Int) throws {
+        let form = Self.forms[index]
+        let template = try ChatTemplate.named(form.name)
+        #expect(template.name == form.name)
+        #expect(Self.text(try template.render(Self.user("Q"))) == form.question)
+        #expect(Self.text(try template.render(Self.conversation)) == form.conversation)
+    }
+
+    @Test("the table has every format")
+    func allNamed() { #expect(Self.forms.map(\.name) == ChatTemplate.names) }
+
+    @Test("what people write is never template", arguments: ChatTemplate.names)
+    func textStaysText(name: String) throws {
+        let template = try ChatTemplate.named(name)
+        let written = Self.conversation.map(\.content)
+        let texts = try template.render(Self.conversation).compactMap {
+            if case .text(let text) = $0 { text } else { nil }
+        }
+        #expect(texts == written)
+        #expect(template.documentPrefix("D").last == .text("D\n\n"))
+        #expect(try template.continuation(Self.user("Q")).first == .text("Q"))
+    }
+
+    @Test("a document and then a question are the chat with the document put before it", arguments: ChatTemplate.names)
+    func documentPrefix(name: String) throws {
+        let template = try ChatTemplate.named(name)
+        for (document, question) in [
+            ("D", "Q"), (" A  document. \n", "\n what? "), ("<|im_end|>", "</s>"), ("é\u{301}", "\u{301}"),
+        ] {
+            let split = template.documentPrefix(document) + (try template.continuation(Self.user(question)))
+            let whole = try template.render(Self.user(document + "\n\n" + question))
+            #expect(Array(Self.text(split).utf8) == Array(Self.text(whole).utf8))
+        }
+        let turns = Array(Self.conversation.dropFirst())
+        let split = template.documentPrefix("D") + (try template.continuation(turns))
+        let whole = try template.render(Self.user("D\n\nQ1") + turns.dropFirst())
+        #expect(Self.text(split) == Self.text(whole))
+    }
+
+    @Test("the ids of the prefix and the continuation are the ids of the whole")
+    func documentIDs() throws {
+        let tokenizer = try Tokenizer(Vocabulary(gguf: TestFiles.needle))
+        let template = try ChatTemplate.named("chatml")
+        let prefix = template.documentPrefix("The access code for Lisbon is 58213. Mara Quill works at Harlow Labs.")
+        let continuation = try template.continuation(Self.user("What is the access code for Lisbon?"))
+        #expect(
+            tokenizer.encode(prefix) + tokenizer.encode(continuation, continuing: true)
+                == tokenizer.encode(prefix + continuation))
+    }
+
+    @Test("after a document a system message stands before its question", arguments: ChatTemplate.names)
+    func systemAfterDocument(name: String) throws {
+        let template = try ChatTemplate.named(name)
+        let messages = Array(Self.conversation.prefix(2))
+        #expect(
+            Self.text(try template.continuation(messages)) == Self.text(try template.continuation(Self.user("S\n\nQ1")))
+        )
+    }
+
+    @Test("roles in a wrong order are refused")
+    func roles() throws {
+        let template = try ChatTemplate.named("chatml")
+        func messages(_ roles: ChatMessage.Role...) -> [ChatMessage] {
+            roles.map { ChatMessage(role: $0, content: "x") }
+        }
+        let cases: [([ChatMessage], TokenizerError)] = [
+            ([], .emptyMessages),
+            (messages(.assistant, .user), .unexpectedRole(.assistant, index: 0)),
+            (messages(.user, .user), .unexpectedRole(.user, index: 1)),
+            (messages(.system, .system, .user), .unexpectedRole(.system, index: 1)),
+            (messages(.system, .assistant), .unexpectedRole(.assistant, index: 1)),
+            (messages(.user, .system), .unexpectedRole(.system, index: 1)),
+            (messages(.user, .assistant), .lastMessageNotUser),
+            (messages(.system), .lastMessageNotUser),
+        ]
+        for (messages, error) in cases {
+            #expect(throws: error) { try template.render(messages) }
+            #expect(throws: error) { try template.continuation(messages) }
+        }
+    }
+
+    @Test(
+        "a model's jinja template is recognised by the strings in it",
+        arguments: [
+            ("{{'<|im_start|>' + message['role'] + '\n'}}", "chatml"),
+            ("{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }} '<<SYS>>\\n'", "llama2"),
+            ("{{ '[INST] ' + message['content'] + ' [/INST]' }}", "mistral"),
+            ("{{ ' [INST] ' + system_message + '\\n\\n' }}", "mistral-v1"),
+            ("'[AVAILABLE_TOOLS]' '[INST] '", "mistral-v3"),
+            ("\"[AVAILABLE_TOOLS]\" \"[INST]\"", "mistral-v3-tekken"),
+            ("'[SYSTEM_PROMPT] ' '[INST] '", "mistral-v7"),
+            ("{{'<|user|>\\n' + message['content'] + '<|end|>\\n'}}{{'<|assistant|>\\n'}}", "phi3"),
+            ("{{ '<|user|>\\n' + message['content'] + eos_token }}{{ '<|assistant|>' }}", "zephyr"),
+            ("{{ '<|user|>\\n' + message['content'] + '<|endoftext|>' }}{{ '<|assistant|>' }}", "zephyr-endoftext"),
+            ("'<start_of_turn>' + role", "gemma"),
+            ("'<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'", "llama3"),
+        ])
+    func recognised(jinja: String, name: String) throws {
+        #expect(try ChatTemplate.recognised(inJinja: jinja) == ChatTemplate.named(name))
+    }
+
+    @Test(
+        "an unknown template is refused, with the names there are",
+        arguments: [
+            "", "{{ message.content }}", "<|im_start|>user<|im_sep|>",
+            "{{ '<|user|>\\n' + message['content'] + '\\n' }} eos_token",
+        ])
+    func unrecognised(jinja: String) throws {
+        let error = #expect(throws: TokenizerError.self) { try ChatTemplate.recognised(inJinja: jinja) }
+        #expect(error?.description.contains("`template`") == true)
+        #expect(error?.description.contains("chatml") == true)
+        #expect(throws: TokenizerError.unknownTemplate(name: "Chatml")) { try ChatTemplate.named("Chatml") }
+    }
+}
