@@ -93,7 +93,12 @@ struct Daemon {
             onDraining: { reports.send(.status("finishing requests"), .stopping) })
         // Services stop in the reverse order: the server drains while the watchdog goes on watching the engine.
         var configuration = ServiceGroupConfiguration(
-            services: [WatchdogService(watchdog: watchdog, service: engine, reports: reports), server],
+            services: [
+                .init(
+                    service: WatchdogService(watchdog: watchdog, service: engine, reports: reports),
+                    serviceName: "watchdog"),
+                .init(service: server, serviceName: "server"),
+            ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         let limits = settings.limits
         configuration.maximumGracefulShutdownDuration = .seconds(
