@@ -17,6 +17,7 @@ public final class WorkerPool: Sendable {
     public static let maximumThreads = 256
 
     private let region = Region()
+    private let turn = Mutex(())
 
     /// Starts `threads - 1` threads; the caller of a region is the last one.
     ///
@@ -46,8 +47,8 @@ public final class WorkerPool: Sendable {
     /// Runs `body(context, task, worker)` for every task in `0..<tasks` and returns when all are done.
     ///
     /// `worker` is below `threads` and names the scratch memory that the call may use. `body` captures nothing (it would
-    /// be allocated): everything it needs is in `context`. Regions do not nest, and one thread at a time may start one.
-    func run<Context>(
+    /// be allocated): everything it needs is in `context`. Regions do not nest; callers on several threads take turns.
+    package func run<Context>(
         _ tasks: Int, on context: inout Context,
         _ body: @escaping @Sendable (UnsafeMutablePointer<Context>, _ task: Int, _ worker: Int) -> Void
     ) {
@@ -58,7 +59,7 @@ public final class WorkerPool: Sendable {
             }
             // Pointers of every type are passed alike, so the type can be forgotten across the region.
             let erased = unsafe unsafeBitCast(body, to: Region.Body.self)
-            unsafe region.run(tasks, UnsafeMutableRawPointer(pointer), erased)
+            turn.withLock { _ in unsafe region.run(tasks, UnsafeMutableRawPointer(pointer), erased) }
         }
     }
 }

@@ -1,0 +1,112 @@
+// Models that are refused: every one by the name of what is wrong with it.
+
+import GGUF
+import Testing
+import Transformer
+
+@Suite("Configuration")
+struct ConfigurationTests {
+    /// One way to spoil a model, and a word its error must contain.
+    struct Spoiled: Sendable, CustomTestStringConvertible {
+        let word: String
+        let spoil: @Sendable (inout TinyModel) -> Void
+
+        var testDescription: String { word }
+    }
+
+    private static func metadata(_ key: String, _ value: TinyModel.Value, _ word: String? = nil) -> Spoiled {
+        Spoiled(word: word ?? key) { model in
+            model.metadata.removeAll { $0.0 == "llama." + key }
+            model.metadata.append(("llama." + key, value))
+        }
+    }
+
+    private static func tensor(
+        _ name: String, _ word: String? = nil, _ change: @escaping @Sendable (inout [Int], inout [Float]) -> Void
+    ) -> Spoiled {
+        Spoiled(word: word ?? name) { model in
+            guard let index = model.tensors.firstIndex(where: { $0.name == name }) else { return }
+            var tensor = model.tensors[index]
+            change(&tensor.dimensions, &tensor.values)
+            model.tensors[index] = tensor
+        }
+    }
+
+    static let spoiled: [Spoiled] = [
+        Spoiled(word: "mamba") { $0.metadata[0] = ("general.architecture", .string("mamba")) },
+        Spoiled(word: "general.architecture") { $0.metadata.removeFirst() },
+        metadata("attention.sliding_window", .uint32(4_096), "sliding window"),
+        metadata("expert_count", .uint32(8), "mixture of experts"),
+        metadata("ssm.state_size", .uint32(16), "state-space"),
+        metadata("rope.scaling.type", .string("yarn"), "yarn"),
+        metadata("rope.scaling.type", .string("longrope"), "longrope"),
+        metadata("attention.causal", .bool(false), "not causal"),
+        metadata("attn_logit_softcapping", .float(30), "soft-capping"),
+        metadata("block_count", .uint32(0)),
+        metadata("block_count", .uint32(4_000_000_000)),
+        metadata("block_count", .uint32(3), "blk.2.attn_norm.weight"),
+        metadata("block_count", .string("two")),
+        metadata("embedding_length", .uint32(4_000_000_000)),
+        metadata("embedding_length", .uint32(64), "token_embd.weight"),
+        metadata("attention.head_count", .uint32(0)),
+        metadata("attention.head_count", .uint32(8), "attn_q.weight"),
+        metadata("attention.head_count_kv", .uint32(3)),
+        metadata("attention.head_count_kv", .uint32(8)),
+        metadata("attention.key_length", .uint32(7)),
+        metadata("attention.key_length", .uint32(16), "attention.value_length"),
+        metadata("attention.value_length", .uint32(4)),
+        metadata("rope.dimension_count", .uint32(10)),
+        metadata("rope.dimension_count", .uint32(3)),
+        metadata("rope.freq_base", .float(.nan)),
+        metadata("rope.freq_base", .float(-1)),
+        metadata("attention.layer_norm_rms_epsilon", .float(0)),
+        metadata("context_length", .uint32(0)),
+        metadata("feed_forward_length", .uint32(47), "ffn_gate.weight"),
+        Spoiled(word: "llama.context_length") { $0.metadata.removeAll { $0.0 == "llama.context_length" } },
+        Spoiled(word: "blk.1.ffn_up.weight") { $0.tensors.removeAll { $0.name == "blk.1.ffn_up.weight" } },
+        Spoiled(word: "token_embd.weight") { $0.tensors.removeAll { $0.name == "token_embd.weight" } },
+        Spoiled(word: "attn_q_norm.weight") {
+            $0.tensors.append(("blk.0.attn_q_norm.weight", [8], [Float](repeating: 1, count: 8)))
+        },
+        tensor("token_embd.weight") { dimensions, _ in dimensions = [1_280] },
+        tensor("blk.0.attn_norm.weight") { dimensions, values in
+            dimensions = [31]
+            values.removeLast()
+        },
+        tensor("blk.0.attn_output.weight") { dimensions, _ in dimensions = [16, 64] },
+        tensor("output.weight") { dimensions, values in
+            dimensions = [32, 39]
+            values.removeLast(32)
+        },
+    ]
+
+    @Test("a model that cannot be run is refused by name", arguments: spoiled)
+    func refused(_ spoiled: Spoiled) throws {
+        var model = TinyModel(TinyShape.all[0])
+        spoiled.spoil(&model)
+        let error = #expect(throws: ModelError.self) { try model.load() }
+        #expect(error?.description.contains(spoiled.word) == true, "\(error?.description ?? "nothing thrown")")
+    }
+
+    @Test("qwen2 without its biases is refused")
+    func missingBias() {
+        let model = TinyModel(TinyShape(name: "qwen2", architecture: "qwen2"))
+        #expect(throws: ModelError.missingTensor("blk.0.attn_q.bias")) { try model.load() }
+    }
+
+    @Test("RoPE factors that are not positive are refused", arguments: [Float(0), -1, .nan, .infinity])
+    func ropeFactors(_ factor: Float) {
+        var model = TinyModel(TinyShape(name: "factors", ropeFactors: true))
+        model.tensors[model.tensors.count - 1].values[1] = factor
+        #expect(throws: ModelError.self) { try model.load() }
+    }
+
+    @Test("the shape is read")
+    func shape() throws {
+        let configuration = try TinyModel(TinyShape.all[3]).load().configuration
+        #expect(configuration.architecture == "qwen2" && configuration.name == "tiny")
+        #expect(configuration.layers == 2 && configuration.width == 32 && configuration.vocabulary == 40)
+        #expect(configuration.heads == 4 && configuration.kvHeads == 2 && configuration.groupWidth == 2)
+        #expect(configuration.ropeStyle == .neox && configuration.ropeDimensions == 8 && !configuration.tiedHead)
+    }
+}

@@ -1,0 +1,93 @@
+// What the observing rows saw, against the reference's attention: the branches of a reconstruction, and the window.
+
+import CAKE
+import Foundation
+import Testing
+import Transformer
+
+@Suite("Observation")
+struct ObservationTests {
+    static let pool = try! WorkerPool(threads: 2)
+    static let shapes = [TinyShape.all[0], TinyShape.all[1], TinyShape.all[3]]
+
+    /// Compares the preference and every entry's indicator of a cache that keeps everything.
+    private func compare(_ cache: CompactCache, with expected: [LayerObservation], tokens: Int) {
+        for (layer, observation) in expected.enumerated() {
+            let retained = cache.retention.layers[layer]
+            #expect(abs(retained.preference / observation.preference - 1) < 1e-3)
+            for (head, entries) in retained.heads.enumerated() {
+                #expect(entries.count == cache.tokens)
+                for (position, indicator) in zip(entries.positions, entries.indicators) where indicator < .infinity {
+                    let wanted = observation.indicator[head * tokens + Int(position)]
+                    #expect(abs(indicator - wanted) <= 1e-3 * wanted + 1e-6, "layer \(layer) token \(position)")
+                }
+            }
+        }
+    }
+
+    @Test("a branch sees the document and itself, and its largest attention is the indicator", arguments: shapes)
+    func reconstruction(_ shape: TinyShape) throws {
+        let tiny = TinyModel(shape)
+        var random = TestRandom(state: 21)
+        let document = random.ids(150, below: shape.vocabulary)
+        let instruction: [Int32] = [3, 1, 4]
+        let method = Method(
+            name: "test", observation: .reconstruction(chunkRows: 64), indicator: .maximum,
+            allocation: .cake(tau1: 1, tau2: 1, floorShare: 0))
+        let group = shape.heads / shape.kvHeads
+        var accumulators = (0..<shape.layers).map { _ in
+            ObservationAccumulator(
+                method: method, kvHeads: shape.kvHeads, groupWidth: group, evictableTokens: document.count)
+        }
+        for first in stride(from: 0, to: document.count, by: 64) {
+            let branch = instruction + document[first..<min(first + 64, document.count)]
+            let rows = (document + branch).enumerated().map { ($1, $0) }
+            let attention = tiny.forward(rows) { _, _, row in Array(0...row) }.attention
+            for layer in 0..<shape.layers {
+                for head in 0..<shape.heads {
+                    let seen = attention[layer][head][document.count...].flatMap { $0[..<document.count].map(Float.init) }
+                    accumulators[layer].add(
+                        queryHead: head,
+                        AttentionMoments(attention: seen, rows: branch.count, columns: document.count))
+                }
+            }
+        }
+        let cache = try read(
+            document, try tiny.load(), Self.pool, method: method, budget: document.count, rows: .f32,
+            instruction: instruction)
+        compare(cache, with: accumulators.map { $0.finish() }, tokens: document.count)
+    }
+
+    @Test("the window's rows observe what stands before them", arguments: shapes, [300, 258, 40])
+    func window(_ shape: TinyShape, _ tokens: Int) throws {
+        let tiny = TinyModel(shape)
+        var random = TestRandom(state: 22)
+        let document = random.ids(tokens, below: shape.vocabulary)
+        let method = Method(
+            name: "test", observation: .window(rows: 16), indicator: .meanPlusVariance(gamma: 200, poolWidth: 5),
+            allocation: .cake(tau1: 1, tau2: 1, floorShare: 0))
+        let observed = tokens - 16
+        let attention = tiny.forward(document).attention
+        let expected = (0..<shape.layers).map { layer in
+            var accumulator = ObservationAccumulator(
+                method: method, kvHeads: shape.kvHeads, groupWidth: shape.heads / shape.kvHeads,
+                evictableTokens: observed)
+            for head in 0..<shape.heads {
+                let seen = attention[layer][head][observed...].flatMap { $0[..<observed].map(Float.init) }
+                accumulator.add(
+                    queryHead: head, AttentionMoments(attention: seen, rows: 16, columns: observed))
+            }
+            return accumulator.finish()
+        }
+        let cache = try read(document, try tiny.load(), Self.pool, method: method, budget: tokens, rows: .f32)
+        compare(cache, with: expected, tokens: observed)
+    }
+
+    @Test("a document no longer than its window is kept whole", arguments: [1, 2, 16])
+    func allWindow(_ tokens: Int) throws {
+        let model = try TinyModel(TinyShape.all[0]).load()
+        let cache = try read(
+            [Int32](repeating: 4, count: tokens), model, Self.pool, method: Method.preset("cake"), budget: tokens)
+        #expect(cache.counts == [[tokens, tokens], [tokens, tokens]])
+    }
+}

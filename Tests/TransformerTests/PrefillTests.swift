@@ -1,0 +1,207 @@
+// A document read, compressed and asked: against the reference, in memory and out of a byte copy.
+
+import CAKE
+import Foundation
+import Testing
+import Transformer
+
+/// Reads a document to its end.
+func read(
+    _ ids: [Int32], _ model: Model, _ pool: WorkerPool, method: Method? = nil, budget: Int, rows: KVRows = .f16,
+    instruction: [Int32] = [1, 2]
+) throws -> CompactCache {
+    let prefill = try DocumentPrefill(
+        model: model, pool: pool, tokens: ids, templatePrefixTokens: 0,
+        method: method ?? Method.preset("cake-reconstruct"), budget: budget, rows: rows, instruction: instruction)
+    var fraction = 0.0
+    while true {
+        let progress = try prefill.step()
+        #expect(progress.fraction >= fraction && progress.fraction <= 1)
+        fraction = progress.fraction
+        if progress.isDone { return try prefill.finish() }
+    }
+}
+
+/// The rows of a cache in memory of their own, as a store would hold them, split into segments.
+@safe final class CopiedRows {
+    private var buffers: [UnsafeMutableRawPointer] = []
+
+    deinit { unsafe buffers.forEach { unsafe $0.deallocate() } }
+
+    func base(of cache: CompactCache, segmentEntries: Int = .max) -> BaseRows {
+        var base = BaseRows(
+            rows: cache.rows, layers: cache.layers, kvHeads: cache.kvHeads, headWidth: cache.headWidth,
+            tokens: cache.tokens, owner: self)
+        let rowBytes = cache.rows.bytes(forElements: cache.headWidth)
+        for layer in 0..<cache.layers {
+            for head in 0..<cache.kvHeads {
+                let rows = cache.rows(layer: layer, head: head)
+                var first = 0
+                while first < rows.positions.count {
+                    let count = min(segmentEntries, rows.positions.count - first)
+                    let range = first * rowBytes..<(first + count) * rowBytes
+                    unsafe base.append(
+                        keys: copy(rows.keys, range), values: copy(rows.values, range), count: count, layer: layer,
+                        head: head)
+                    first += count
+                }
+            }
+        }
+        return base
+    }
+
+    private func copy(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> UnsafeRawPointer {
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: range.count, alignment: 64)
+        unsafe buffer.copyMemory(from: bytes.baseAddress! + range.lowerBound, byteCount: range.count)
+        unsafe buffers.append(buffer)
+        return UnsafeRawPointer(buffer)
+    }
+}
+
+@Suite("Prefill")
+struct PrefillTests {
+    static let pool = try! WorkerPool(threads: 2)
+    static let full = try! Method.preset("full")
+    static let question: [Int32] = [5, 6, 7]
+
+    /// An eviction that keeps a part of every head, ragged across heads.
+    static let evicting = Method(
+        name: "test", observation: .reconstruction(chunkRows: 30), indicator: .maximum,
+        allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2), competeAcrossHeads: true, protectedTokens: 2)
+
+    func ids(_ count: Int, _ shape: TinyShape) -> [Int32] {
+        var random = TestRandom(state: 11)
+        return random.ids(count, below: shape.vocabulary)
+    }
+
+    @Test("a question about a document answers as one prompt would", arguments: TinyShape.all)
+    func wholeDocument(_ shape: TinyShape) throws {
+        let tiny = TinyModel(shape)
+        let model = try tiny.load()
+        // More than a tile of rows, and more than a tile of keys.
+        let document = ids(300, shape)
+        let expected = tiny.forward(document + Self.question).logits
+        let cache = try read(document, model, Self.pool, method: Self.full, budget: 300, rows: .f32)
+        let sequence = try Sequence(model: model, base: cache.base)
+        let logits = try Decoder(model: model, pool: Self.pool).feed(Self.question, to: sequence)
+        #expect(distance(logits, expected[302]) < 5e-4)
+        #expect(sequence.position == 303)
+    }
+
+    @Test("stored row types stay close to floats", arguments: [(KVRows.f16, 0.02), (.q8_0, 0.2)])
+    func rowTypes(_ rows: KVRows, _ tolerance: Double) throws {
+        let shape = TinyShape(name: "heads of 32", width: 64, headWidth: 32)
+        let tiny = TinyModel(shape)
+        let model = try tiny.load()
+        let document = ids(120, shape)
+        let expected = tiny.forward(document + Self.question).logits
+        let cache = try read(document, model, Self.pool, method: Self.full, budget: 120, rows: rows)
+        let logits = try Decoder(model: model, pool: Self.pool)
+            .feed(Self.question, to: Sequence(model: model, base: cache.base))
+        let error = distance(logits, expected[122])
+        #expect(error < tolerance && error > 0)
+    }
+
+    @Test("a question starts at the document's length, not at the number of kept entries")
+    func position() throws {
+        let shape = TinyShape.all[0]
+        let tiny = TinyModel(shape)
+        let model = try tiny.load()
+        let document = ids(200, shape)
+        let cache = try read(document, model, Self.pool, method: Self.evicting, budget: 40, rows: .f32)
+        let kept = cache.retention.layers.map { $0.heads.map { $0.positions.map(Int.init) } }
+        #expect(kept[0][0].count < 200)
+        /// The reference: the document's rows see all, the question's only what is kept.
+        func expected(from position: Int) -> [Double] {
+            let rows = document.enumerated().map { ($1, $0) } + Self.question.enumerated().map { ($1, position + $0) }
+            return tiny.forward(rows) { layer, head, row in
+                row < 200 ? Array(0...row) : kept[layer][head] + Array(200...row)
+            }.logits[202]
+        }
+        let sequence = try Sequence(model: model, base: cache.base)
+        #expect(sequence.position == 200)
+        let logits = try Decoder(model: model, pool: Self.pool).feed(Self.question, to: sequence)
+        #expect(distance(logits, expected(from: 200)) < 5e-4)
+        #expect(distance(logits, expected(from: 40)) > 0.05)
+    }
+
+    @Test("rows elsewhere in memory give the same logits, bit for bit", arguments: [KVRows.f16, .q8_0, .f32])
+    func byteCopy(_ rows: KVRows) throws {
+        let shape = TinyShape(name: "long", headWidth: 32, contextLength: 4_096)
+        let model = try TinyModel(shape).load()
+        let document = ids(2_500, shape)
+        let cache = try read(document, model, Self.pool, method: Self.full, budget: 2_500, rows: rows)
+        let decoder = try Decoder(model: model, pool: Self.pool)
+        func logits(_ base: BaseRows) throws -> [[Float]] {
+            let sequence = try Sequence(model: model, base: base)
+            return [
+                try decoder.feed(Array(document[..<50]), to: sequence), try decoder.feed([9], to: sequence),
+                try decoder.feed(Self.question, to: sequence),
+            ]
+        }
+        let inMemory = try logits(cache.base)
+        #expect(try logits(CopiedRows().base(of: cache)) == inMemory)
+        #expect(try logits(CopiedRows().base(of: cache, segmentEntries: BaseRows.splitEntries)) == inMemory)
+    }
+
+    @Test("what one question adds is not seen by the next")
+    func privateTails() throws {
+        let shape = TinyShape.all[0]
+        let model = try TinyModel(shape).load()
+        let cache = try read(ids(100, shape), model, Self.pool, budget: 30)
+        let decoder = try Decoder(model: model, pool: Self.pool)
+        let first = try decoder.feed(Self.question, to: Sequence(model: model, base: cache.base))
+        _ = try decoder.feed([9, 9, 9, 9], to: Sequence(model: model, base: cache.base))
+        #expect(try decoder.feed(Self.question, to: Sequence(model: model, base: cache.base)) == first)
+    }
+
+    @Test("a long tail grows and stays right")
+    func longTail() throws {
+        let shape = TinyShape.all[0]
+        let tiny = TinyModel(shape)
+        let model = try tiny.load()
+        let document = ids(50, shape)
+        let rest = Array(ids(330, shape)[50...])
+        let cache = try read(document, model, Self.pool, method: Self.full, budget: 50, rows: .f32)
+        let decoder = try Decoder(model: model, pool: Self.pool, maxRowsPerStep: 33)
+        let sequence = try Sequence(model: model, base: cache.base)
+        let logits = try decoder.feed(rest, to: sequence)
+        #expect(distance(logits, tiny.forward(document + rest).logits[329]) < 5e-4)
+        // Doubled as it grew: at most twice what it holds.
+        #expect(sequence.tailBytes <= 2 * 2 * 280 * 2 * 2 * 8 * 4 + 2 * 4_096)
+    }
+
+    @Test("a document is refused with its cause", arguments: [0, 1, 2, 3, 4, 5])
+    func refusals(_ row: Int) throws {
+        let model = try TinyModel(TinyShape.all[0]).load()
+        let method = try Method.preset("cake-reconstruct")
+        let (ids, prefix, rows, budget, error): ([Int32], Int, KVRows, Int, ModelError?) =
+            [
+                ([], 0, .f16, 1, .emptyPrompt),
+                ([Int32](repeating: 1, count: 513), 0, .f16, 50, .contextExceeded(tokens: 513, contextLength: 512)),
+                ([1, 2, 40], 0, .f16, 3, .tokenOutOfRange(40, vocabulary: 40)),
+                ([1, 2, 3], 4, .f16, 3, nil),
+                ([1, 2, 3], 0, .q8_0, 3, .unsupportedRows(.q8_0, headWidth: 8)),
+                ([1, 2, 3], 0, .f16, 4, .eviction(.budgetAboveDocument(budget: 4, tokens: 3))),
+            ][row]
+        func start() throws {
+            _ = try DocumentPrefill(
+                model: model, pool: Self.pool, tokens: ids, templatePrefixTokens: prefix, method: method,
+                budget: budget, rows: rows)
+        }
+        if let error {
+            #expect(throws: error) { try start() }
+            #expect(!error.description.isEmpty)
+        } else {
+            #expect(throws: ModelError.self) { try start() }
+        }
+    }
+
+    @Test("a base of another shape is refused")
+    func foreignBase() throws {
+        let cache = try read(
+            ids(40, TinyShape.all[0]), try TinyModel(TinyShape.all[0]).load(), Self.pool, budget: 20)
+        let other = try TinyModel(TinyShape.all[1]).load()
+        #expect(throws: ModelError.self) { try Sequence(model: other, base: cache.base) }
+    }
+}

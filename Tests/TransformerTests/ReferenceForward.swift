@@ -1,0 +1,113 @@
+// The forward pass in double precision, row by row and key by key, with any visibility: what the module is tested against.
+
+import Foundation
+
+/// What the reference computed.
+struct ReferenceResult {
+    /// `[row][vocabulary]`
+    var logits: [[Double]] = []
+    /// Attention weights, `[layer][query head][row][key]`; 0 where a row does not see a key.
+    var attention: [[[[Double]]]] = []
+}
+
+extension TinyModel {
+    /// Runs rows of (id, position); `sees(layer, kvHead, row)` lists the rows whose keys a row attends to.
+    func forward(
+        _ rows: [(id: Int32, position: Int)], sees: (_ layer: Int, _ kvHead: Int, _ row: Int) -> [Int]
+    ) -> ReferenceResult {
+        let embedding = values("token_embd.weight")
+        var x = rows.map { row in (0..<shape.width).map { embedding[Int(row.id) * shape.width + $0] } }
+        var result = ReferenceResult()
+        let group = shape.heads / shape.kvHeads
+        let width = shape.headWidth
+        for layer in 0..<shape.layers {
+            let block = "blk.\(layer)."
+            let normed = x.map { norm($0, values(block + "attn_norm.weight")) }
+            var query = multiply(normed, block + "attn_q")
+            var key = multiply(normed, block + "attn_k")
+            let value = multiply(normed, block + "attn_v")
+            for (row, place) in rows.enumerated() {
+                for head in 0..<shape.heads { rotate(&query[row], from: head * width, place.position) }
+                for head in 0..<shape.kvHeads { rotate(&key[row], from: head * width, place.position) }
+            }
+            var weights = [[[Double]]](
+                repeating: Array(repeating: Array(repeating: 0, count: rows.count), count: rows.count),
+                count: shape.heads)
+            var attended = rows.map { _ in [Double](repeating: 0, count: shape.heads * width) }
+            for row in rows.indices {
+                for head in 0..<shape.heads {
+                    let kv = head / group
+                    let keys = sees(layer, kv, row)
+                    let scores = keys.map { other in
+                        (0..<width).reduce(0.0) { $0 + query[row][head * width + $1] * key[other][kv * width + $1] }
+                            / Double(width).squareRoot()
+                    }
+                    let peak = scores.max() ?? 0
+                    let sum = scores.reduce(0) { $0 + exp($1 - peak) }
+                    for (other, score) in zip(keys, scores) {
+                        let weight = exp(score - peak) / sum
+                        weights[head][row][other] = weight
+                        for i in 0..<width { attended[row][head * width + i] += weight * value[other][kv * width + i] }
+                    }
+                }
+            }
+            result.attention.append(weights)
+            add(multiply(attended, block + "attn_output"), to: &x)
+            let inner = x.map { norm($0, values(block + "ffn_norm.weight")) }
+            let gate = multiply(inner, block + "ffn_gate")
+            let up = multiply(inner, block + "ffn_up")
+            let hidden = zip(gate, up).map { zip($0, $1).map { $0 / (1 + exp(-$0)) * $1 } }
+            add(multiply(hidden, block + "ffn_down"), to: &x)
+        }
+        let last = x.map { norm($0, values("output_norm.weight")) }
+        result.logits = multiply(last, shape.tied ? "token_embd" : "output")
+        return result
+    }
+
+    /// A plain causal prompt from position 0.
+    func forward(_ ids: [Int32]) -> ReferenceResult {
+        forward(ids.enumerated().map { ($1, $0) }, sees: { _, _, row in Array(0...row) })
+    }
+
+    private func norm(_ x: [Double], _ weight: [Double]) -> [Double] {
+        let scale = 1 / (x.reduce(0) { $0 + $1 * $1 } / Double(x.count) + Double(Float(1e-5))).squareRoot()
+        return zip(x, weight).map { $0 * scale * $1 }
+    }
+
+    private func multiply(_ x: [[Double]], _ name: String) -> [[Double]] {
+        let weight = values(name + ".weight")
+        let bias = values(name + ".bias")
+        let inputs = x[0].count
+        return x.map { row in
+            (0..<weight.count / inputs).map { output in
+                var sum = bias.isEmpty ? 0 : bias[output]
+                for i in 0..<inputs { sum += weight[output * inputs + i] * row[i] }
+                return sum
+            }
+        }
+    }
+
+    private func add(_ y: [[Double]], to x: inout [[Double]]) {
+        for row in x.indices { for i in x[row].indices { x[row][i] += y[row][i] } }
+    }
+
+    private func rotate(_ row: inout [Double], from start: Int, _ position: Int) {
+        let dimensions = shape.ropeDimensions ?? shape.headWidth
+        for pair in 0..<dimensions / 2 {
+            var angle = Double(position) * pow(1_000, -2 * Double(pair) / Double(dimensions))
+            angle /= Double(ropeFactors?[pair] ?? 1)
+            angle /= Double(shape.ropeScale ?? 1)
+            let neox = shape.architecture == "qwen2"
+            let one = start + (neox ? pair : 2 * pair)
+            let other = start + (neox ? pair + dimensions / 2 : 2 * pair + 1)
+            let (a, b) = (row[one], row[other])
+            row[one] = a * cos(angle) - b * sin(angle)
+            row[other] = a * sin(angle) + b * cos(angle)
+        }
+    }
+}
+
+/// The largest distance between computed and expected logits.
+func distance(_ computed: [Float], _ expected: [Double]) -> Double {
+    zip(computed, expected).reduce(0) { max($0, abs(Double($1.0) - $1.1)) }
+}

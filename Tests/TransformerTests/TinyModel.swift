@@ -1,0 +1,191 @@
+// Small random models as GGUF bytes, and a forward pass in double precision that reads like the paper: the oracle.
+
+import Foundation
+import GGUF
+import Testing
+import Transformer
+
+/// The shape of a random model; one row of a test's table.
+struct TinyShape: Sendable, CustomTestStringConvertible {
+    var name: String
+    var architecture = "llama"
+    var layers = 2
+    var width = 32
+    var heads = 4
+    var kvHeads = 2
+    var headWidth = 8
+    var feedForwardWidth = 48
+    var vocabulary = 40
+    var contextLength = 512
+    var ropeDimensions: Int?
+    var ropeFactors = false
+    var ropeScale: Float?
+    var biases = false
+    var tied = false
+
+    var testDescription: String { name }
+
+    static let all = [
+        TinyShape(name: "grouped queries"),
+        TinyShape(name: "as many KV heads as heads", kvHeads: 4),
+        TinyShape(name: "one KV head", kvHeads: 1),
+        TinyShape(name: "qwen2: biases, NeoX RoPE", architecture: "qwen2", biases: true),
+        TinyShape(name: "llama with biases", biases: true),
+        TinyShape(name: "Llama 3.1's RoPE factors", ropeFactors: true),
+        TinyShape(name: "linear RoPE scaling", ropeScale: 4),
+        TinyShape(name: "partial RoPE", ropeDimensions: 4),
+        TinyShape(name: "heads wider than width / heads", headWidth: 16),
+        TinyShape(name: "tied head", tied: true),
+    ]
+}
+
+/// SplitMix64, so that every run has the same weights.
+struct TestRandom {
+    var state: UInt64
+
+    mutating func unit() -> Double {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return Double((z ^ (z >> 31)) >> 11) * 0x1p-53
+    }
+
+    mutating func floats(_ count: Int, scale: Double, around mean: Double = 0) -> [Float] {
+        (0..<count).map { _ in Float(mean + (unit() * 2 - 1) * scale) }
+    }
+
+    mutating func ids(_ count: Int, below vocabulary: Int) -> [Int32] {
+        (0..<count).map { _ in Int32(unit() * Double(vocabulary)) }
+    }
+}
+
+/// A random model: its tensors, its file, and what it should compute.
+struct TinyModel {
+    enum Value {
+        case string(String), uint32(UInt32), float(Float), bool(Bool)
+    }
+
+    let shape: TinyShape
+    var metadata: [(String, Value)]
+    /// Name, dimensions (fastest first) and floats.
+    var tensors: [(name: String, dimensions: [Int], values: [Float])] = []
+    let ropeFactors: [Float]?
+
+    init(_ shape: TinyShape, seed: UInt64 = 1) {
+        self.shape = shape
+        var random = TestRandom(state: seed)
+        let a = shape.architecture + "."
+        metadata = [
+            ("general.architecture", .string(shape.architecture)), ("general.name", .string("tiny")),
+            (a + "block_count", .uint32(UInt32(shape.layers))), (a + "embedding_length", .uint32(UInt32(shape.width))),
+            (a + "attention.head_count", .uint32(UInt32(shape.heads))),
+            (a + "attention.head_count_kv", .uint32(UInt32(shape.kvHeads))),
+            (a + "attention.key_length", .uint32(UInt32(shape.headWidth))),
+            (a + "attention.value_length", .uint32(UInt32(shape.headWidth))),
+            (a + "feed_forward_length", .uint32(UInt32(shape.feedForwardWidth))),
+            (a + "context_length", .uint32(UInt32(shape.contextLength))),
+            (a + "attention.layer_norm_rms_epsilon", .float(1e-5)), (a + "rope.freq_base", .float(1_000)),
+        ]
+        if let dimensions = shape.ropeDimensions {
+            metadata.append((a + "rope.dimension_count", .uint32(UInt32(dimensions))))
+        }
+        if let scale = shape.ropeScale {
+            metadata.append((a + "rope.scaling.type", .string("linear")))
+            metadata.append((a + "rope.scaling.factor", .float(scale)))
+        }
+        let half = (shape.ropeDimensions ?? shape.headWidth) / 2
+        ropeFactors = shape.ropeFactors ? (0..<half).map { 1 + Float($0 * $0) } : nil
+
+        var tensors: [(name: String, dimensions: [Int], values: [Float])] = []
+        func matrix(_ name: String, _ inputs: Int, _ outputs: Int, bias: Bool = false) {
+            let scale = 1.5 / Double(inputs).squareRoot()
+            tensors.append((name + ".weight", [inputs, outputs], random.floats(inputs * outputs, scale: scale)))
+            if bias { tensors.append((name + ".bias", [outputs], random.floats(outputs, scale: 0.5))) }
+        }
+        func norm(_ name: String) {
+            tensors.append((name, [shape.width], random.floats(shape.width, scale: 0.3, around: 1)))
+        }
+        let queryWidth = shape.heads * shape.headWidth
+        let keyWidth = shape.kvHeads * shape.headWidth
+        tensors.append(
+            (
+                "token_embd.weight", [shape.width, shape.vocabulary],
+                random.floats(shape.width * shape.vocabulary, scale: 1)
+            ))
+        for layer in 0..<shape.layers {
+            let block = "blk.\(layer)."
+            norm(block + "attn_norm.weight")
+            matrix(block + "attn_q", shape.width, queryWidth, bias: shape.biases)
+            matrix(block + "attn_k", shape.width, keyWidth, bias: shape.biases)
+            matrix(block + "attn_v", shape.width, keyWidth, bias: shape.biases)
+            matrix(block + "attn_output", queryWidth, shape.width)
+            norm(block + "ffn_norm.weight")
+            matrix(block + "ffn_gate", shape.width, shape.feedForwardWidth)
+            matrix(block + "ffn_up", shape.width, shape.feedForwardWidth)
+            matrix(block + "ffn_down", shape.feedForwardWidth, shape.width)
+        }
+        norm("output_norm.weight")
+        if !shape.tied { matrix("output", shape.width, shape.vocabulary) }
+        if let ropeFactors { tensors.append(("rope_freqs.weight", [half], ropeFactors)) }
+        self.tensors = tensors
+    }
+
+    /// The model as a GGUF file of version 3, all tensors F32.
+    var bytes: [UInt8] {
+        var out: [UInt8] = []
+        func number(_ value: some FixedWidthInteger) {
+            var rest = UInt64(truncatingIfNeeded: value)
+            for _ in 0..<value.bitWidth / 8 {
+                out.append(UInt8(truncatingIfNeeded: rest))
+                rest >>= 8
+            }
+        }
+        func text(_ value: String) {
+            number(UInt64(value.utf8.count))
+            out += Array(value.utf8)
+        }
+        out += Array("GGUF".utf8)
+        number(UInt32(3))
+        number(UInt64(tensors.count))
+        number(UInt64(metadata.count))
+        for (key, value) in metadata {
+            text(key)
+            switch value {
+            case .uint32(let value):
+                number(UInt32(4))
+                number(value)
+            case .float(let value):
+                number(UInt32(6))
+                number(value.bitPattern)
+            case .bool(let value):
+                number(UInt32(7))
+                number(UInt8(value ? 1 : 0))
+            case .string(let value):
+                number(UInt32(8))
+                text(value)
+            }
+        }
+        var offset = 0
+        for tensor in tensors {
+            text(tensor.name)
+            number(UInt32(tensor.dimensions.count))
+            for dimension in tensor.dimensions { number(UInt64(dimension)) }
+            number(UInt32(0))
+            number(UInt64(offset))
+            offset += (tensor.values.count * 4 + 31) / 32 * 32
+        }
+        while out.count % 32 != 0 { out.append(0) }
+        for tensor in tensors {
+            for value in tensor.values { number(value.bitPattern) }
+            while out.count % 32 != 0 { out.append(0) }
+        }
+        return out
+    }
+
+    func load() throws -> Model { try Model(file: GGUFFile(copying: bytes)) }
+
+    func values(_ name: String) -> [Double] {
+        tensors.first { $0.name == name }?.values.map(Double.init) ?? []
+    }
+}
