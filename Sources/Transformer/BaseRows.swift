@@ -20,7 +20,7 @@ public struct BaseRows: @unchecked Sendable {
     public let tokens: Int
     /// Keeps the memory of the segments alive.
     public let owner: AnyObject?
-    /// `[layer · kvHeads + head]`
+    /// `[layer · kvHeads + head]`.
     private var segments: [[Entries]]
 
     /// A base without entries; `append` adds them.

@@ -16,13 +16,13 @@ final class Block {
     /// `[capacity, heads, headWidth]`: rotated queries, scaled by 1/√headWidth, and what attention makes of them.
     let query: FloatBuffer
     let attended: FloatBuffer
-    /// `[capacity, kvHeads, headWidth]`
+    /// `[capacity, kvHeads, headWidth]`.
     let key: FloatBuffer
     let value: FloatBuffer
-    /// `[capacity, feedForwardWidth]`
+    /// `[capacity, feedForwardWidth]`.
     private let gate: FloatBuffer
     private let up: FloatBuffer
-    /// `[capacity, ropeDimensions / 2]`
+    /// `[capacity, ropeDimensions / 2]`.
     let cosines: FloatBuffer
     let sines: FloatBuffer
     /// Per worker, room for a dequantised block of weights.

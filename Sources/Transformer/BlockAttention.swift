@@ -3,8 +3,10 @@
 import CKernels
 import Glibc
 
-/// One region: a tile of rows attends to runs of entries, KV head by KV head, the heads of a group side by side so that
-/// they share the keys. Tasks are blocks of rows of one KV head; each walks all its keys in order.
+/// One region: a tile of rows attends to runs of entries, KV head by KV head, the heads of a group side by side so
+/// that they share the keys.
+///
+/// Tasks are blocks of rows of one KV head; each walks all its keys in order.
 struct BlockAttention {
     /// Rows and keys of a score tile: its scores, keys and values stay in the core's cache.
     static let stackedRows = 128
@@ -126,7 +128,7 @@ final class AttentionScratch {
     let out: Floats
     /// `[tileKeys, headWidth]`: keys or values as floats.
     let keys: Floats
-    /// `[stackedRows, tileKeys]`
+    /// `[stackedRows, tileKeys]`.
     let scores: Floats
     /// The running softmax, `[stackedRows]`.
     let peak: Floats

@@ -2,7 +2,9 @@
 
 import CAKE
 
-/// The kept rows of one layer, packed: `[kvHead][keys | values][count]`. Evicting truncates each head's rows.
+/// The kept rows of one layer, packed: `[kvHead][keys | values][count]`.
+///
+/// Evicting truncates each head's rows.
 @safe final class KeptLayer {
     /// Entries per KV head.
     private(set) var counts: [Int]
@@ -69,6 +71,7 @@ public final class CompactCache: @unchecked Sendable {
         public let indicators: [Float]
         /// Key rows after RoPE at their positions, `[count, headWidth]` of the cache's row type; values likewise.
         @unsafe public let keys: UnsafeRawBufferPointer
+        /// Value rows, likewise.
         @unsafe public let values: UnsafeRawBufferPointer
     }
 

@@ -2,9 +2,11 @@
 
 import CKernels
 
-/// One region over the pieces of a batch. A task is one KV head of one block of rows over one part of the entries; parts end
-/// at fixed entries, and their softmax states are merged in order, so that results depend neither on the number of threads nor on
-/// the rest of the batch.
+/// One region over the pieces of a batch.
+///
+/// A task is one KV head of one block of rows over one part of the entries; parts end at fixed entries, and their
+/// softmax states are merged in order, so that results depend neither on the number of threads nor on the rest of the
+/// batch.
 final class DecodeAttention {
     /// The new rows of one sequence.
     struct Piece {
@@ -213,11 +215,11 @@ extension Entries {
 
 /// One worker's room for a block of decode attention.
 private final class DecodeScratch {
-    /// `[rows, headWidth]`
+    /// `[rows, headWidth]`.
     let query: Floats
-    /// `[rows, CAKED_ATTEND_TILE]`
+    /// `[rows, CAKED_ATTEND_TILE]`.
     let scores: Floats
-    /// `[rows]`
+    /// `[rows]`.
     let visible: Cells<UInt32>
     private let memory: FloatBuffer
 

@@ -1,6 +1,8 @@
 // Decode: new tokens of many sequences through the model together, every weight read once for all of them.
 
-/// The logits of a step: one row per sequence that asked for them, in the batch's order. Valid until the next step.
+/// The logits of a step: one row per sequence that asked for them, in the batch's order.
+///
+/// Valid until the next step.
 public struct Logits: Sendable {
     private let rows: FloatBuffer
     /// Logits of a row.
@@ -28,7 +30,9 @@ public struct Logits: Sendable {
     }
 }
 
-/// Runs batches of sequences through the model. Used by one thread at a time.
+/// Runs batches of sequences through the model.
+///
+/// Used by one thread at a time.
 public final class Decoder {
     /// New tokens of one sequence.
     public struct Piece {

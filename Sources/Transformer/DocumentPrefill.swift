@@ -18,7 +18,9 @@ public final class DocumentPrefill {
         public let isDone: Bool
     }
 
-    /// What the next step does. Rows are counted from the document's first.
+    /// What the next step does.
+    ///
+    /// Rows are counted from the document's first.
     private enum Stage {
         case dequantise
         case tile(firstRow: Int)
@@ -99,7 +101,9 @@ public final class DocumentPrefill {
     /// Bytes of KV rows allocated now, and the most so far.
     public var kvBytes: (current: Int, peak: Int) { (meter.currentBytes, meter.peakBytes) }
 
-    /// Does the next piece of work, a fraction of a second at most. Does nothing once done.
+    /// Does the next piece of work, a fraction of a second at most.
+    ///
+    /// Does nothing once done.
     public func step() throws(ModelError) -> Progress {
         switch stage {
         case .dequantise:

@@ -35,7 +35,9 @@ import CKernels
         unsafe _ = caked_quantise(rows.type, key.base, address(head, row, values: false), headWidth)
     }
 
-    /// The first `count` entries of `head`. Row i of a tile of queries sees `seenByFirst + i` of them, at most all.
+    /// The first `count` entries of `head`.
+    ///
+    /// Row i of a tile of queries sees `seenByFirst + i` of them, at most all.
     func entries(head: Int, count: Int, seenByFirst: Int) -> Entries {
         precondition(count <= capacity)
         return unsafe Entries(

@@ -2,7 +2,9 @@
 
 import Glibc
 
-/// Bytes of KV rows in private pages of their own. Shrinking returns whole pages at once, which a heap would keep.
+/// Bytes of KV rows in private pages of their own.
+///
+/// Shrinking returns whole pages at once, which a heap would keep.
 @safe final class KVBuffer: @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
     /// Bytes in use; the mapping is this rounded up to pages.

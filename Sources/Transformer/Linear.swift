@@ -5,7 +5,9 @@ import GGUF
 
 /// y = W x + b, with W `[outputs, inputs]` of any supported type, in the mapped file.
 @safe struct Linear: @unchecked Sendable {
-    /// What products can be computed with. A new type needs its kernels, and a row here.
+    /// What products can be computed with.
+    ///
+    /// A new type needs its kernels, and a row here.
     static let supportedTypes: [TensorType] = [.f32, .f16, .bf16, .q8_0, .q4_0]
 
     let inputs: Int
@@ -14,7 +16,7 @@ import GGUF
     private let weights: UnsafeRawPointer
     /// Bytes of one row of W.
     private let rowBytes: Int
-    /// `[outputs]`
+    /// `[outputs]`.
     let bias: FloatBuffer?
 
     init(_ weights: UnsafeRawPointer, type: caked_type, inputs: Int, outputs: Int, bias: FloatBuffer?) {

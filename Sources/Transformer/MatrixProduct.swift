@@ -4,7 +4,9 @@ import COpenBLAS
 
 /// Row-major single-precision products.
 enum MatrixProduct {
-    /// c `[m, n]` = a `[m, k]` · bᵀ, b `[n, k]`, plus c itself when `adding`. Strides are rows' lengths in memory.
+    /// c `[m, n]` = a `[m, k]` · bᵀ, b `[n, k]`, plus c itself when `adding`.
+    ///
+    /// Strides are rows' lengths in memory.
     static func timesTransposed(
         _ a: Floats, stride aStride: Int, _ b: Floats, stride bStride: Int, into c: Floats, stride cStride: Int,
         m: Int, n: Int, k: Int, adding: Bool = false

@@ -8,9 +8,9 @@ public final class Model: Sendable {
     /// The model's shape.
     public let configuration: ModelConfiguration
     let layers: [ModelLayer]
-    /// `[vocabulary, width]`
+    /// `[vocabulary, width]`.
     let embedding: Linear
-    /// `[width]`
+    /// `[width]`.
     let outputNorm: FloatBuffer
     /// `[vocabulary, width]`; the embedding where the head is tied.
     let output: Linear
@@ -57,23 +57,23 @@ public final class Model: Sendable {
 
 /// The weights of one decoder block, named as in the paper.
 struct ModelLayer: Sendable {
-    /// `[width]`
+    /// `[width]`.
     let attentionNorm: FloatBuffer
-    /// `[heads · headWidth, width]`
+    /// `[heads · headWidth, width]`.
     let query: Linear
-    /// `[kvHeads · headWidth, width]`
+    /// `[kvHeads · headWidth, width]`.
     let key: Linear
-    /// `[kvHeads · headWidth, width]`
+    /// `[kvHeads · headWidth, width]`.
     let value: Linear
-    /// `[width, heads · headWidth]`
+    /// `[width, heads · headWidth]`.
     let attentionOutput: Linear
-    /// `[width]`
+    /// `[width]`.
     let feedForwardNorm: FloatBuffer
-    /// `[feedForwardWidth, width]`
+    /// `[feedForwardWidth, width]`.
     let gate: Linear
-    /// `[feedForwardWidth, width]`
+    /// `[feedForwardWidth, width]`.
     let up: Linear
-    /// `[width, feedForwardWidth]`
+    /// `[width, feedForwardWidth]`.
     let down: Linear
 
     init(_ index: Int, _ shape: ModelConfiguration, _ tensors: inout TensorReader) throws(ModelError) {

@@ -33,6 +33,7 @@ public enum ModelError: Error, Equatable, Sendable {
 }
 
 extension ModelError: CustomStringConvertible {
+    /// The cause and the mend.
     public var description: String {
         switch self {
         case .file(let error): error.description

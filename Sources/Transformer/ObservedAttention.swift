@@ -77,7 +77,7 @@ final class ObservedMoments {
     let mean: FloatBuffer
     let variance: FloatBuffer
     let maximum: FloatBuffer
-    /// `[groupWidth, tiles]`
+    /// `[groupWidth, tiles]`.
     let entropies: Cells<Double>
 
     init(groupWidth: Int, tokens: Int) throws(ModelError) {

@@ -10,7 +10,7 @@ final class Observer {
     /// `[rows, heads, headWidth]`: rotated and scaled queries, and what a branch's attention makes of them.
     let query: FloatBuffer
     let attended: FloatBuffer
-    /// ln Σ e^score, `[heads, rows]`
+    /// ln Σ e^score, `[heads, rows]`.
     let logSums: FloatBuffer
 
     private let model: Model
@@ -99,15 +99,15 @@ final class Observer {
 /// One region: keys and values of a branch's rows in one KV head.
 private struct BranchKeys {
     struct Projection {
-        /// `[headWidth, width]`
+        /// `[headWidth, width]`.
         let weights: Floats
-        /// `[headWidth]`
+        /// `[headWidth]`.
         let bias: Floats?
     }
 
     let rows: Int
     let width: Int
-    /// `[rows, width]`
+    /// `[rows, width]`.
     let normed: Floats
     let key: Projection
     let value: Projection?

@@ -21,7 +21,9 @@ struct RotaryEmbedding: Sendable {
         }
     }
 
-    /// Writes cos and sin of every pair's angle, `[half]` each. In double: at position 100,000 a Float angle is off by 0.01.
+    /// Writes cos and sin of every pair's angle, `[half]` each.
+    ///
+    /// In double: at position 100,000 a Float angle is off by 0.01.
     func angles(position: Int, cosines: Floats, sines: Floats) {
         for pair in 0..<half {
             let angle = Double(position) * frequencies[pair]

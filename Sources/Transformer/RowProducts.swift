@@ -17,7 +17,7 @@ struct RowProducts {
         let linear: Linear
         /// W as floats, `[outputs, inputs]`, when the whole layer has been dequantised.
         let panel: Floats?
-        /// `[rows, outputs]`
+        /// `[rows, outputs]`.
         let y: Floats
     }
 

@@ -9,7 +9,9 @@ protocol RowTask: SendableMetatype {
 }
 
 extension RowTask {
-    /// Runs all rows. Few rows, as in a decode step, run on the caller at once.
+    /// Runs all rows.
+    ///
+    /// Few rows, as in a decode step, run on the caller at once.
     mutating func run(on pool: WorkerPool) {
         let blockRows = 16
         unsafe pool.run((rows + blockRows - 1) / blockRows, on: &self) { context, block, _ in
@@ -92,10 +94,10 @@ struct Rotate: RowTask {
     let rows: Int
     let heads: Int
     let headWidth: Int
-    /// `[rows, heads, headWidth]`
+    /// `[rows, heads, headWidth]`.
     let x: Floats
     let rope: RotaryEmbedding
-    /// `[rows, half]`
+    /// `[rows, half]`.
     let cosines: Floats
     let sines: Floats
     var scale: Float = 1
@@ -146,7 +148,7 @@ struct Embed: RowTask {
     let ids: [Int32]
     /// The index of the first row's token in `ids`.
     let firstToken: Int
-    /// `[rows, width]`
+    /// `[rows, width]`.
     let x: Floats
 
     func run(_ range: Range<Int>) {

@@ -4,7 +4,9 @@ import Glibc
 
 /// How tokens are chosen.
 public struct SamplingOptions: Sendable, Equatable {
-    /// 0 is greedy: the largest logit. Else logits are divided by it.
+    /// 0 is greedy: the largest logit.
+    ///
+    /// Else logits are divided by it.
     public var temperature: Float
     /// Only the `topK` largest take part; 0: all.
     public var topK: Int

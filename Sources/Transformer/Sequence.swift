@@ -1,7 +1,9 @@
 // One conversation: the base it stands on and its own growing tail.
 
 /// A base, shared and immutable, and a private tail that starts at position S of the document, never at the number of
-/// entries that were kept. Without a base it is a plain chat from position 0.
+/// entries that were kept.
+///
+/// Without a base it is a plain chat from position 0.
 ///
 /// Used by one thread at a time: the one that steps the decoder.
 public final class Sequence {

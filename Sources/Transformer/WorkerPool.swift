@@ -90,7 +90,9 @@ private func workerMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRa
     /// Iterations of a spin-wait before sleeping: some ten microseconds, longer than the serial parts between regions.
     private static let spins = 4_000
 
-    /// Grows by two with every region, wrapping around; the workers' wake-up word. The lowest bit asks them to end.
+    /// Grows by two with every region, wrapping around; the workers' wake-up word.
+    ///
+    /// The lowest bit asks them to end.
     private let generation = UnsafeMutablePointer<Atomic<UInt32>>.allocate(capacity: 1)
     /// Workers that have not finished the region in progress; the caller's wake-up word.
     private let busy = UnsafeMutablePointer<Atomic<UInt32>>.allocate(capacity: 1)

@@ -6,7 +6,9 @@ import Transformer
 
 @Suite("Forward pass")
 struct ForwardTests {
-    static let pool = try! WorkerPool(threads: 2)
+    let pool: WorkerPool
+
+    init() throws { pool = try WorkerPool(threads: 2) }
 
     @Test("computes what the reference computes", arguments: TinyShape.all)
     func reference(_ shape: TinyShape) throws {
@@ -16,8 +18,8 @@ struct ForwardTests {
         let expected = tiny.forward(ids).logits
         let model = try tiny.load()
         // All at once takes the dense products, one by one those from the stored weights.
-        #expect(distance(try model.logits(ids: ids, pool: Self.pool), expected[69]) < 2e-4)
-        let decoder = try Decoder(model: model, pool: Self.pool)
+        #expect(distance(try model.logits(ids: ids, pool: pool), expected[69]) < 2e-4)
+        let decoder = try Decoder(model: model, pool: pool)
         let sequence = try Sequence(model: model, base: nil, rows: .f32)
         for (index, id) in ids.enumerated() {
             let logits = try decoder.step([Decoder.Piece(sequence, [id])]).array(0)
@@ -28,7 +30,7 @@ struct ForwardTests {
     @Test("a sequence gets the same logits alone and in any company")
     func batch() throws {
         let model = try TinyModel(TinyShape.all[0]).load()
-        let decoder = try Decoder(model: model, pool: Self.pool, maxRowsPerStep: 200)
+        let decoder = try Decoder(model: model, pool: pool, maxRowsPerStep: 200)
         var random = TestRandom(state: 3)
         // Pieces on both sides of the border between stored and dense products, and of a split by rows.
         let prompts = [1, 40, 7, 2, 33, 9, 1].map { random.ids($0, below: 40) }
@@ -46,7 +48,7 @@ struct ForwardTests {
     @Test("a sequence that asks for no logits changes nobody's")
     func withoutLogits() throws {
         let model = try TinyModel(TinyShape.all[0]).load()
-        let decoder = try Decoder(model: model, pool: Self.pool)
+        let decoder = try Decoder(model: model, pool: pool)
         let one = try Sequence(model: model, base: nil)
         let expected = try decoder.step([Decoder.Piece(one, [1, 2, 3])]).array(0)
         let silent = try Sequence(model: model, base: nil)
@@ -90,7 +92,7 @@ struct ForwardTests {
     func refusedSteps() throws {
         let tiny = TinyModel(TinyShape(name: "short context", contextLength: 8))
         let model = try tiny.load()
-        let decoder = try Decoder(model: model, pool: Self.pool, maxRowsPerStep: 6)
+        let decoder = try Decoder(model: model, pool: pool, maxRowsPerStep: 6)
         let sequence = try Sequence(model: model, base: nil)
         let other = try Sequence(model: try tiny.load(), base: nil)
         #expect(throws: ModelError.emptyPrompt) { try decoder.step([Decoder.Piece(sequence, [])]) }

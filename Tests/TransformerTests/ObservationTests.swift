@@ -7,8 +7,10 @@ import Transformer
 
 @Suite("Observation")
 struct ObservationTests {
-    static let pool = try! WorkerPool(threads: 2)
     static let shapes = [TinyShape.all[0], TinyShape.all[1], TinyShape.all[3]]
+    let pool: WorkerPool
+
+    init() throws { pool = try WorkerPool(threads: 2) }
 
     /// Compares the preference and every entry's indicator of a cache that keeps everything.
     private func compare(_ cache: CompactCache, with expected: [LayerObservation], tokens: Int) {
@@ -45,7 +47,9 @@ struct ObservationTests {
             let attention = tiny.forward(rows) { _, _, row in Array(0...row) }.attention
             for layer in 0..<shape.layers {
                 for head in 0..<shape.heads {
-                    let seen = attention[layer][head][document.count...].flatMap { $0[..<document.count].map(Float.init) }
+                    let seen = attention[layer][head][document.count...].flatMap {
+                        $0[..<document.count].map(Float.init)
+                    }
                     accumulators[layer].add(
                         queryHead: head,
                         AttentionMoments(attention: seen, rows: branch.count, columns: document.count))
@@ -53,7 +57,7 @@ struct ObservationTests {
             }
         }
         let cache = try read(
-            document, try tiny.load(), Self.pool, method: method, budget: document.count, rows: .f32,
+            document, try tiny.load(), pool, method: method, budget: document.count, rows: .f32,
             instruction: instruction)
         compare(cache, with: accumulators.map { $0.finish() }, tokens: document.count)
     }
@@ -79,7 +83,7 @@ struct ObservationTests {
             }
             return accumulator.finish()
         }
-        let cache = try read(document, try tiny.load(), Self.pool, method: method, budget: tokens, rows: .f32)
+        let cache = try read(document, try tiny.load(), pool, method: method, budget: tokens, rows: .f32)
         compare(cache, with: expected, tokens: observed)
     }
 
@@ -87,7 +91,7 @@ struct ObservationTests {
     func allWindow(_ tokens: Int) throws {
         let model = try TinyModel(TinyShape.all[0]).load()
         let cache = try read(
-            [Int32](repeating: 4, count: tokens), model, Self.pool, method: Method.preset("cake"), budget: tokens)
+            [Int32](repeating: 4, count: tokens), model, pool, method: Method.preset("cake"), budget: tokens)
         #expect(cache.counts == [[tokens, tokens], [tokens, tokens]])
     }
 }

@@ -24,9 +24,11 @@ func read(
 
 /// The rows of a cache in memory of their own, as a store would hold them, split into segments.
 @safe final class CopiedRows {
-    private var buffers: [UnsafeMutableRawPointer] = []
+    private var buffers: [UnsafeMutableRawPointer] = unsafe []
 
-    deinit { unsafe buffers.forEach { unsafe $0.deallocate() } }
+    deinit {
+        for index in unsafe buffers.indices { unsafe buffers[index].deallocate() }
+    }
 
     func base(of cache: CompactCache, segmentEntries: Int = .max) -> BaseRows {
         var base = BaseRows(
@@ -52,7 +54,8 @@ func read(
 
     private func copy(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> UnsafeRawPointer {
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: range.count, alignment: 64)
-        unsafe buffer.copyMemory(from: bytes.baseAddress! + range.lowerBound, byteCount: range.count)
+        unsafe UnsafeMutableRawBufferPointer(start: buffer, count: range.count)
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
         unsafe buffers.append(buffer)
         return UnsafeRawPointer(buffer)
     }
@@ -60,8 +63,14 @@ func read(
 
 @Suite("Prefill")
 struct PrefillTests {
-    static let pool = try! WorkerPool(threads: 2)
-    static let full = try! Method.preset("full")
+    let pool: WorkerPool
+    let full: Method
+
+    init() throws {
+        pool = try WorkerPool(threads: 2)
+        full = try Method.preset("full")
+    }
+
     static let question: [Int32] = [5, 6, 7]
 
     /// An eviction that keeps a part of every head, ragged across heads.
@@ -81,9 +90,9 @@ struct PrefillTests {
         // More than a tile of rows, and more than a tile of keys.
         let document = ids(300, shape)
         let expected = tiny.forward(document + Self.question).logits
-        let cache = try read(document, model, Self.pool, method: Self.full, budget: 300, rows: .f32)
+        let cache = try read(document, model, pool, method: full, budget: 300, rows: .f32)
         let sequence = try Sequence(model: model, base: cache.base)
-        let logits = try Decoder(model: model, pool: Self.pool).feed(Self.question, to: sequence)
+        let logits = try Decoder(model: model, pool: pool).feed(Self.question, to: sequence)
         #expect(distance(logits, expected[302]) < 5e-4)
         #expect(sequence.position == 303)
     }
@@ -95,8 +104,8 @@ struct PrefillTests {
         let model = try tiny.load()
         let document = ids(120, shape)
         let expected = tiny.forward(document + Self.question).logits
-        let cache = try read(document, model, Self.pool, method: Self.full, budget: 120, rows: rows)
-        let logits = try Decoder(model: model, pool: Self.pool)
+        let cache = try read(document, model, pool, method: full, budget: 120, rows: rows)
+        let logits = try Decoder(model: model, pool: pool)
             .feed(Self.question, to: Sequence(model: model, base: cache.base))
         let error = distance(logits, expected[122])
         #expect(error < tolerance && error > 0)
@@ -108,7 +117,7 @@ struct PrefillTests {
         let tiny = TinyModel(shape)
         let model = try tiny.load()
         let document = ids(200, shape)
-        let cache = try read(document, model, Self.pool, method: Self.evicting, budget: 40, rows: .f32)
+        let cache = try read(document, model, pool, method: Self.evicting, budget: 40, rows: .f32)
         let kept = cache.retention.layers.map { $0.heads.map { $0.positions.map(Int.init) } }
         #expect(kept[0][0].count < 200)
         /// The reference: the document's rows see all, the question's only what is kept.
@@ -120,7 +129,7 @@ struct PrefillTests {
         }
         let sequence = try Sequence(model: model, base: cache.base)
         #expect(sequence.position == 200)
-        let logits = try Decoder(model: model, pool: Self.pool).feed(Self.question, to: sequence)
+        let logits = try Decoder(model: model, pool: pool).feed(Self.question, to: sequence)
         #expect(distance(logits, expected(from: 200)) < 5e-4)
         #expect(distance(logits, expected(from: 40)) > 0.05)
     }
@@ -130,8 +139,8 @@ struct PrefillTests {
         let shape = TinyShape(name: "long", headWidth: 32, contextLength: 4_096)
         let model = try TinyModel(shape).load()
         let document = ids(2_500, shape)
-        let cache = try read(document, model, Self.pool, method: Self.full, budget: 2_500, rows: rows)
-        let decoder = try Decoder(model: model, pool: Self.pool)
+        let cache = try read(document, model, pool, method: full, budget: 2_500, rows: rows)
+        let decoder = try Decoder(model: model, pool: pool)
         func logits(_ base: BaseRows) throws -> [[Float]] {
             let sequence = try Sequence(model: model, base: base)
             return [
@@ -148,8 +157,8 @@ struct PrefillTests {
     func privateTails() throws {
         let shape = TinyShape.all[0]
         let model = try TinyModel(shape).load()
-        let cache = try read(ids(100, shape), model, Self.pool, budget: 30)
-        let decoder = try Decoder(model: model, pool: Self.pool)
+        let cache = try read(ids(100, shape), model, pool, budget: 30)
+        let decoder = try Decoder(model: model, pool: pool)
         let first = try decoder.feed(Self.question, to: Sequence(model: model, base: cache.base))
         _ = try decoder.feed([9, 9, 9, 9], to: Sequence(model: model, base: cache.base))
         #expect(try decoder.feed(Self.question, to: Sequence(model: model, base: cache.base)) == first)
@@ -162,8 +171,8 @@ struct PrefillTests {
         let model = try tiny.load()
         let document = ids(50, shape)
         let rest = Array(ids(330, shape)[50...])
-        let cache = try read(document, model, Self.pool, method: Self.full, budget: 50, rows: .f32)
-        let decoder = try Decoder(model: model, pool: Self.pool, maxRowsPerStep: 33)
+        let cache = try read(document, model, pool, method: full, budget: 50, rows: .f32)
+        let decoder = try Decoder(model: model, pool: pool, maxRowsPerStep: 33)
         let sequence = try Sequence(model: model, base: cache.base)
         let logits = try decoder.feed(rest, to: sequence)
         #expect(distance(logits, tiny.forward(document + rest).logits[329]) < 5e-4)
@@ -186,7 +195,7 @@ struct PrefillTests {
             ][row]
         func start() throws {
             _ = try DocumentPrefill(
-                model: model, pool: Self.pool, tokens: ids, templatePrefixTokens: prefix, method: method,
+                model: model, pool: pool, tokens: ids, templatePrefixTokens: prefix, method: method,
                 budget: budget, rows: rows)
         }
         if let error {
@@ -200,7 +209,7 @@ struct PrefillTests {
     @Test("a base of another shape is refused")
     func foreignBase() throws {
         let cache = try read(
-            ids(40, TinyShape.all[0]), try TinyModel(TinyShape.all[0]).load(), Self.pool, budget: 20)
+            ids(40, TinyShape.all[0]), try TinyModel(TinyShape.all[0]).load(), pool, budget: 20)
         let other = try TinyModel(TinyShape.all[1]).load()
         #expect(throws: ModelError.self) { try Sequence(model: other, base: cache.base) }
     }

@@ -4,7 +4,7 @@ import Foundation
 
 /// What the reference computed.
 struct ReferenceResult {
-    /// `[row][vocabulary]`
+    /// `[row][vocabulary]`.
     var logits: [[Double]] = []
     /// Attention weights, `[layer][query head][row][key]`; 0 where a row does not see a key.
     var attention: [[[[Double]]]] = []
