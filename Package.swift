@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 let safe: [SwiftSetting] = [
@@ -28,12 +29,12 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
             .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
@@ -75,8 +76,11 @@ let package = Package(
         .target(
             name: "HTTPAPI",
             dependencies: [
-                "Inference", "CLinux",
+                "Inference", "Tokenizers", "CLinux",
+                .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOExtras", package: "swift-nio-extras"),
                 .product(name: "Logging", package: "swift-log"),
@@ -91,9 +95,9 @@ let package = Package(
             dependencies: [
                 "HTTPAPI", "Inference", "Systemd",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: safe),
         .executableTarget(
@@ -116,11 +120,34 @@ let package = Package(
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: safe),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: safe),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer"], swiftSettings: safe),
-        .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore"], swiftSettings: safe),
-        .testTarget(name: "InferenceTests", dependencies: ["Inference"], swiftSettings: safe),
-        .testTarget(name: "HTTPAPITests", dependencies: ["HTTPAPI"], swiftSettings: safe),
-        .testTarget(name: "CakedClientTests", dependencies: ["CakedClient"] + nio, swiftSettings: safe),
+        .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB"], swiftSettings: safe),
+        .testTarget(
+            name: "InferenceTests",
+            dependencies: ["Inference", "CacheStore", "Transformer", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: safe),
+        .testTarget(
+            name: "HTTPAPITests",
+            dependencies: [
+                "HTTPAPI", "Inference", "Tokenizers",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: safe),
+        .testTarget(name: "CakedTests", dependencies: ["caked"], swiftSettings: safe),
+        .testTarget(name: "CakedClientTests", dependencies: ["CakedClient", "cakectl"] + nio, swiftSettings: safe),
         .testTarget(
             name: "IntegrationTests", dependencies: ["CakedClient", "caked", "cakectl", "cakebench"], swiftSettings: safe),
     ]
 )
+
+// Fuzzers carry libFuzzer's own main loop and sanitizers, so ordinary builds leave them out.
+if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
+    let sanitize: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer,address"])
+    for target in package.targets where target.name == "GGUF" { target.swiftSettings = safe + [sanitize] }
+    package.targets.append(
+        .executableTarget(
+            name: "GGUFFuzz", dependencies: ["GGUF"], path: "Fuzz/GGUFFuzz",
+            swiftSettings: safe + [sanitize, .unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
+}

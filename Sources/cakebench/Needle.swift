@@ -26,6 +26,7 @@ struct Needle: ParsableCommand {
     @Option(name: .long, help: "Rows of a reconstruction's chunk (default: the method's).") var chunk: Int?
     @Option(name: .long, help: "The floor of a layer, as a share of the average budget (default: the method's).")
     var floor: Double?
+    @Flag(name: .long, help: "Print every wrong answer to standard error.") var failures = false
     @Flag(name: .long, help: "Print JSON.") var json = false
 
     struct HeldOut: Decodable {
@@ -85,6 +86,7 @@ struct Needle: ParsableCommand {
                             try asker.hidden(document, method: method, keep: share, into: &tally)
                         }
                     }
+                    if failures { for line in tally.failures { printError(line) } }
                     rows.append(row(method.name, isVisible ? "visible" : "hidden", share, tally, full: full))
                     show(rows[rows.count - 1])
                 }
@@ -134,6 +136,7 @@ struct Tally {
     var bytes = 0
     var seconds = 0.0
     var documents = 0
+    var failures: [String] = []
 
     var answeredShare: Double { Double(answered) / Double(questions) }
     var shareByKind: [String: Double] { byKind.mapValues { Double($0.answered) / Double($0.questions) } }
@@ -153,6 +156,7 @@ struct Tally {
         exact += answer == question.answer ? 1 : 0
         byKind[question.kind, default: (0, 0)].answered += isRight ? 1 : 0
         byKind[question.kind, default: (0, 0)].questions += 1
+        if !isRight { failures.append("\(question.kind): \(question.question) — \(question.answer) — \(answer)") }
     }
 }
 
