@@ -70,13 +70,23 @@ __attribute__((constructor)) static void select_best(void) { caked_kernels_selec
 
 const char *caked_kernels_name(void) { return table()->name; }
 
+static size_t block_bytes(size_t count, size_t elements, size_t bytes) {
+    return count % elements == 0 ? count / elements * bytes : 0;
+}
+
 size_t caked_bytes(caked_type type, size_t count) {
     switch (type) {
         case CAKED_F32: return count * 4;
         case CAKED_F16:
         case CAKED_BF16: return count * 2;
-        case CAKED_Q8_0: return count % CAKED_BLOCK == 0 ? count / CAKED_BLOCK * CAKED_Q8_0_BYTES : 0;
-        case CAKED_Q4_0: return count % CAKED_BLOCK == 0 ? count / CAKED_BLOCK * CAKED_Q4_0_BYTES : 0;
+        case CAKED_Q4_0: return block_bytes(count, CAKED_BLOCK, CAKED_Q4_0_BYTES);
+        case CAKED_Q4_1: return block_bytes(count, CAKED_BLOCK, CAKED_Q4_1_BYTES);
+        case CAKED_Q5_0: return block_bytes(count, CAKED_BLOCK, CAKED_Q5_0_BYTES);
+        case CAKED_Q5_1: return block_bytes(count, CAKED_BLOCK, CAKED_Q5_1_BYTES);
+        case CAKED_Q8_0: return block_bytes(count, CAKED_BLOCK, CAKED_Q8_0_BYTES);
+        case CAKED_Q4_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q4_K_BYTES);
+        case CAKED_Q5_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q5_K_BYTES);
+        case CAKED_Q6_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q6_K_BYTES);
     }
     return 0;
 }

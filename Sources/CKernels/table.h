@@ -4,7 +4,19 @@
 
 #include "caked_kernels.h"
 
-enum { CAKED_BLOCK = 32, CAKED_Q4_0_BYTES = 18, CAKED_Q8_0_BYTES = 34 };
+// Elements of a block, and bytes of one of each type; the terms of a sum are the fields of ggml's struct.
+enum {
+    CAKED_BLOCK = 32,
+    CAKED_Q4_0_BYTES = 2 + 16,
+    CAKED_Q4_1_BYTES = 2 + 2 + 16,
+    CAKED_Q5_0_BYTES = 2 + 4 + 16,
+    CAKED_Q5_1_BYTES = 2 + 2 + 4 + 16,
+    CAKED_Q8_0_BYTES = 2 + 32,
+    CAKED_K_BLOCK = 256,
+    CAKED_Q4_K_BYTES = 2 + 2 + 12 + 128,
+    CAKED_Q5_K_BYTES = 2 + 2 + 12 + 32 + 128,
+    CAKED_Q6_K_BYTES = 128 + 64 + 16 + 2,
+};
 
 typedef struct {
     const char *name;

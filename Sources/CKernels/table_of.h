@@ -1,5 +1,6 @@
 // Compiles every operation over the lanes the including file has chosen and puts them into the table TABLE.
 #include "lanes/exp.h"
+#include "operations/unpack.h"
 #include "operations/dequantise.h"
 #include "operations/matmul.h"
 #include "operations/elementwise.h"

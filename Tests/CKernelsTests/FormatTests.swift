@@ -11,9 +11,19 @@ import Testing
         #expect(Format.bf16.bytes(5) == 10)
         #expect(Format.q8_0.bytes(96) == 102)
         #expect(Format.q4_0.bytes(96) == 54)
-        #expect(Format.q8_0.bytes(33) == 0)
-        #expect(Format.q4_0.bytes(16) == 0)
-        #expect(caked_bytes(caked_type(rawValue: 14), 256) == 0)
+        #expect(Format.q4_1.bytes(96) == 60)
+        #expect(Format.q5_0.bytes(96) == 66)
+        #expect(Format.q5_1.bytes(96) == 72)
+        #expect(Format.q4_k.bytes(512) == 288)
+        #expect(Format.q5_k.bytes(512) == 352)
+        #expect(Format.q6_k.bytes(512) == 420)
+        for format in Format.allCases where format.isBlocked {
+            #expect(format.bytes(format.blockElements + 1) == 0)
+            #expect(format.bytes(format.blockElements / 2) == 0)
+        }
+        for unknown: UInt32 in [4, 5, 9, 10, 11, 15, 16, 31, 255] {
+            #expect(caked_bytes(caked_type(rawValue: unknown), 256) == 0)
+        }
     }
 
     @Test("all 65,536 half floats become their float and return", arguments: Variant.available)
@@ -89,6 +99,25 @@ import Testing
         #expect(floats == expected)
     }
 
+    @Test("blocks become the reference's floats to the bit", arguments: Variant.available, ReferenceBlocks.all)
+    func reference(variant: Variant, blocks: ReferenceBlocks) throws {
+        let count = blocks.expected.count
+        #expect(blocks.bytes.count == blocks.format.bytes(count))
+        let floats = try #require(variant.run { blocks.format.dequantise(blocks.bytes, count: count) })
+        #expect(bits(floats) == blocks.expected)
+    }
+
+    @Test("variants dequantise to the same bits at any scale", arguments: Variant.available, Format.unpacked)
+    func sameFloats(variant: Variant, format: Format) throws {
+        var numbers = Numbers(11)
+        let count = 200 * format.blockElements
+        let bytes = (0..<format.bytes(count)).map { _ in UInt8.random(in: 0...255, using: &numbers) }
+        let portable = try #require(Variant.portable.run { format.dequantise(bytes, count: count) })
+        let floats = try #require(variant.run { format.dequantise(bytes, count: count) })
+        for (index, value) in portable.enumerated() where value.isNaN { #expect(floats[index].isNaN) }
+        #expect(bits(floats.map { $0.isNaN ? 0 : $0 }) == bits(portable.map { $0.isNaN ? 0 : $0 }))
+    }
+
     @Test("Q8_0 comes back within half a step and the scale's rounding", arguments: Variant.available)
     func q8RoundTrip(variant: Variant) throws {
         var numbers = Numbers(5)
@@ -123,7 +152,9 @@ import Testing
     @Test("nothing is quantised to a format without a writer, or in part of a block", arguments: Variant.available)
     func refused(variant: Variant) {
         let values = [Float](repeating: 1, count: 33)
-        #expect(variant.run { Format.q4_0.quantise(Array(values[..<32])) } == .some(nil))
+        for format in Format.unpacked + [.q4_0] {
+            #expect(variant.run { format.quantise(Array(repeating: 1, count: 256)) } == .some(nil))
+        }
         #expect(variant.run { Format.bf16.quantise(values) } == .some(nil))
         #expect(variant.run { Format.q8_0.quantise(values) } == .some(nil))
     }

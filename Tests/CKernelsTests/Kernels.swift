@@ -20,50 +20,6 @@ enum Variant: UInt32, CaseIterable, Sendable {
     }
 }
 
-enum Format: UInt32, CaseIterable, Sendable {
-    case f32 = 0
-    case f16 = 1
-    case q4_0 = 2
-    case q8_0 = 8
-    case bf16 = 30
-
-    var type: caked_type { caked_type(rawValue: rawValue) }
-    var isBlocked: Bool { self == .q4_0 || self == .q8_0 }
-    static let rows: [Format] = [.f32, .f16, .q8_0]
-
-    func bytes(_ count: Int) -> Int { caked_bytes(type, count) }
-
-    /// Elements of a sort every format stores without trouble: between -1 and 1 or so.
-    func random(_ count: Int, using generator: inout Numbers) -> [UInt8] {
-        switch self {
-        case .f32, .f16, .q8_0:
-            return quantise(generator.floats(count)) ?? []
-        case .bf16:
-            return generator.floats(count).flatMap { value in
-                let bits = UInt16(value.bitPattern >> 16)
-                return [UInt8(truncatingIfNeeded: bits), UInt8(bits >> 8)]
-            }
-        case .q4_0:
-            return (0..<count / 32).flatMap { _ in
-                [0, UInt8.random(in: 0x28...0x30, using: &generator)]
-                    + (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
-            }
-        }
-    }
-
-    func dequantise(_ bytes: [UInt8], count: Int) -> [Float] {
-        var result = [Float](repeating: .nan, count: count)
-        unsafe caked_dequantise(type, bytes, &result, count)
-        return result
-    }
-
-    func quantise(_ values: [Float]) -> [UInt8]? {
-        var result = [UInt8](repeating: 0xee, count: bytes(values.count))
-        let known = unsafe caked_quantise(type, values, &result, values.count)
-        return known ? result : nil
-    }
-}
-
 /// A small seeded generator (SplitMix64), so that a failure comes back.
 struct Numbers: RandomNumberGenerator {
     var state: UInt64

@@ -5,7 +5,8 @@ import Testing
 @Suite struct ProductTests {
     @Test("a product is the sum in double precision", arguments: Variant.available, Format.allCases)
     func oracle(variant: Variant, format: Format) throws {
-        for inputs in format.isBlocked ? [0, 32, 96, 1056] : [0, 1, 3, 15, 16, 31, 67, 1029] {
+        let block = format.blockElements
+        for inputs in block > 1 ? [0, block, 3 * block, 1056 / block * block] : [0, 1, 3, 15, 16, 31, 67, 1029] {
             for (outputs, rows) in [(1, 1), (3, 2), (4, 3), (7, 4), (9, 5), (13, 9)] {
                 let product = Product(format, inputs: inputs, outputs: outputs, rows: rows)
                 let y = try #require(variant.run { product.computed() })
@@ -18,7 +19,7 @@ import Testing
 
     @Test("a row alone and in a batch give the same bits", arguments: Variant.available, Format.allCases)
     func batching(variant: Variant, format: Format) throws {
-        let product = Product(format, inputs: format.isBlocked ? 352 : 357, outputs: 11, rows: 7)
+        let product = Product(format, inputs: format.isBlocked ? 11 * format.blockElements : 357, outputs: 11, rows: 7)
         let together = try #require(variant.run { product.computed() })
         for row in 0..<product.rows {
             let alone = try #require(variant.run { product.computed(rows: row..<row + 1) })
@@ -31,7 +32,7 @@ import Testing
         "outputs computed in parts have the same bits, and no others are written", arguments: Variant.available,
         Format.allCases)
     func splitting(variant: Variant, format: Format) throws {
-        let product = Product(format, inputs: format.isBlocked ? 352 : 357, outputs: 11, rows: 3)
+        let product = Product(format, inputs: format.isBlocked ? 11 * format.blockElements : 357, outputs: 11, rows: 3)
         let whole = try #require(variant.run { product.computed() })
         for cut in 0...product.outputs {
             let first = try #require(variant.run { product.computed(outputs: 0..<cut) })

@@ -32,14 +32,20 @@ typedef enum {
     CAKED_F32 = 0,
     CAKED_F16 = 1,
     CAKED_Q4_0 = 2,   // blocks of 32: f16 scale, 16 bytes of nibbles, minus 8
+    CAKED_Q4_1 = 3,   // blocks of 32: f16 scale and shift, 16 bytes of nibbles
+    CAKED_Q5_0 = 6,   // blocks of 32: f16 scale, 32 fifth bits, 16 bytes of nibbles, minus 16
+    CAKED_Q5_1 = 7,   // blocks of 32: f16 scale and shift, 32 fifth bits, 16 bytes of nibbles
     CAKED_Q8_0 = 8,   // blocks of 32: f16 scale, 32 int8
+    CAKED_Q4_K = 12,  // blocks of 256: f16 scale and shift, 8 + 8 factors of 6 bits for them, 128 bytes of nibbles
+    CAKED_Q5_K = 13,  // the same with 256 fifth bits before the nibbles
+    CAKED_Q6_K = 14,  // blocks of 256: 128 bytes of nibbles, 64 of two upper bits, 16 int8 factors, f16 scale, minus 32
     CAKED_BF16 = 30,
 } caked_type;
 
 // Bytes of `count` elements stored as `type`; 0 when the type is unknown or `count` no whole number of blocks.
 size_t caked_bytes(caked_type type, size_t count);
 
-// dst[count] = src, dequantised exactly as the format says. All five types.
+// dst[count] = src, dequantised exactly as the format says. All types.
 void caked_dequantise(caked_type type, const void *src, float *dst, size_t count);
 // dst = src quantised: F32, F16 (nearest even), Q8_0 (scale = max|x| / 127 as f16, nearest). False for other types.
 bool caked_quantise(caked_type type, const float *src, void *dst, size_t count);

@@ -66,3 +66,5 @@ INLINE lanes v_load_high(const uint8_t *p) {
     __m256i wide = _mm256_srli_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), 4);
     return _mm256_cvtepi32_ps(_mm256_sub_epi32(wide, _mm256_set1_epi32(8)));
 }
+
+#include "levels.h"

@@ -57,6 +57,23 @@ INLINE lanes v_load_int8(const uint8_t *p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
+// The values quants stand for, scale * quant + shift: a table of 32 in two registers, so that unpacking is looking up.
+typedef struct {
+    lanes low, high;
+} levels;
+
+INLINE levels v_levels(float scale, float shift) {
+    const lanes quants = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return (levels){v_fma(v_set(scale), quants, v_set(shift)), v_fma(v_set(scale), quants + 16, v_set(shift))};
+}
+
+// What the low four, or five, bits of each quant stand for.
+INLINE lanes v_level4(levels table, bits quants) { return _mm512_permutexvar_ps((__m512i)quants, table.low); }
+
+INLINE lanes v_level5(levels table, bits quants) {
+    return _mm512_permutex2var_ps(table.low, (__m512i)quants, table.high);
+}
+
 // A nibble picks its value from a register of all sixteen; the permutation looks at the low four bits only.
 INLINE lanes v_nibble(__m512i index) {
     return _mm512_permutexvar_ps(index, _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7));

@@ -54,3 +54,5 @@ INLINE lanes v_load_int8(const uint8_t *p) { return v_widen(vreinterpret_s8_u8(v
 INLINE lanes v_nibble(uint8x8_t nibbles) { return v_widen(vsub_s8(vreinterpret_s8_u8(nibbles), vdup_n_s8(8))); }
 INLINE lanes v_load_low(const uint8_t *p) { return v_nibble(vand_u8(v_four_bytes(p), vdup_n_u8(15))); }
 INLINE lanes v_load_high(const uint8_t *p) { return v_nibble(vshr_n_u8(v_four_bytes(p), 4)); }
+
+#include "levels.h"

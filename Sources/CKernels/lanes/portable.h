@@ -77,3 +77,5 @@ INLINE lanes v_load_low(const uint8_t *p) {
 INLINE lanes v_load_high(const uint8_t *p) {
     return (lanes){(p[0] >> 4) - 8, (p[1] >> 4) - 8, (p[2] >> 4) - 8, (p[3] >> 4) - 8};
 }
+
+#include "levels.h"

@@ -30,6 +30,26 @@ INLINE void dequantise_q4_0(const uint8_t *src, float *dst, size_t count) {
     }
 }
 
+#define DEFINE_TYPE(type, elements, bytes)                                                        \
+    INLINE void dequantise_##type(const uint8_t *src, float *dst, size_t count) {                 \
+        for (; count >= elements; count -= elements, src += bytes) {                              \
+            factors f;                                                                            \
+            factors_##type(src, &f);                                                              \
+            for (int part = 0; part < elements / CAKED_BLOCK; part++, dst += CAKED_BLOCK) {       \
+                lanes weights[PART_LANES];                                                        \
+                part_##type(src, &f, part, weights);                                              \
+                UNROLL for (int k = 0; k < PART_LANES; k++) v_store(dst + k * LANES, weights[k]); \
+            }                                                                                     \
+        }                                                                                         \
+    }
+DEFINE_TYPE(q4_1, CAKED_BLOCK, CAKED_Q4_1_BYTES)
+DEFINE_TYPE(q5_0, CAKED_BLOCK, CAKED_Q5_0_BYTES)
+DEFINE_TYPE(q5_1, CAKED_BLOCK, CAKED_Q5_1_BYTES)
+DEFINE_TYPE(q4_k, CAKED_K_BLOCK, CAKED_Q4_K_BYTES)
+DEFINE_TYPE(q5_k, CAKED_K_BLOCK, CAKED_Q5_K_BYTES)
+DEFINE_TYPE(q6_k, CAKED_K_BLOCK, CAKED_Q6_K_BYTES)
+#undef DEFINE_TYPE
+
 static void dequantise(caked_type type, const void *src, float *dst, size_t count) {
     if (count == 0) return;
     switch (type) {
@@ -38,6 +58,12 @@ static void dequantise(caked_type type, const void *src, float *dst, size_t coun
         case CAKED_BF16: dequantise_bf16(src, dst, count); break;
         case CAKED_Q8_0: dequantise_q8_0(src, dst, count); break;
         case CAKED_Q4_0: dequantise_q4_0(src, dst, count); break;
+        case CAKED_Q4_1: dequantise_q4_1(src, dst, count); break;
+        case CAKED_Q5_0: dequantise_q5_0(src, dst, count); break;
+        case CAKED_Q5_1: dequantise_q5_1(src, dst, count); break;
+        case CAKED_Q4_K: dequantise_q4_k(src, dst, count); break;
+        case CAKED_Q5_K: dequantise_q5_k(src, dst, count); break;
+        case CAKED_Q6_K: dequantise_q6_k(src, dst, count); break;
     }
 }
 

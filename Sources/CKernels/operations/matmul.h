@@ -45,6 +45,30 @@ DEFINE_BLOCK(f16, v_load_half(w))
 DEFINE_BLOCK(bf16, v_load_bfloat(w))
 #undef DEFINE_BLOCK
 
+// Types unpacked part by part: the sum of each part, and the sum of those.
+#define DEFINE_BLOCK(type, parts)                                                                              \
+    INLINE void block_##type(const uint8_t *w, const float *x, size_t stride, int rows, lanes *sum) {          \
+        factors f;                                                                                             \
+        factors_##type(w, &f);                                                                                 \
+        UNROLL for (int part = 0; part < parts; part++) {                                                      \
+            lanes weights[PART_LANES];                                                                         \
+            part_##type(w, &f, part, weights);                                                                 \
+            UNROLL for (int r = 0; r < rows; r++) {                                                            \
+                const float *row = x + r * stride + part * CAKED_BLOCK;                                        \
+                lanes p = weights[0] * v_load(row);                                                            \
+                UNROLL for (int k = 1; k < PART_LANES; k++) p = v_fma(weights[k], v_load(row + k * LANES), p); \
+                sum[r] += p;                                                                                   \
+            }                                                                                                  \
+        }                                                                                                      \
+    }
+DEFINE_BLOCK(q4_1, 1)
+DEFINE_BLOCK(q5_0, 1)
+DEFINE_BLOCK(q5_1, 1)
+DEFINE_BLOCK(q4_k, K_PARTS)
+DEFINE_BLOCK(q5_k, K_PARTS)
+DEFINE_BLOCK(q6_k, K_PARTS)
+#undef DEFINE_BLOCK
+
 typedef struct {
     const uint8_t *w;
     size_t row_bytes, inputs, first, end;
@@ -57,7 +81,8 @@ typedef struct {
 
 typedef void (*block_function)(const uint8_t *, const float *, size_t, int, lanes *);
 
-// Outputs o ..< o + outputs for `rows` rows: whole blocks of `elements`, then what is left padded with zeros.
+// Outputs o ..< o + outputs for `rows` rows: whole blocks of `elements`, then what is left padded with zeros: types of
+// real blocks leave nothing.
 INLINE void product_tile(const product *m, size_t o, const int outputs, const int rows, block_function block,
                          const size_t elements, const size_t bytes) {
     const uint8_t *w = m->w + o * m->row_bytes;
@@ -67,16 +92,18 @@ INLINE void product_tile(const product *m, size_t o, const int outputs, const in
     for (; i + elements <= m->inputs; i += elements, w += bytes) {
         UNROLL for (int k = 0; k < outputs; k++) {
             // The same place of the next outputs: rows this short end before the hardware's prefetcher gets going.
-            __builtin_prefetch((const void *)((uintptr_t)w + (size_t)(k + outputs) * m->row_bytes), 0, 2);
+            UNROLL for (size_t line = 0; line < bytes; line += 64) {
+                __builtin_prefetch((const void *)((uintptr_t)w + (size_t)(k + outputs) * m->row_bytes + line), 0, 2);
+            }
             block(w + k * m->row_bytes, m->x + i, m->x_stride, rows, sum + k * rows);
         }
     }
-    if (i < m->inputs) {
+    if (elements == LANES && i < m->inputs) {
         size_t left = m->inputs - i;
-        float x[MATMUL_ROWS * CAKED_BLOCK] = {0};
+        float x[MATMUL_ROWS * LANES] = {0};
         for (int r = 0; r < rows; r++) memcpy(x + r * elements, m->x + r * m->x_stride + i, left * sizeof *x);
         UNROLL for (int k = 0; k < outputs; k++) {
-            uint8_t weights[CAKED_BLOCK * sizeof(float)] = {0};
+            uint8_t weights[LANES * sizeof(float)] = {0};
             memcpy(weights, w + k * m->row_bytes, left * bytes / elements);
             block(weights, x, elements, rows, sum + k * rows);
         }
@@ -108,23 +135,38 @@ DEFINE_TYPE(f16, LANES, 2 * LANES)
 DEFINE_TYPE(bf16, LANES, 2 * LANES)
 DEFINE_TYPE(q8_0, CAKED_BLOCK, CAKED_Q8_0_BYTES)
 DEFINE_TYPE(q4_0, CAKED_BLOCK, CAKED_Q4_0_BYTES)
+DEFINE_TYPE(q4_1, CAKED_BLOCK, CAKED_Q4_1_BYTES)
+DEFINE_TYPE(q5_0, CAKED_BLOCK, CAKED_Q5_0_BYTES)
+DEFINE_TYPE(q5_1, CAKED_BLOCK, CAKED_Q5_1_BYTES)
+DEFINE_TYPE(q4_k, CAKED_K_BLOCK, CAKED_Q4_K_BYTES)
+DEFINE_TYPE(q5_k, CAKED_K_BLOCK, CAKED_Q5_K_BYTES)
+DEFINE_TYPE(q6_k, CAKED_K_BLOCK, CAKED_Q6_K_BYTES)
 #undef DEFINE_TYPE
 #undef DEFINE_ROWS
 
 typedef void (*product_function)(const product *);
 
 static product_function product_of(caked_type type, size_t rows) {
-#define ROWS_OF(type) {product_##type##_1, product_##type##_2, product_##type##_3, product_##type##_4}
-    static const product_function functions[][MATMUL_ROWS] = {
-        ROWS_OF(f32), ROWS_OF(f16), ROWS_OF(bf16), ROWS_OF(q8_0), ROWS_OF(q4_0)};
-#undef ROWS_OF
-    switch (type) {
-        case CAKED_F32: return functions[0][rows - 1];
-        case CAKED_F16: return functions[1][rows - 1];
-        case CAKED_BF16: return functions[2][rows - 1];
-        case CAKED_Q8_0: return functions[3][rows - 1];
-        case CAKED_Q4_0: return functions[4][rows - 1];
+#define CASE(TYPE, type)                                                                                         \
+    case CAKED_##TYPE: {                                                                                         \
+        static const product_function functions[] = {product_##type##_1, product_##type##_2, product_##type##_3, \
+                                                     product_##type##_4};                                        \
+        return functions[rows - 1];                                                                              \
     }
+    switch (type) {
+        CASE(F32, f32)
+        CASE(F16, f16)
+        CASE(BF16, bf16)
+        CASE(Q8_0, q8_0)
+        CASE(Q4_0, q4_0)
+        CASE(Q4_1, q4_1)
+        CASE(Q5_0, q5_0)
+        CASE(Q5_1, q5_1)
+        CASE(Q4_K, q4_k)
+        CASE(Q5_K, q5_k)
+        CASE(Q6_K, q6_k)
+    }
+#undef CASE
     return NULL;
 }
 

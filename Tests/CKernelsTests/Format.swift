@@ -1,0 +1,80 @@
+// The stored types as the tests see them: blocks, random elements, and the two directions of conversion.
+
+import CKernels
+
+enum Format: UInt32, CaseIterable, Sendable {
+    case f32 = 0
+    case f16 = 1
+    case q4_0 = 2
+    case q4_1 = 3
+    case q5_0 = 6
+    case q5_1 = 7
+    case q8_0 = 8
+    case q4_k = 12
+    case q5_k = 13
+    case q6_k = 14
+    case bf16 = 30
+
+    var type: caked_type { caked_type(rawValue: rawValue) }
+    /// Those a cache's rows may have.
+    static let rows: [Format] = [.f32, .f16, .q8_0]
+    /// Those unpacked from blocks of small quants.
+    static let unpacked: [Format] = [.q4_1, .q5_0, .q5_1, .q4_k, .q5_k, .q6_k]
+
+    /// Elements of a block.
+    var blockElements: Int {
+        switch self {
+        case .f32, .f16, .bf16: 1
+        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: 32
+        case .q4_k, .q5_k, .q6_k: 256
+        }
+    }
+    var isBlocked: Bool { blockElements > 1 }
+
+    func bytes(_ count: Int) -> Int { caked_bytes(type, count) }
+
+    /// Where a block's half floats lie, and upper bytes of theirs that make weights of about 1.
+    private var scales: [(offset: Int, upper: ClosedRange<UInt8>)] {
+        switch self {
+        case .f32, .f16, .bf16, .q8_0: []
+        case .q4_0: [(0, 0x28...0x2f)]
+        case .q4_1: [(0, 0x28...0x2b), (2, 0xb0...0xb7)]
+        case .q5_0: [(0, 0x28...0x2b)]
+        case .q5_1: [(0, 0x24...0x27), (2, 0xb0...0xb7)]
+        case .q4_k: [(0, 0x14...0x17), (2, 0x20...0x23)]
+        case .q5_k: [(0, 0x10...0x13), (2, 0x20...0x23)]
+        case .q6_k: [(208, 0x0c...0x0f)]
+        }
+    }
+
+    /// Elements of a sort every format stores without trouble: between -1 and 1 or so.
+    func random(_ count: Int, using generator: inout Numbers) -> [UInt8] {
+        switch self {
+        case .f32, .f16, .q8_0:
+            return quantise(generator.floats(count)) ?? []
+        case .bf16:
+            return generator.floats(count).flatMap { value in
+                let bits = UInt16(value.bitPattern >> 16)
+                return [UInt8(truncatingIfNeeded: bits), UInt8(bits >> 8)]
+            }
+        default:
+            return (0..<count / blockElements).flatMap { _ in
+                var block = (0..<bytes(blockElements)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+                for (offset, upper) in scales { block[offset + 1] = UInt8.random(in: upper, using: &generator) }
+                return block
+            }
+        }
+    }
+
+    func dequantise(_ bytes: [UInt8], count: Int) -> [Float] {
+        var result = [Float](repeating: .nan, count: count)
+        unsafe caked_dequantise(type, bytes, &result, count)
+        return result
+    }
+
+    func quantise(_ values: [Float]) -> [UInt8]? {
+        var result = [UInt8](repeating: 0xee, count: bytes(values.count))
+        let known = unsafe caked_quantise(type, values, &result, values.count)
+        return known ? result : nil
+    }
+}
