@@ -47,7 +47,7 @@ extension EngineError {
 
 extension KVRows {
     /// The same row type, in the store's words.
-    init(_ rows: RowType) {
+    package init(_ rows: RowType) {
         self =
             switch rows {
             case .f32: .f32
