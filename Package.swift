@@ -30,7 +30,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
-            .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
@@ -137,7 +137,8 @@ let package = Package(
         .testTarget(name: "CakedTests", dependencies: ["caked"], swiftSettings: safe),
         .testTarget(name: "CakedClientTests", dependencies: ["CakedClient", "cakectl"] + nio, swiftSettings: safe),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CakedClient", "caked", "cakectl", "cakebench"], swiftSettings: safe),
+            name: "IntegrationTests", dependencies: ["CakedClient", "caked", "cakectl", "cakebench"],
+            swiftSettings: safe),
     ]
 )
 

@@ -26,7 +26,9 @@ public final class Engine: DocumentService {
     private let started = ContinuousClock().now
     private let threads: Int
 
-    /// Maps the model, opens the store and starts the threads. Blocks while the model file is read once.
+    /// Maps the model, opens the store and starts the threads.
+    ///
+    /// Blocks while the model file is read once.
     ///
     /// Throws `EngineError`: code `unusable_model`, `unusable_store` or `store_in_use`, naming cause and mend.
     public init(_ configuration: EngineConfiguration, logger: Logger) throws(EngineError) {

@@ -14,7 +14,9 @@ enum EngineCommand: Sendable {
     case abort
 }
 
-/// Owns every running request. All its state belongs to its one thread; the mailbox is the only way in.
+/// Owns every running request.
+///
+/// All its state belongs to its one thread; the mailbox is the only way in.
 final class EngineLoop: @unchecked Sendable {
     /// Rows of a question read in one step: enough to keep the products busy, short enough for other answers to go on.
     static let questionRowsPerStep = 64

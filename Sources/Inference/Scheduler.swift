@@ -30,8 +30,10 @@ package enum SchedulerAction: Equatable, Sendable {
 
 /// Questions go first and share every step; a document gets a tile after a few steps, so neither starves the other.
 package struct Scheduler: Sendable {
-    /// Question steps between two document tiles while questions run. A tile takes up to a tenth of a second, a
-    /// step a hundredth: with four, an answer slows down a few times while a document is read, and reading goes on.
+    /// Question steps between two document tiles while questions run.
+    ///
+    /// A tile takes up to a tenth of a second, a step a hundredth: with four, an answer slows down a few times while a
+    /// document is read, and reading goes on.
     package static let stepsBetweenTiles = 4
 
     /// Questions answered at the same time.

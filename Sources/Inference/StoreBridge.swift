@@ -41,7 +41,8 @@ extension EngineError {
     /// No such document in the caller's namespace.
     static func noDocument(_ name: String) -> EngineError {
         .notFound(
-            code: "document_not_found", message: "there is no document \"\(name)\"; put it first, or list what is there")
+            code: "document_not_found", message: "there is no document \"\(name)\"; put it first, or list what is there"
+        )
     }
 }
 
@@ -58,7 +59,9 @@ extension KVRows {
 }
 
 extension BaseRows {
-    /// The rows of an open document, where they lie in the memory map. The base keeps the document open.
+    /// The rows of an open document, where they lie in the memory map.
+    ///
+    /// The base keeps the document open.
     package init(_ document: OpenDocument) {
         let shape = document.manifest.shape
         self.init(
@@ -105,11 +108,13 @@ extension Document {
         let shape = manifest.shape
         let full = shape.tokens * shape.layers * shape.kvHeads
         let entryBytes = 2 * shape.rowBytes
-        let layers = withLayers ? manifest.counts.indices.map { layer in
-            DocumentLayer(
-                budget: manifest.layerBudgets[layer], preference: manifest.preferences[layer],
-                entries: manifest.counts[layer])
-        } : nil
+        let layers =
+            withLayers
+            ? manifest.counts.indices.map { layer in
+                DocumentLayer(
+                    budget: manifest.layerBudgets[layer], preference: manifest.preferences[layer],
+                    entries: manifest.counts[layer])
+            } : nil
         self.init(
             id: manifest.name, created: manifest.createdSeconds, tokens: shape.tokens,
             prefixTokens: manifest.prefixTokens, entries: manifest.entries, entriesFull: full,

@@ -171,7 +171,8 @@ struct Asker {
     init(bench: Bench, instruction: String?) throws {
         self.bench = bench
         decoder = try Decoder(model: bench.model, pool: bench.pool)
-        self.instruction = try instruction.map { try bench.loaded.questionTokens($0) } ?? bench.loaded.reconstructionTokens
+        self.instruction =
+            try instruction.map { try bench.loaded.questionTokens($0) } ?? bench.loaded.reconstructionTokens
     }
 
     /// One cache for all questions of the document, written before any is known.

@@ -14,7 +14,8 @@ struct Figure: Encodable {
     /// Summarises runs; there must be at least one.
     init(_ values: [Double]) {
         let sorted = values.sorted()
-        median = sorted.count.isMultiple(of: 2)
+        median =
+            sorted.count.isMultiple(of: 2)
             ? (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2 : sorted[sorted.count / 2]
         min = sorted[0]
         max = sorted[sorted.count - 1]
@@ -22,7 +23,9 @@ struct Figure: Encodable {
     }
 
     /// "median [min–max]".
-    func text(_ decimals: Int) -> String { "\(fixed(median, decimals)) [\(fixed(min, decimals))–\(fixed(max, decimals))]" }
+    func text(_ decimals: Int) -> String {
+        "\(fixed(median, decimals)) [\(fixed(min, decimals))–\(fixed(max, decimals))]"
+    }
 }
 
 func fixed(_ value: Double, _ decimals: Int) -> String {

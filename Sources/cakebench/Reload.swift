@@ -10,7 +10,8 @@ import Transformer
 struct Reload: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes a compact cache to a store, opens it again and times the way to a question's first token.",
-        discussion: "The store lies in a temporary directory. Logits from the map and from memory must be equal bit by bit.")
+        discussion:
+            "The store lies in a temporary directory. Logits from the map and from memory must be equal bit by bit.")
 
     @OptionGroup var options: ModelOptions
     @Option(name: .long, help: "Document tokens.") var tokens = 4096

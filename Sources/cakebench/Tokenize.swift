@@ -26,7 +26,8 @@ struct Tokenize: ParsableCommand {
         let ids = tokenizer.encode(text)
         let seconds = (clock.now - begun).seconds
         if time {
-            printError("\(input.count) bytes, \(ids.count) tokens, \(fixed(Double(input.count) / 1e6 / seconds, 1)) MB/s")
+            printError(
+                "\(input.count) bytes, \(ids.count) tokens, \(fixed(Double(input.count) / 1e6 / seconds, 1)) MB/s")
         }
         print("[" + ids.map(String.init).joined(separator: ",") + "]")
     }

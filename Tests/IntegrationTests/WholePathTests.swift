@@ -77,7 +77,8 @@ import Testing
         let answer = try await client.complete(
             ChatRequest(document: "small", question: "What is the access code for Lisbon?"))
         #expect(answer.text == "The access code for Lisbon is 58213.")
-        #expect(try await client.status().running?.documents == 1, "the document was read before the question was answered")
+        #expect(
+            try await client.status().running?.documents == 1, "the document was read before the question was answered")
         #expect(try await reading.value.tokens > 10_000)
     }
 

@@ -63,7 +63,9 @@ public struct EngineStatus: Equatable, Sendable {
     public init() {}
 }
 
-/// Caches documents and answers questions about them. All methods may be called from any thread.
+/// Caches documents and answers questions about them.
+///
+/// All methods may be called from any thread.
 public protocol DocumentService: Sendable {
     /// The loaded model.
     var modelCard: ModelCard { get }

@@ -47,5 +47,6 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
         if case .invalid(_, _, let parameter) = self { parameter } else { nil }
     }
 
+    /// The code and the message, for logs.
     public var description: String { "\(code): \(message)" }
 }

@@ -3,14 +3,20 @@
 import DequeModule
 import Synchronization
 
-/// Events of one request. The engine never blocks on a slow reader: it parks the request until the reader has caught up.
+/// Events of one request.
+///
+/// The engine never blocks on a slow reader: it parks the request until the reader has caught up.
 public struct EventStream<Event: Sendable>: AsyncSequence, Sendable {
+    /// What the stream carries.
     public typealias Element = Event
+    /// How it can end early.
     public typealias Failure = EngineError
 
     let lease: Lease
 
-    /// A stream and the end that feeds it. `wake` is called whenever the reader drained the stream or went away.
+    /// A stream and the end that feeds it.
+    ///
+    /// `wake` is called whenever the reader drained the stream or went away.
     public static func make(wake: @escaping @Sendable () -> Void) -> (stream: EventStream, feed: EventFeed<Event>) {
         let feed = EventFeed<Event>(wake: wake)
         return (EventStream(lease: Lease(feed: feed)), feed)
@@ -74,7 +80,9 @@ public final class EventFeed<Event: Sendable>: Sendable {
     /// Whether the reader is so far behind that the request should be parked.
     public var isFull: Bool { state.withLock { $0.events.count >= Self.capacity } }
 
-    /// Appends an event. It is never lost: a producer looks at `isFull` before it makes the next one.
+    /// Appends an event.
+    ///
+    /// It is never lost: a producer looks at `isFull` before it makes the next one.
     public func send(_ event: Event) {
         let reader = state.withLock { state -> CheckedContinuation<Result<Event?, EngineError>, Never>? in
             guard state.end == nil else { return nil }

@@ -51,7 +51,9 @@ extension ReadingPlan {
     /// The fewest tokens kept free in the context for a question and its answer: a short one of each.
     static let answerReserveTokens = 64
 
-    /// Checks a request and fixes everything about it. Costs a hash and a tokenization of the text.
+    /// Checks a request and fixes everything about it.
+    ///
+    /// Costs a hash and a tokenization of the text.
     init(_ request: PutRequest, loaded: LoadedModel, configuration: EngineConfiguration) throws(EngineError) {
         guard let document = String(validating: request.text, as: UTF8.self) else {
             let offset = Self.firstInvalidByte(request.text)

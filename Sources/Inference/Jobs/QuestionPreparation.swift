@@ -94,7 +94,8 @@ extension QuestionJob {
             return try Sampler(
                 SamplingOptions(
                     temperature: request.temperature, topK: request.topK, topP: request.topP, minP: request.minP,
-                    repetitionPenalty: request.repetitionPenalty, seed: request.seed ?? UInt64.random(in: .min ... .max)))
+                    repetitionPenalty: request.repetitionPenalty, seed: request.seed ?? UInt64.random(in: .min ... .max)
+                ))
         } catch {
             throw .invalid(code: "invalid_parameter", message: "\(error)", parameter: nil)
         }

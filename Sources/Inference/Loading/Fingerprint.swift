@@ -12,7 +12,9 @@ package struct Fingerprint: Equatable, Sendable {
     /// Field by field, for the store.
     package let fields: [String: String]
 
-    /// The fingerprint of a loaded model. Reads the whole file once, at memory speed when it is in the page cache.
+    /// The fingerprint of a loaded model.
+    ///
+    /// Reads the whole file once, at memory speed when it is in the page cache.
     package init(file: GGUFFile, rope: String, template: ChatTemplate) {
         var weights = Hash128()
         for tensor in file.tensors {
@@ -45,7 +47,9 @@ package struct Fingerprint: Equatable, Sendable {
     }
 }
 
-/// XXH3's 128-bit hash, fed in pieces. Tells versions apart; it is no defence against someone who wants a collision.
+/// XXH3's 128-bit hash, fed in pieces.
+///
+/// Tells versions apart; it is no defence against someone who wants a collision.
 @safe package struct Hash128: ~Copyable {
     private let state: OpaquePointer
 

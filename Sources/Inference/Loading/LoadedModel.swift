@@ -6,7 +6,6 @@ import Glibc
 import Tokenizers
 import Transformer
 
-
 /// A model ready to read documents and to answer.
 package final class LoadedModel: Sendable {
     /// The instruction that precedes each chunk of the document when it is reconstructed, as a user would ask for it.
