@@ -14,7 +14,7 @@ build:                 ## the three programs, in .build/release
 test: lint             ## every test, the real programs included
 	scripts/setup.sh python3-venv
 	$(SWIFT_BUILD) --build-tests
-	CAKED_TEST_PYTHON="$$(scripts/python.sh openai)" swift test -c release --skip-build
+	CAKED_TEST_PYTHON="$$(scripts/python.sh openai==3.54.0)" swift test -c release --skip-build
 
 bench: build           ## the figures of the README
 	demo/figures.sh

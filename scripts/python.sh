@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the path of a Python that has the packages named, installing them into .build/venv if need be.
+# Prints the path of a Python that has the requirements named (such as openai==3.54.0), installed into .build/venv.
 set -eu
 cd "$(dirname "$0")/.."
 venv=.build/venv
@@ -7,7 +7,5 @@ if ! [ -x "$venv/bin/python" ]; then
     mkdir -p .build
     python3 -m venv "$venv" >&2
 fi
-for package in "$@"; do
-    "$venv/bin/python" -c "import $package" 2>/dev/null || "$venv/bin/pip" install -q "$package" >&2
-done
+"$venv/bin/pip" install -q --disable-pip-version-check "$@" >&2
 echo "$PWD/$venv/bin/python"
