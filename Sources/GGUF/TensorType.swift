@@ -24,8 +24,20 @@ public struct TensorType: RawRepresentable, Hashable, Sendable, CustomStringConv
     public static let f16 = TensorType(defined: 1)
     /// Blocks of 32: a Float16 scale, then 16 bytes of two 4-bit values each.
     public static let q4_0 = TensorType(defined: 2)
+    /// Blocks of 32: a Float16 scale and shift, then 16 bytes of two 4-bit values each.
+    public static let q4_1 = TensorType(defined: 3)
+    /// Blocks of 32: a Float16 scale, 32 fifth bits, then 16 bytes of two 4-bit values each.
+    public static let q5_0 = TensorType(defined: 6)
+    /// Blocks of 32: a Float16 scale and shift, 32 fifth bits, then 16 bytes of two 4-bit values each.
+    public static let q5_1 = TensorType(defined: 7)
     /// Blocks of 32: a Float16 scale, then 32 Int8.
     public static let q8_0 = TensorType(defined: 8)
+    /// Blocks of 256: a Float16 scale and shift, eight 6-bit factors of each, then 128 bytes of two 4-bit values each.
+    public static let q4_K = TensorType(defined: 12)
+    /// Blocks of 256: as `q4_K`, with 256 fifth bits before the 4-bit values.
+    public static let q5_K = TensorType(defined: 13)
+    /// Blocks of 256: 4-bit values, 2 more bits of each, 16 Int8 factors of the Float16 scale that ends the block.
+    public static let q6_K = TensorType(defined: 14)
     /// The upper half of an IEEE binary32.
     public static let bf16 = TensorType(defined: 30)
 

@@ -8,7 +8,9 @@ import GGUF
     /// What products can be computed with.
     ///
     /// A new type needs its kernels, and a row here.
-    static let supportedTypes: [TensorType] = [.f32, .f16, .bf16, .q8_0, .q4_0]
+    static let supportedTypes: [TensorType] = [
+        .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K,
+    ]
 
     let inputs: Int
     let outputs: Int

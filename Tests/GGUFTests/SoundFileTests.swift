@@ -142,7 +142,12 @@ struct TensorTypeTests {
 
     @Test("has a constant with its number")
     func constants() {
-        let constants: [TensorType] = [.f32, .f16, .q4_0, .q8_0, .bf16]
-        #expect(constants.map(\.name) == ["F32", "F16", "Q4_0", "Q8_0", "BF16"])
+        let constants: [TensorType] = [
+            .f32, .f16, .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q4_K, .q5_K, .q6_K, .bf16,
+        ]
+        #expect(
+            constants.map(\.name) == [
+                "F32", "F16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "BF16",
+            ])
     }
 }

@@ -70,6 +70,8 @@ struct TinyModel {
     var metadata: [(String, Value)]
     /// Name, dimensions (fastest first) and floats.
     var tensors: [(name: String, dimensions: [Int], values: [Float])] = []
+    /// Type and bytes of tensors that are not F32, by name.
+    var stored: [String: (type: TensorType, bytes: [UInt8])] = [:]
     let ropeFactors: [Float]?
 
     init(_ shape: TinyShape, seed: UInt64 = 1) {
@@ -131,7 +133,7 @@ struct TinyModel {
         self.tensors = tensors
     }
 
-    /// The model as a GGUF file of version 3, all tensors F32.
+    /// The model as a GGUF file of version 3, tensors F32 where `stored` has nothing else.
     var bytes: [UInt8] {
         var out: [UInt8] = []
         func number(_ value: some FixedWidthInteger) {
@@ -171,13 +173,17 @@ struct TinyModel {
             text(tensor.name)
             number(UInt32(tensor.dimensions.count))
             for dimension in tensor.dimensions { number(UInt64(dimension)) }
-            number(UInt32(0))
+            number(stored[tensor.name]?.type.rawValue ?? 0)
             number(UInt64(offset))
-            offset += (tensor.values.count * 4 + 31) / 32 * 32
+            offset += ((stored[tensor.name]?.bytes.count ?? tensor.values.count * 4) + 31) / 32 * 32
         }
         while out.count % 32 != 0 { out.append(0) }
         for tensor in tensors {
-            for value in tensor.values { number(value.bitPattern) }
+            if let bytes = stored[tensor.name]?.bytes {
+                out += bytes
+            } else {
+                for value in tensor.values { number(value.bitPattern) }
+            }
             while out.count % 32 != 0 { out.append(0) }
         }
         return out

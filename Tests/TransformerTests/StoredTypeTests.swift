@@ -1,0 +1,107 @@
+// Models of every stored type: what they compute is what their weights as floats compute; other types are refused.
+
+import CKernels
+import GGUF
+import Testing
+import Transformer
+
+@Suite("Stored types")
+struct StoredTypeTests {
+    let pool: WorkerPool
+
+    init() throws { pool = try WorkerPool(threads: 2) }
+
+    /// The types of a model's matrices, in turns.
+    struct Mixture: Sendable, CustomTestStringConvertible {
+        var types: [TensorType]
+        var testDescription: String { types.map(\.name).joined(separator: " and ") }
+    }
+
+    static let mixtures =
+        [.q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K].map { Mixture(types: [$0]) }
+        + [Mixture(types: [.q4_K, .q4_K, .q6_K]), Mixture(types: [.f16, .q5_0, .bf16])]
+
+    @Test("a model computes what its weights as floats compute", arguments: mixtures)
+    func sameLogits(_ mixture: Mixture) throws {
+        var model = TinyModel(TinyShape(name: "wide", width: 256, headWidth: 64, feedForwardWidth: 512))
+        model.store(mixture.types)
+        var floats = model
+        floats.stored = [:]
+        let stored = try model.load()
+        let reference = try floats.load()
+        var random = TestRandom(state: 7)
+        let ids = random.ids(40, below: model.shape.vocabulary)
+        // All at once takes the dense products, one by one those from the stored weights.
+        let together = try reference.logits(ids: ids, pool: pool)
+        expectSame(try stored.logits(ids: ids, pool: pool), together)
+        let decoders = try [stored, reference].map { try Decoder(model: $0, pool: pool) }
+        let sequences = try [stored, reference].map { try Sequence(model: $0, base: nil, rows: .f32) }
+        for id in ids {
+            let logits = try zip(decoders, sequences).map { try $0.step([Decoder.Piece($1, [id])]).array(0) }
+            expectSame(logits[0], logits[1])
+        }
+    }
+
+    /// Logits of about 1, from sums of up to 512 products that were added in another order.
+    private func expectSame(_ logits: [Float], _ expected: [Float]) {
+        #expect(expected.contains { abs($0) > 0.5 } && logits.allSatisfy(\.isFinite))
+        #expect(distance(logits, expected.map(Double.init)) < 2e-5)
+    }
+
+    static let refused = (0...UInt32(63)).compactMap(TensorType.init(rawValue:)).filter { type in
+        !([.f32, .f16, .bf16] + mixtures.flatMap(\.types)).contains(type)
+    }
+
+    @Test("every other type is refused by its name", arguments: refused)
+    func refusedTypes(_ type: TensorType) throws {
+        var model = TinyModel(TinyShape(name: "wide", width: 256, headWidth: 64, feedForwardWidth: 512))
+        let count = 256 * 256 / type.blockElements * type.blockBytes
+        model.stored["blk.1.attn_q.weight"] = (type, [UInt8](repeating: 0, count: count))
+        #expect(throws: ModelError.unsupportedTensorType(tensor: "blk.1.attn_q.weight", type: type.name)) {
+            try model.load()
+        }
+    }
+}
+
+extension TinyModel {
+    /// Replaces every matrix by random blocks of the types in turn, and its values by what those stand for.
+    fileprivate mutating func store(_ types: [TensorType], seed: UInt64 = 5) {
+        var random = TestRandom(state: seed)
+        var matrices = 0
+        for index in tensors.indices where tensors[index].dimensions.count == 2 {
+            let type = types[matrices % types.count]
+            matrices += 1
+            let count = tensors[index].values.count
+            let bytes = (0..<count / type.blockElements).flatMap { _ in Self.block(type, &random) }
+            stored[tensors[index].name] = (type, bytes)
+            unsafe caked_dequantise(caked_type(rawValue: type.rawValue), bytes, &tensors[index].values, count)
+        }
+    }
+
+    /// Random quants under fixed scales that make weights between -0.1 and 0.1.
+    private static func block(_ type: TensorType, _ random: inout TestRandom) -> [UInt8] {
+        let scales: [(offset: Int, value: Float16)] =
+            switch type {
+            case .q8_0: [(0, 7e-4)]
+            case .q4_0: [(0, 0.012)]
+            case .q4_1: [(0, 0.012), (2, -0.09)]
+            case .q5_0: [(0, 0.006)]
+            case .q5_1: [(0, 0.006), (2, -0.09)]
+            case .q4_K: [(0, 1.9e-4), (2, 1.4e-3)]
+            case .q5_K: [(0, 9e-5), (2, 1.4e-3)]
+            case .q6_K: [(208, 2.4e-5)]
+            case .f16: [(0, Float16(random.unit() * 0.2 - 0.1))]
+            default: []
+            }
+        if type == .bf16 {
+            let bits = Float(random.unit() * 0.2 - 0.1).bitPattern
+            return [UInt8(truncatingIfNeeded: bits >> 16), UInt8(bits >> 24)]
+        }
+        var block = (0..<type.blockBytes).map { _ in UInt8(random.unit() * 256) }
+        for (offset, value) in scales {
+            block[offset] = UInt8(truncatingIfNeeded: value.bitPattern)
+            block[offset + 1] = UInt8(value.bitPattern >> 8)
+        }
+        return block
+    }
+}
