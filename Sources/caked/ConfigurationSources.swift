@@ -9,8 +9,8 @@ import Inference
 struct ConfigurationSources {
     /// The file an administrator edits; it need not exist.
     static let defaultFile = "/etc/caked/caked.yaml"
-    /// A configuration is a page of text; a larger file is not one.
-    static let maxFileBytes = 1 << 20
+    /// A configuration is a page of text; a larger file is not one, and is not given to the YAML parser.
+    static let maxFileBytes = 64 << 10
 
     /// The file's name and text; nil where there is none.
     var file: (path: String, text: String)?
@@ -29,10 +29,12 @@ struct ConfigurationSources {
                 problems.append(.init(source: source, key: setting.key, value: value, wanted: setting.wanted))
             }
         }
+        var isReadable = true
         if let file {
-            let yaml = FlatYAML(file.text, file: file.path)
-            problems += yaml.problems
-            for item in yaml.settings {
+            let contents = ConfigurationFile(file.text, path: file.path)
+            isReadable = contents.isReadable
+            problems += contents.problems
+            for item in contents.settings {
                 if let setting = settings[item.key] {
                     set(setting, item.value, from: "\(file.path):\(item.line)")
                 } else {
@@ -47,7 +49,8 @@ struct ConfigurationSources {
         for setting in Setting.all {
             if let value = flags[setting.key] { set(setting, value, from: setting.flag ?? setting.key) }
         }
-        if configuration.modelPath.isEmpty {
+        // A file that could not be read may well name it.
+        if configuration.modelPath.isEmpty, isReadable {
             problems.append(
                 .init(
                     source: file?.path ?? Self.defaultFile, key: "model", value: nil,

@@ -41,6 +41,9 @@ struct CheckedConfiguration {
     /// A file that exists: whether it is a model is looked at later.
     static let model = "/etc/passwd"
 
+    /// What a value must be.
+    static let scalar = "one plain or quoted value; lists, mappings, anchors and tags have no meaning here"
+
     @Test("flags go over the environment, the environment over the file")
     func precedence() throws {
         let yaml = "model: /nowhere/file.gguf\nsocket: /file.sock\n"
@@ -64,17 +67,21 @@ struct CheckedConfiguration {
             modle: /x
             keep: 200%
             rows: "f64"   # quoted
-             indented: 1
             list: [a]
+            method:
+              name: full
+            threads: &few 2
+            template: !name gemma
             keep: 5%
             """, environment: ["CAKED_LOG_LEVEL": "loud"], flags: ["--threads", "many"])
         #expect(checked.status == 78)
         #expect(
             checked.lines == [
-                "caked: FILE:5: is ` indented: 1`, but wanted is a line `key: value` that begins at the margin",
-                "caked: FILE:6: is `list: [a]`, but wanted is one plain or quoted value; "
-                    + "lists, mappings and blocks have no meaning here",
-                "caked: FILE:7: is `keep: 5%`, but wanted is each key once (`keep` stands in line 3 already)",
+                "caked: FILE:10: is `keep: 5%`, but wanted is each key once (`keep` stands in line 3 already)",
+                "caked: FILE:5: is `list: [a]`, but wanted is \(Self.scalar)",
+                "caked: FILE:6: is `method:`, but wanted is \(Self.scalar)",
+                "caked: FILE:8: is `threads: &few 2`, but wanted is \(Self.scalar)",
+                "caked: FILE:9: is `template: !name gemma`, but wanted is \(Self.scalar)",
                 "caked: FILE:2: is `modle`, but wanted is a known key, perhaps `model`",
                 "caked: FILE:3: keep is `200%`, but wanted is a percentage such as 10% or a share such as 0.1, "
                     + "more than nothing and at most all",
@@ -85,6 +92,52 @@ struct CheckedConfiguration {
                 "caked: FILE: model is not set: wanted is the path of a GGUF file, as `model: FILE` here, "
                     + "as CAKED_MODEL or with --model",
             ])
+    }
+
+    @Test(
+        "what is not a mapping in YAML is refused once, with its line and nothing guessed",
+        arguments: [
+            ("rows: f16\n indented: 1\n", "FILE:2: is ` indented: 1`, but wanted is YAML, "),
+            ("rows: \"f16\nkeep: 10%\n", "FILE:3: is ``, but wanted is YAML, "),
+            ("\trows: f16\n", "FILE:1: is `\trows: f16`, but wanted is YAML, "),
+            ("rows: f16\n---\nrows: f16\n", "FILE:2: is `---`, but wanted is YAML, "),
+            ("rows: \u{1}\n", "FILE: is `a file`, but wanted is YAML ("),
+            ("{keep: 5%, keep: 6%}", "FILE:1: is `{keep: 5%, keep: 6%}`, but wanted is each key once (keep "),
+            ("- rows\n", "FILE:1: is `- rows`, but wanted is a mapping, "),
+            ("rows: *a\n", "FILE:1: is `rows: *a`, but wanted is values written out, not an alias"),
+            (String(repeating: "[", count: 60_000), "FILE:1: is `[[["),
+            (String(repeating: "? ", count: 30_000), "FILE:1: is `? ?"),
+            (
+                String(repeating: "# many\n", count: 10_000),
+                "--config: is `FILE`, but wanted is a file of at most 65536 "
+            ),
+        ])
+    func notAMapping(yaml: String, problem: String) throws {
+        let checked = try CheckedConfiguration(yaml, flags: ["--model", Self.model])
+        #expect(checked.status == 78)
+        #expect(checked.lines.count == 1)
+        #expect(checked.lines.first?.hasPrefix("caked: " + problem) == true, "\(checked.lines)")
+    }
+
+    @Test("aliases of aliases, each ten times the one before, are refused at once even as a key")
+    func aliasBomb() throws {
+        var yaml = "a0: &a0 x\n"
+        for level in 1...30 {
+            let aliases = Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+            yaml += "a\(level): &a\(level) [\(aliases)]\n"
+        }
+        let checked = try CheckedConfiguration(yaml + "? *a30\n: x\n", flags: ["--model", Self.model])
+        #expect(checked.status == 78)
+        #expect(checked.lines.count == 1)
+        #expect(checked.lines.first?.hasPrefix("caked: FILE:2: ") == true)
+    }
+
+    @Test("a comment, quotes, the document's beginning and Windows' line ends are YAML; null keeps the default")
+    func yaml() throws {
+        let checked = try CheckedConfiguration(
+            "---\r\n# see *this*\r\nmodel: '\(Self.model)' # and *that*\r\nsocket: ~\r\nkeep:\r\n",
+            environment: [:])
+        #expect(checked.lines == ["the configuration is good: model \(Self.model), socket /run/caked/caked.sock"])
     }
 
     @Test(
