@@ -2,6 +2,8 @@
 
 SWIFT_BUILD = swift build -c release
 PREFIX ?= /usr
+# The unit and the configuration name paths below /usr.
+IN_PREFIX = sed 's|/usr/|$(PREFIX)/|g'
 .PHONY: demo test build bench install lint format clean
 
 demo: build            ## cache a document, ask, restart, ask again
@@ -25,15 +27,21 @@ lint:                  ## formatting, as continuous integration checks it
 format:
 	swift format -i -r -p Sources Tests Package.swift
 
-install: build         ## programs, configuration and units below $(DESTDIR)
+# Installs what is built, so that `sudo make install` needs no compiler. An administrator's configuration stays.
+install: .build/release/caked  ## programs, configuration, units and the small model below $(DESTDIR)
 	install -D -m 755 .build/release/caked $(DESTDIR)$(PREFIX)/sbin/caked
 	install -D -m 755 .build/release/cakectl $(DESTDIR)$(PREFIX)/bin/cakectl
 	install -D -m 755 .build/release/cakebench $(DESTDIR)$(PREFIX)/bin/cakebench
-	install -D -m 644 config/caked.yaml $(DESTDIR)/etc/caked/caked.yaml
 	install -D -m 644 models/needle-4m/needle-4m-q8_0.gguf $(DESTDIR)$(PREFIX)/share/caked/needle-4m-q8_0.gguf
-	install -D -m 644 systemd/caked.service $(DESTDIR)$(PREFIX)/lib/systemd/system/caked.service
+	test -e $(DESTDIR)/etc/caked/caked.yaml || $(IN_PREFIX) config/caked.yaml \
+		| install -D -m 644 /dev/stdin $(DESTDIR)/etc/caked/caked.yaml
+	$(IN_PREFIX) systemd/caked.service \
+		| install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/caked.service
 	install -D -m 644 systemd/caked.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/caked.socket
 	install -D -m 644 systemd/caked.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/caked.conf
+
+.build/release/caked:
+	$(MAKE) build
 
 clean:
 	rm -rf .build
