@@ -24,12 +24,14 @@ static uint64_t saved_states(void) {
 caked_instruction_set caked_kernels_best(void) {
     const uint32_t fma = 1u << 12, osxsave = 1u << 27, f16c = 1u << 29;              // leaf 1, ecx
     const uint32_t avx2 = 1u << 5, f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31;  // leaf 7, ebx
+    const uint32_t vnni = 1u << 11;                                                            // leaf 7, ecx
     uint32_t a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & osxsave) == 0) return CAKED_PORTABLE;
     if ((c & (fma | f16c)) != (fma | f16c) || (saved_states() & 0x6) != 0x6) return CAKED_PORTABLE;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & avx2) == 0) return CAKED_PORTABLE;
     bool wide = (b & (f | dq | bw | vl)) == (f | dq | bw | vl) && (saved_states() & 0xe6) == 0xe6;
-    return wide ? CAKED_AVX512 : CAKED_AVX2;
+    if (!wide) return CAKED_AVX2;
+    return (c & vnni) != 0 ? CAKED_VNNI : CAKED_AVX512;
 }
 #elif defined(__aarch64__)
 caked_instruction_set caked_kernels_best(void) { return CAKED_NEON; }
@@ -43,6 +45,7 @@ static const caked_table *table_for(caked_instruction_set set) {
 #if defined(__x86_64__)
         case CAKED_AVX2: return caked_kernels_best() >= CAKED_AVX2 ? &caked_avx2 : NULL;
         case CAKED_AVX512: return caked_kernels_best() >= CAKED_AVX512 ? &caked_avx512 : NULL;
+        case CAKED_VNNI: return caked_kernels_best() == CAKED_VNNI ? &caked_vnni : NULL;
 #elif defined(__aarch64__)
         case CAKED_NEON: return &caked_neon;
 #endif
@@ -145,3 +148,39 @@ double caked_observe_tile(float *scores, size_t stride, size_t rows, size_t colu
 }
 
 size_t caked_argmax(const float *x, size_t count) { return table()->argmax(x, count); }
+
+bool caked_int8_is_fast(void) {
+#if defined(__x86_64__)
+    return table() == &caked_vnni;
+#else
+    return false;
+#endif
+}
+
+size_t caked_panel_bytes(size_t inputs, size_t outputs) {
+    size_t groups = (outputs + CAKED_PANEL_OUTPUTS - 1) / CAKED_PANEL_OUTPUTS;
+    return block_bytes(inputs, CAKED_BLOCK, groups * CAKED_PANEL_OUTPUTS * (CAKED_BLOCK + 4 + 4));
+}
+
+void caked_panel_fill(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, void *panel) {
+    table()->panel_fill(type, w, inputs, first, outputs, panel);
+}
+
+size_t caked_int8_rows_bytes(size_t inputs, size_t rows) {
+    size_t tiles = (rows + CAKED_INT8_ROWS - 1) / CAKED_INT8_ROWS;
+    return block_bytes(inputs, CAKED_BLOCK, tiles * CAKED_INT8_ROWS * (CAKED_BLOCK + 4));
+}
+
+void caked_int8_rows(const float *x, size_t x_stride, size_t rows, size_t inputs, void *quantised) {
+    table()->int8_rows(x, x_stride, rows, inputs, quantised);
+}
+
+void caked_panel_matmul(const void *panel, size_t inputs, size_t outputs, const void *quantised, size_t rows, float *y,
+                        size_t y_stride, const float *bias) {
+    table()->panel_matmul(panel, inputs, outputs, quantised, rows, y, y_stride, bias);
+}
+
+void caked_int8_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs,
+                       const void *quantised, size_t rows, float *y, size_t y_stride, const float *bias) {
+    table()->int8_matmul(type, w, inputs, first, outputs, quantised, rows, y, y_stride, bias);
+}

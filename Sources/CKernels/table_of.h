@@ -1,6 +1,7 @@
 // Compiles every operation over the lanes the including file has chosen and puts them into the table TABLE.
 #include "lanes/exp.h"
 #include "operations/unpack.h"
+#include "operations/panel.h"
 #include "operations/dequantise.h"
 #include "operations/matmul.h"
 #include "operations/elementwise.h"
@@ -24,4 +25,8 @@ const caked_table TABLE = {
     .softmax_tile = softmax_tile,
     .observe_tile = observe_tile,
     .argmax = argmax,
+    .panel_fill = panel_fill,
+    .int8_rows = int8_rows,
+    .panel_matmul = panel_matmul,
+    .int8_matmul = int8_matmul,
 };

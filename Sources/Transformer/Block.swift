@@ -25,7 +25,9 @@ final class Block {
     /// `[capacity, ropeDimensions / 2]`.
     let cosines: FloatBuffer
     let sines: FloatBuffer
-    /// Per worker, room for a dequantised block of weights.
+    /// The inputs of a product as bytes.
+    private let quantised: FloatBuffer
+    /// Per worker, room for a block of weights made ready.
     let scratch: [FloatBuffer]
     private let scratchViews: [Floats]
 
@@ -45,6 +47,8 @@ final class Block {
         cosines = try FloatBuffer(rows * model.rope.half)
         sines = try FloatBuffer(rows * model.rope.half)
         let inputs = max(shape.width, shape.feedForwardWidth, shape.heads * shape.headWidth)
+        quantised = try FloatBuffer(
+            model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: (inputs + 31) / 32 * 32) : 0)
         var scratch: [FloatBuffer] = []
         for _ in 0..<pool.threads { scratch.append(try FloatBuffer(RowProducts.blockOutputs * inputs)) }
         self.scratch = scratch
@@ -70,7 +74,7 @@ final class Block {
         var products = RowProducts(
             x: normed.floats, ranges: ranges, first: target(layer.key, panel, 1, key),
             second: target(layer.value, panel, 2, value), third: queries ? target(layer.query, panel, 0, query) : nil,
-            scratch: scratchViews)
+            scratch: scratchViews, quantised: quantised.floats)
         products.run(on: pool)
         rotate(key, heads: shape.kvHeads, rows: rows, scale: 1)
         if queries { rotateQueries(rows: rows) }
@@ -80,7 +84,8 @@ final class Block {
     func projectQueries(_ layer: ModelLayer, _ panel: LayerPanel?, x: Floats, rows: Int, ranges: [RowRange]) {
         normalise(x, layer.attentionNorm, rows: rows)
         var products = RowProducts(
-            x: normed.floats, ranges: ranges, first: target(layer.query, panel, 0, query), scratch: scratchViews)
+            x: normed.floats, ranges: ranges, first: target(layer.query, panel, 0, query), scratch: scratchViews,
+            quantised: quantised.floats)
         products.run(on: pool)
         rotateQueries(rows: rows)
     }
@@ -94,7 +99,7 @@ final class Block {
         normalise(x, layer.feedForwardNorm, rows: rows, adding: projected.floats)
         var gateAndUp = RowProducts(
             x: normed.floats, ranges: ranges, first: target(layer.gate, panel, 4, gate),
-            second: target(layer.up, panel, 5, up), scratch: scratchViews)
+            second: target(layer.up, panel, 5, up), scratch: scratchViews, quantised: quantised.floats)
         gateAndUp.run(on: pool)
         var swiglu = SwiGLU(rows: rows, width: shape.feedForwardWidth, gate: gate.floats, up: up.floats)
         swiglu.run(on: pool)
@@ -108,7 +113,8 @@ final class Block {
         normalise(x, model.outputNorm, rows: rows)
         var products = RowProducts(
             x: normed.floats, ranges: [RowRange(first: 0, count: rows, isDense: false)],
-            first: RowProducts.Target(linear: model.output, panel: nil, y: logits), scratch: scratchViews)
+            first: RowProducts.Target(linear: model.output, panel: nil, y: logits), scratch: scratchViews,
+            quantised: quantised.floats)
         products.run(on: pool)
     }
 
@@ -132,7 +138,8 @@ final class Block {
     }
 
     private func multiply(_ x: Floats, _ ranges: [RowRange], _ target: RowProducts.Target) {
-        var products = RowProducts(x: x, ranges: ranges, first: target, scratch: scratchViews)
+        var products = RowProducts(
+            x: x, ranges: ranges, first: target, scratch: scratchViews, quantised: quantised.floats)
         products.run(on: pool)
     }
 

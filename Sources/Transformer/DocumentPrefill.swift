@@ -22,7 +22,7 @@ public final class DocumentPrefill {
     ///
     /// Rows are counted from the document's first.
     private enum Stage {
-        case dequantise
+        case prepare
         case tile(firstRow: Int)
         case observeWindow
         case branchQueries(chunk: Int, firstRow: Int)
@@ -41,7 +41,7 @@ public final class DocumentPrefill {
     private var cascade: Cascade
     private var kept: [KeptLayer] = []
     private var layer = 0
-    private var stage = Stage.dequantise
+    private var stage = Stage.prepare
     private var work: PrefillWork
 
     /// Prepares to read a document; nothing is computed yet.
@@ -106,7 +106,7 @@ public final class DocumentPrefill {
     /// Does nothing once done.
     public func step() throws(ModelError) -> Progress {
         switch stage {
-        case .dequantise:
+        case .prepare:
             reader.begin(layer: layer)
             stage = .tile(firstRow: 0)
         case .tile(let firstRow):
@@ -164,7 +164,7 @@ public final class DocumentPrefill {
             try KeptLayer(gathering: decision.heads.map(\.positions), from: reader.layerRows, meter: meter))
         layer += 1
         work.finished(layers: layer)
-        stage = layer < layers ? .dequantise : .done
+        stage = layer < layers ? .prepare : .done
     }
 
     /// The compact cache, when `step` has said that all is done.

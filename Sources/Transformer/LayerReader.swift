@@ -62,7 +62,7 @@ final class LayerReader {
         self.window = window
         self.reconstruction = reconstruction
         ids = document + (reconstruction?.ids ?? [])
-        tileRows = PrefillWork.tileRows(shape, tokens: tokens)
+        tileRows = PrefillWork.tileRows(shape, tokens: tokens, isInteger: model.isInteger)
         hidden = try FloatBuffer(ids.count * shape.width)
         panel = try LayerPanel(model)
         block = try Block(model, pool: pool, rows: tileRows)
@@ -95,7 +95,7 @@ final class LayerReader {
         embed.run(on: pool)
     }
 
-    /// Turns to `layer`: its weights become floats, its observation starts empty.
+    /// Turns to `layer`: its weights are made ready, its observation starts empty.
     func begin(layer: Int) {
         self.layer = layer
         panel.fill(from: weights, pool: pool)

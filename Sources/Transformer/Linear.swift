@@ -20,24 +20,52 @@ import GGUF
     private let rowBytes: Int
     /// `[outputs]`.
     let bias: FloatBuffer?
+    /// Whether a panel holds bytes.
+    let isInteger: Bool
+    /// Whether products straight from the stored weights are products of bytes: the same bits as from a panel.
+    let multipliesBytes: Bool
 
-    init(_ weights: UnsafeRawPointer, type: caked_type, inputs: Int, outputs: Int, bias: FloatBuffer?) {
+    /// - Parameter integers: whether quantised weights may be multiplied as bytes, if this CPU does that fast.
+    init(
+        _ weights: UnsafeRawPointer, type: caked_type, inputs: Int, outputs: Int, bias: FloatBuffer?, integers: Bool
+    ) {
         unsafe self.weights = unsafe weights
         self.type = type
         self.inputs = inputs
         self.outputs = outputs
         self.bias = bias
         rowBytes = caked_bytes(type, inputs)
+        let isQuantised = ![CAKED_F32, CAKED_F16, CAKED_BF16].contains(type)
+        isInteger = integers && isQuantised && caked_int8_is_fast()
+        multipliesBytes = isInteger && [CAKED_Q8_0, CAKED_Q4_0].contains(type)
     }
 
     /// Elements of W.
     var elements: Int { inputs * outputs }
 
-    /// W itself where it needs no dequantising.
-    var stored: Floats? {
+    /// W itself where it needs no preparation for dense products.
+    var stored: DensePanel? {
         guard type == CAKED_F32 else { return nil }
-        return unsafe Floats(
+        let floats = unsafe Floats(
             UnsafeMutablePointer(mutating: weights.assumingMemoryBound(to: Float.self)), count: elements)
+        return panel(in: floats, outputs: outputs, isInteger: false)
+    }
+
+    /// Floats' worth of memory of a panel of all outputs.
+    var panelSize: Int { DensePanel.size(isInteger: isInteger, inputs: inputs, outputs: outputs) }
+
+    /// A panel of some outputs in `memory`, yet to be filled.
+    func panel(in memory: Floats, outputs: Int, isInteger: Bool) -> DensePanel {
+        let size = DensePanel.size(isInteger: isInteger, inputs: inputs, outputs: outputs)
+        return DensePanel(inputs: inputs, outputs: outputs, isInteger: isInteger, memory: memory.slice(0, size))
+    }
+
+    /// Fills a panel with the outputs from `first` on.
+    func fill(_ panel: DensePanel, from first: Int) {
+        precondition(panel.inputs == inputs)
+        guard panel.isInteger else { return dequantise(from: first, into: panel.memory) }
+        precondition(first >= 0 && first + panel.outputs <= outputs)
+        unsafe caked_panel_fill(type, weights, inputs, first, panel.outputs, panel.memory.base)
     }
 
     /// Writes the rows of W from `first` on, as many as fit `into`.
@@ -52,5 +80,13 @@ import GGUF
         precondition(first >= 0 && first + count <= outputs && x.count >= rows * inputs && y.count >= rows * outputs)
         unsafe caked_matmul(
             type, weights, inputs, first, count, x.base, inputs, rows, y.base, outputs, bias?.floats.base)
+    }
+
+    /// The same from rows as bytes.
+    func multiplyBytes(_ x: DenseRows, first: Int, count: Int, into y: Floats) {
+        precondition(first >= 0 && first + count <= outputs && x.inputs == inputs && y.count >= x.count * outputs)
+        precondition(x.quantised.count >= DenseRows.quantisedSize(rows: x.count, inputs: inputs))
+        unsafe caked_int8_matmul(
+            type, weights, inputs, first, count, x.quantised.base, x.count, y.base, outputs, bias?.floats.base)
     }
 }

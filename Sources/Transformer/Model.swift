@@ -17,12 +17,21 @@ public final class Model: Sendable {
     let rope: RotaryEmbedding
     /// RoPE in one line, for a cache's fingerprint: caches of models that rotate differently do not fit each other.
     public let ropeDescription: String
+    /// Whether some matrix is multiplied as bytes.
+    let isInteger: Bool
     private let file: GGUFFile
 
     /// Checks the shape, type and presence of every tensor, and that there is none the forward pass would leave out.
-    public init(file: GGUFFile) throws(ModelError) {
+    public convenience init(file: GGUFFile) throws(ModelError) {
+        try self.init(file: file, integerProducts: true)
+    }
+
+    /// As above; `integerProducts` says whether quantised weights may be multiplied as bytes, if this CPU does that fast.
+    package init(file: GGUFFile, integerProducts: Bool) throws(ModelError) {
         let shape = try ModelConfiguration(file)
-        var tensors = TensorReader(file: file)
+        // The rows of a head are a slice of a panel.
+        let integers = integerProducts && shape.headWidth % Int(CAKED_PANEL_OUTPUTS) == 0
+        var tensors = TensorReader(file: file, integers: integers)
         embedding = try tensors.linear("token_embd", inputs: shape.width, outputs: shape.vocabulary)
         var layers: [ModelLayer] = []
         for index in 0..<shape.layers { layers.append(try ModelLayer(index, shape, &tensors)) }
@@ -36,6 +45,7 @@ public final class Model: Sendable {
         }
         try tensors.refuseUnread()
         self.layers = layers
+        isInteger = output.isInteger || layers.contains { layer in layer.matrices.contains { $0.isInteger } }
         rope = RotaryEmbedding(shape, factors: factors?.floats.array)
         ropeDescription =
             "\(shape.ropeStyle.rawValue) base \(shape.ropeBase) dimensions \(shape.ropeDimensions) "
@@ -103,9 +113,14 @@ struct ModelLayer: Sendable {
 /// Finds tensors by name, checks type and shape, and remembers which were read.
 struct TensorReader {
     let file: GGUFFile
+    /// Whether quantised weights may be multiplied as bytes.
+    let integers: Bool
     private var read: Set<String> = []
 
-    init(file: GGUFFile) { self.file = file }
+    init(file: GGUFFile, integers: Bool) {
+        self.file = file
+        self.integers = integers
+    }
 
     /// The matrix `name.weight` of shape `[outputs, inputs]`, with `name.bias` if the file has one.
     mutating func linear(_ name: String, inputs: Int, outputs: Int) throws(ModelError) -> Linear {
@@ -122,7 +137,7 @@ struct TensorReader {
             throw .wrongShape(tensor: tensor.name, dimensions: tensor.dimensions, expected: [inputs, outputs])
         }
         let bias = try optionalVector(name + ".bias", count: outputs)
-        return unsafe Linear(base, type: type, inputs: inputs, outputs: outputs, bias: bias)
+        return unsafe Linear(base, type: type, inputs: inputs, outputs: outputs, bias: bias, integers: integers)
     }
 
     /// A vector, as floats.

@@ -17,6 +17,8 @@ final class Observer {
     private let pool: WorkerPool
     /// `[rows, width]`: the normed rows of a branch, for its keys and values.
     private let normed: FloatBuffer
+    /// The same rows as bytes, where products need them.
+    private let quantised: FloatBuffer
     /// RoPE's angles of a branch's rows, `[rows, half]`.
     private let cosines: FloatBuffer
     private let sines: FloatBuffer
@@ -35,6 +37,8 @@ final class Observer {
         attended = try FloatBuffer(rows * shape.heads * shape.headWidth)
         logSums = try FloatBuffer(rows * shape.heads)
         normed = try FloatBuffer(rows * shape.width)
+        quantised = try FloatBuffer(
+            model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: shape.width) : 0)
         cosines = try FloatBuffer(rows * model.rope.half)
         sines = try FloatBuffer(rows * model.rope.half)
         moments = try ObservedMoments(groupWidth: shape.groupWidth, tokens: observedTokens)
@@ -82,16 +86,25 @@ final class Observer {
         _ layer: ModelLayer, _ panel: LayerPanel, head: Int, rows count: Int, in own: HeadRows, values: Bool,
         scratch: [AttentionScratch]
     ) {
+        let width = model.configuration.width
+        let isInteger = layer.key.isInteger || (values && layer.value.isInteger)
+        let size = isInteger ? DenseRows.quantisedSize(rows: count, inputs: width) : 0
+        var normed = DenseRows(
+            count: count, inputs: width, floats: normed.floats.slice(0, count * width),
+            quantised: quantised.floats.slice(0, size))
+        // The rows are those of the branch's first head.
+        if isInteger, head == 0 {
+            unsafe pool.run(normed.tiles, on: &normed) { rows, tile, _ in unsafe rows.pointee.quantise(tile: tile) }
+        }
         let first = head * own.headWidth
         func projection(_ linear: Linear, _ matrix: Int) -> BranchKeys.Projection {
             BranchKeys.Projection(
-                weights: panel.matrices[matrix].slice(first * linear.inputs, own.headWidth * linear.inputs),
+                panel: panel.matrices[matrix].slice(first, own.headWidth),
                 bias: linear.bias?.floats.slice(first, own.headWidth))
         }
         var keys = BranchKeys(
-            rows: count, width: model.configuration.width, normed: normed.floats, key: projection(layer.key, 1),
-            value: values ? projection(layer.value, 2) : nil, rope: model.rope, cosines: cosines.floats,
-            sines: sines.floats, own: own, scratch: scratch)
+            normed: normed, key: projection(layer.key, 1), value: values ? projection(layer.value, 2) : nil,
+            rope: model.rope, cosines: cosines.floats, sines: sines.floats, own: own, scratch: scratch)
         keys.run(on: pool)
     }
 }
@@ -99,16 +112,14 @@ final class Observer {
 /// One region: keys and values of a branch's rows in one KV head.
 private struct BranchKeys {
     struct Projection {
-        /// `[headWidth, width]`.
-        let weights: Floats
+        /// The head's outputs.
+        let panel: DensePanel
         /// `[headWidth]`.
         let bias: Floats?
     }
 
-    let rows: Int
-    let width: Int
     /// `[rows, width]`.
-    let normed: Floats
+    let normed: DenseRows
     let key: Projection
     let value: Projection?
     let rope: RotaryEmbedding
@@ -121,14 +132,14 @@ private struct BranchKeys {
     private static let taskRows = 64
 
     mutating func run(on pool: WorkerPool) {
-        unsafe pool.run((rows + Self.taskRows - 1) / Self.taskRows, on: &self) { keys, task, worker in
+        unsafe pool.run((normed.count + Self.taskRows - 1) / Self.taskRows, on: &self) { keys, task, worker in
             unsafe keys.pointee.run(task, worker)
         }
     }
 
     private func run(_ task: Int, _ worker: Int) {
         let first = task * Self.taskRows
-        let count = min(Self.taskRows, rows - first)
+        let count = min(Self.taskRows, normed.count - first)
         let half = rope.half
         let keys = scratch[worker].query
         let values = scratch[worker].out
@@ -149,11 +160,7 @@ private struct BranchKeys {
     }
 
     private func project(_ projection: Projection, _ first: Int, _ count: Int, into y: Floats) {
-        if let bias = projection.bias {
-            for row in 0..<count { y.slice(row * own.headWidth, own.headWidth).copy(from: bias) }
-        }
-        MatrixProduct.timesTransposed(
-            normed.slice(first * width, count * width), stride: width, projection.weights, stride: width, into: y,
-            stride: own.headWidth, m: count, n: own.headWidth, k: width, adding: projection.bias != nil)
+        projection.panel.multiply(
+            normed.slice(first, count), into: y, stride: own.headWidth, bias: projection.bias)
     }
 }

@@ -37,8 +37,8 @@ struct PrefillWork {
     }
 
     /// Rows of a tile: about a tenth of a second of work on two cores, and many enough for dense products.
-    static func tileRows(_ shape: ModelConfiguration, tokens: Int) -> Int {
-        let stepWork = 8e9
+    static func tileRows(_ shape: ModelConfiguration, tokens: Int, isInteger: Bool) -> Int {
+        let stepWork = isInteger ? 24e9 : 8e9
         let row = matrices(shape) + 4 * Double(shape.heads * shape.headWidth) * Double(tokens)
         return max(32, min(256, Int(stepWork / row) / 32 * 32))
     }

@@ -4,10 +4,10 @@
 struct RowRange {
     var first: Int
     var count: Int
-    /// Whether weights are dequantised for a dense product; straight from the stored weights otherwise.
+    /// Whether weights are made ready for a dense product; straight from the stored weights otherwise.
     var isDense: Bool
 
-    /// From this many rows on, dequantising a block of weights costs less than it saves.
+    /// From this many rows on, preparing a block of weights costs less than it saves.
     static let denseRows = 32
 }
 
@@ -15,8 +15,8 @@ struct RowRange {
 struct RowProducts {
     struct Target {
         let linear: Linear
-        /// W as floats, `[outputs, inputs]`, when the whole layer has been dequantised.
-        let panel: Floats?
+        /// W made ready, when the whole layer has been.
+        let panel: DensePanel?
         /// `[rows, outputs]`.
         let y: Floats
     }
@@ -28,14 +28,49 @@ struct RowProducts {
     var third: Target?
     /// Per worker, `blockOutputs · inputs` floats at least; used where there is no panel.
     let scratch: [Floats]
+    /// Room for all rows as bytes.
+    let quantised: Floats
 
     /// Outputs of a task: enough for a dense product to run at speed, few enough to share small matrices.
     static let blockOutputs = 64
+    /// Weights that are multiplied with a few rows in about the time that starting a region takes.
+    private static let serialWeights = 100_000
+    /// Tiles of rows that one task quantises.
+    private static let taskTiles = 2
 
     /// Runs all products.
     mutating func run(on pool: WorkerPool) {
+        if usesBytes(first) || usesBytes(second) || usesBytes(third) {
+            unsafe pool.run((allRows.tiles + Self.taskTiles - 1) / Self.taskTiles, on: &self) { products, task, _ in
+                let rows = unsafe products.pointee.allRows
+                for tile in task * Self.taskTiles..<min((task + 1) * Self.taskTiles, rows.tiles) {
+                    rows.quantise(tile: tile)
+                }
+            }
+        }
         let tasks = blocks(first) + blocks(second) + blocks(third)
-        unsafe pool.run(tasks, on: &self) { products, task, worker in unsafe products.pointee.run(task, worker) }
+        if rows <= DenseRows.tileRows, tasks * Self.blockOutputs * first.linear.inputs <= Self.serialWeights {
+            for task in 0..<tasks { run(task, 0) }
+        } else {
+            unsafe pool.run(tasks, on: &self) { products, task, worker in unsafe products.pointee.run(task, worker) }
+        }
+    }
+
+    private func usesBytes(_ target: Target?) -> Bool {
+        guard let target else { return false }
+        return target.panel?.isInteger ?? target.linear.multipliesBytes
+    }
+
+    private var rows: Int { ranges.reduce(0) { $0 + $1.count } }
+
+    /// The rows of all ranges, which lie one behind the other.
+    private var allRows: DenseRows {
+        let inputs = first.linear.inputs
+        let rows = rows
+        let size = DenseRows.quantisedSize(rows: rows, inputs: inputs)
+        return DenseRows(
+            count: rows, inputs: inputs, floats: x.slice(0, rows * inputs),
+            quantised: quantised.slice(0, quantised.count == 0 ? 0 : size))
     }
 
     private func blocks(_ target: Target?) -> Int {
@@ -58,7 +93,20 @@ struct RowProducts {
         let linear = target.linear
         let firstOutput = block * Self.blockOutputs
         let outputs = min(Self.blockOutputs, linear.outputs - firstOutput)
-        var weights: Floats?
+        if let panel = target.panel {
+            let y = target.y.slice(firstOutput, target.y.count - firstOutput)
+            panel.slice(firstOutput, outputs).multiply(
+                allRows, into: y, stride: linear.outputs, bias: linear.bias?.floats.slice(firstOutput, outputs))
+        } else if linear.multipliesBytes {
+            linear.multiplyBytes(allRows, first: firstOutput, count: outputs, into: target.y)
+        } else {
+            multiplyFloats(target, from: firstOutput, outputs, worker)
+        }
+    }
+
+    private func multiplyFloats(_ target: Target, from firstOutput: Int, _ outputs: Int, _ worker: Int) {
+        let linear = target.linear
+        var prepared: DensePanel?
         for index in 0..<ranges.count {
             let range = ranges[index]
             let x = x.slice(range.first * linear.inputs, range.count * linear.inputs)
@@ -67,23 +115,19 @@ struct RowProducts {
                 linear.multiply(x, rows: range.count, first: firstOutput, count: outputs, into: y)
                 continue
             }
-            let dense = weights ?? floats(of: target, from: firstOutput, outputs, worker)
-            weights = dense
-            let columns = y.slice(firstOutput, y.count - firstOutput)
-            if let bias = linear.bias?.floats.slice(firstOutput, outputs) {
-                for row in 0..<range.count { columns.slice(row * linear.outputs, outputs).copy(from: bias) }
-            }
-            MatrixProduct.timesTransposed(
-                x, stride: linear.inputs, dense, stride: linear.inputs, into: columns, stride: linear.outputs,
-                m: range.count, n: outputs, k: linear.inputs, adding: linear.bias != nil)
+            let panel = prepared ?? floats(of: linear, from: firstOutput, outputs, worker)
+            prepared = panel
+            panel.multiply(
+                DenseRows(count: range.count, inputs: linear.inputs, floats: x, quantised: x.slice(0, 0)),
+                into: y.slice(firstOutput, y.count - firstOutput), stride: linear.outputs,
+                bias: linear.bias?.floats.slice(firstOutput, outputs))
         }
     }
 
-    private func floats(of target: Target, from first: Int, _ outputs: Int, _ worker: Int) -> Floats {
-        let inputs = target.linear.inputs
-        if let panel = target.panel ?? target.linear.stored { return panel.slice(first * inputs, outputs * inputs) }
-        let block = scratch[worker].slice(0, outputs * inputs)
-        target.linear.dequantise(from: first, into: block)
-        return block
+    private func floats(of linear: Linear, from first: Int, _ outputs: Int, _ worker: Int) -> DensePanel {
+        if let stored = linear.stored { return stored.slice(first, outputs) }
+        let panel = linear.panel(in: scratch[worker], outputs: outputs, isInteger: false)
+        linear.fill(panel, from: first)
+        return panel
     }
 }

@@ -27,7 +27,7 @@ struct StoredTypeTests {
         model.store(mixture.types)
         var floats = model
         floats.stored = [:]
-        let stored = try model.load()
+        let stored = try model.load(integerProducts: false)
         let reference = try floats.load()
         var random = TestRandom(state: 7)
         let ids = random.ids(40, below: model.shape.vocabulary)
@@ -40,6 +40,25 @@ struct StoredTypeTests {
             let logits = try zip(decoders, sequences).map { try $0.step([Decoder.Piece($1, [id])]).array(0) }
             expectSame(logits[0], logits[1])
         }
+    }
+
+    @Test("products of bytes err by what rounded activations explain, the same alone and together", arguments: mixtures)
+    func integerLogits(_ mixture: Mixture) throws {
+        var model = TinyModel(TinyShape(name: "wide", width: 256, headWidth: 64, feedForwardWidth: 512))
+        model.store(mixture.types)
+        let bytes = try model.load()
+        let floats = try model.load(integerProducts: false)
+        var random = TestRandom(state: 7)
+        let ids = random.ids(40, below: model.shape.vocabulary)
+        let together = try bytes.logits(ids: ids, pool: pool)
+        #expect(distance(together, try floats.logits(ids: ids, pool: pool).map(Double.init)) < 0.1)
+        guard mixture.types.allSatisfy({ [.q8_0, .q4_0].contains($0) }) else { return }
+        // These are multiplied alike however many rows there are.
+        let decoder = try Decoder(model: bytes, pool: pool)
+        let sequence = try Sequence(model: bytes, base: nil, rows: .f32)
+        var alone: [Float] = []
+        for id in ids { alone = try decoder.step([Decoder.Piece(sequence, [id])]).array(0) }
+        expectSame(alone, together)
     }
 
     /// Logits of about 1, from sums of up to 512 products that were added in another order.

@@ -189,7 +189,9 @@ struct TinyModel {
         return out
     }
 
-    func load() throws -> Model { try Model(file: GGUFFile(copying: bytes)) }
+    func load(integerProducts: Bool = true) throws -> Model {
+        try Model(file: GGUFFile(copying: bytes), integerProducts: integerProducts)
+    }
 
     func values(_ name: String) -> [Double] {
         tensors.first { $0.name == name }?.values.map(Double.init) ?? []
