@@ -30,7 +30,7 @@ struct CheckedConfiguration {
     }
 
     /// The daemon beside the test bundle, where SwiftPM builds both.
-    private static func program() throws -> URL {
+    static func program() throws -> URL {
         let directory = try #require(
             CommandLine.arguments.first.map { URL(fileURLWithPath: $0).deletingLastPathComponent() })
         return directory.appending(path: "caked")
