@@ -107,10 +107,7 @@ struct CheckedConfiguration {
             ("rows: *a\n", 1, "FILE:1: is `rows: *a`, but wanted is values written out, not an alias"),
             ("[", 60_000, "FILE:1: is `[[["),
             ("? ", 30_000, "FILE:1: is `? ?"),
-            (
-                String(repeating: "# many\n", count: 10_000),
-                "--config: is `FILE`, but wanted is a file of at most 65536 "
-            ),
+            ("# many\n", 10_000, "--config: is `FILE`, but wanted is a file of at most 65536 "),
         ])
     func notAMapping(part: String, times: Int, problem: String) throws {
         let checked = try CheckedConfiguration(String(repeating: part, count: times), flags: ["--model", Self.model])
