@@ -86,13 +86,18 @@ public final class DocumentStore: Sendable {
         let collection: GarbageCollection.Outcome
         do throws(LMDBError) {
             opened = try OpenedEnvironment(directory: path, mapBytes: mapBytes, maxReaders: maxReaders)
+        } catch {
+            throw StoreError(error, directory: path, mapBytes: mapBytes, maxReaders: maxReaders)
+        }
+        // Before anything is collected: what is garbage in one format may be a document in another.
+        guard opened.formatVersion == RecordFormat.version else {
+            throw .format(found: opened.formatVersion, supported: RecordFormat.version)
+        }
+        do throws(LMDBError) {
             collection = try GarbageCollection.run(
                 opened.environment, manifests: opened.manifests, records: opened.records)
         } catch {
             throw StoreError(error, directory: path, mapBytes: mapBytes, maxReaders: maxReaders)
-        }
-        guard opened.formatVersion == RecordFormat.version else {
-            throw .format(found: opened.formatVersion, supported: RecordFormat.version)
         }
         environment = opened.environment
         (manifestsDatabase, recordsDatabase) = (opened.manifests, opened.records)

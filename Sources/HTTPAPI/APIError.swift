@@ -4,6 +4,8 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Inference
+import NIOCore
+import NIOHTTP1
 
 /// An error that can be sent.
 struct APIError: Error, Equatable, Sendable {
@@ -39,9 +41,7 @@ struct APIError: Error, Equatable, Sendable {
         case .invalid: self.init(.badRequest, error.code, error.message, param: error.parameter)
         case .notFound: self.init(.notFound, error.code, error.message)
         case .conflict: self.init(.conflict, error.code, error.message)
-        case .busy(_, let seconds):
-            self.init(.tooManyRequests, error.code, error.message)
-            retryAfterSeconds = max(1, seconds)
+        case .busy(let message, let seconds): self = .busy(message, retryAfterSeconds: max(1, seconds))
         case .insufficientStorage: self.init(.init(code: 507), error.code, error.message)
         case .shuttingDown: self = .shuttingDown
         case .cancelled: self = .cancelled
@@ -58,7 +58,9 @@ struct APIError: Error, Equatable, Sendable {
             self.init(.notFound, "route_not_found", "there is no such path; the README lists the paths of the API")
         case let error as HTTPError:
             self.init(error.status, "invalid_request", error.body ?? error.status.reasonPhrase)
-        case is CancellationError: self = .cancelled
+        case is CancellationError, is IOError, is ChannelError, HTTPParserError.invalidEOFState:
+            // The client went away, in the middle of its request or before its answer.
+            self = .cancelled
         default: self.init(.internalServerError, "internal", "caked failed; its log says why")
         }
     }
@@ -84,6 +86,12 @@ struct APIError: Error, Equatable, Sendable {
 
     static func bodyTooLarge(limitBytes: Int) -> APIError {
         APIError(.contentTooLarge, "body_too_large", "the body is larger than the limit of \(limitBytes) bytes")
+    }
+
+    static func busy(_ message: String, retryAfterSeconds: Int) -> APIError {
+        var error = APIError(.tooManyRequests, "busy", message)
+        error.retryAfterSeconds = retryAfterSeconds
+        return error
     }
 
     static func methodNotAllowed(_ allowed: String) -> APIError {

@@ -110,9 +110,13 @@ private struct Message: Decodable {
         case "tool", "function": throw APIError.unsupported("caked calls no tools", param: path + ".role")
         default: throw APIError.invalid("`\(path).role` must be system, user or assistant", param: path + ".role")
         }
-        if let text = try? fields.decode(String.self, forKey: .content) {
-            message = ChatMessage(role: known, content: text)
-        } else {
+        do {
+            message = ChatMessage(role: known, content: try fields.decode(String.self, forKey: .content))
+        } catch DecodingError.typeMismatch, DecodingError.valueNotFound {
+            guard (try? fields.nestedUnkeyedContainer(forKey: .content)) != nil else {
+                throw APIError.invalid(
+                    "`\(path).content` must be a text or an array of text parts", param: path + ".content")
+            }
             let parts = try fields.decode([Part].self, forKey: .content)
             message = ChatMessage(role: known, content: parts.map(\.text).joined())
         }

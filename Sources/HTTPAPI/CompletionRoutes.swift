@@ -11,7 +11,9 @@ struct CompletionRoutes: Sendable {
     let api: HTTPAPI
 
     @Sendable func chat(_ request: Request, _ context: APIContext) async throws -> Response {
-        let body = try await body(of: request)
+        let lease = api.chatBodies.lease()
+        defer { withExtendedLifetime(lease) {} }
+        let body = try await body(of: request, lease)
         guard let messages = body.messages, !messages.isEmpty else {
             throw APIError.invalid("`messages` must have at least one message", param: "messages")
         }
@@ -19,13 +21,15 @@ struct CompletionRoutes: Sendable {
     }
 
     @Sendable func text(_ request: Request, _ context: APIContext) async throws -> Response {
-        let body = try await body(of: request)
+        let lease = api.chatBodies.lease()
+        defer { withExtendedLifetime(lease) {} }
+        let body = try await body(of: request, lease)
         guard let prompt = body.prompt else { throw APIError.invalid("`prompt` is missing", param: "prompt") }
         return try await answer(body, .text(prompt), AnswerForm(.text, model: api.service.modelCard.id), context)
     }
 
-    private func body(of request: Request) async throws -> CompletionBody {
-        let bytes = try await request.wholeBody(limitBytes: api.limits.chatBodyBytes)
+    private func body(of request: Request, _ lease: BodyBudget.Lease) async throws -> CompletionBody {
+        let bytes = try await request.wholeBody(limitBytes: api.limits.chatBodyBytes, lease: lease)
         let body = try JSONText.decode(CompletionBody.self, from: bytes, maxDepth: api.limits.jsonDepth)
         let loaded = api.service.modelCard.id
         if let model = body.model, !model.isEmpty, model != loaded {

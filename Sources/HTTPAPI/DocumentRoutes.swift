@@ -35,7 +35,7 @@ struct DocumentRoutes: Sendable {
 
     @Sendable func patch(_ request: Request, _ context: APIContext) async throws -> Response {
         let (service, name) = (api.service, try context.documentName())
-        let body = try await request.wholeBody(limitBytes: api.limits.patchBodyBytes)
+        let body = try await request.wholeBody(limitBytes: api.limits.patchBodyBytes, lease: api.chatBodies.lease())
         let options = try JSONText.decode(PatchOptions.self, from: body, maxDepth: api.limits.jsonDepth)
         let document = try await api.blocking {
             try service.update(name, owner: context.owner, ttlSeconds: options.ttlSeconds, pinned: options.pin)
@@ -44,7 +44,10 @@ struct DocumentRoutes: Sendable {
     }
 
     @Sendable func put(_ request: Request, _ context: APIContext) async throws -> Response {
-        let putRequest = try await putRequest(request, context)
+        // Until the engine has looked at the text: what it then keeps fits into the context.
+        let lease = api.documentBodies.lease()
+        defer { withExtendedLifetime(lease) {} }
+        let putRequest = try await putRequest(request, context, lease)
         let stream = api.service.put(putRequest)
         if request.headers[.accept]?.contains("text/event-stream") == true { return try await progress(of: stream) }
         for try await event in stream {
@@ -55,7 +58,9 @@ struct DocumentRoutes: Sendable {
         throw EngineError.internalFailure(message: "the document's work ended without a result")
     }
 
-    private func putRequest(_ request: Request, _ context: APIContext) async throws -> PutRequest {
+    private func putRequest(
+        _ request: Request, _ context: APIContext, _ lease: BodyBudget.Lease
+    ) async throws -> PutRequest {
         let name = try context.documentName()
         let isJSON = request.headers[.contentType]?.lowercased().hasPrefix("application/json") == true
         if request.headers[.contentType]?.lowercased().hasPrefix("multipart/") == true {
@@ -64,7 +69,7 @@ struct DocumentRoutes: Sendable {
         }
         // The query is looked at first: why read 64 MiB to refuse a misspelt number?
         var options = try PutOptions(query: isJSON ? "" : request.uri.query ?? "")
-        let body = try await request.wholeBody(limitBytes: api.limits.documentBodyBytes)
+        let body = try await request.wholeBody(limitBytes: api.limits.documentBodyBytes, lease: lease)
         var text: [UInt8]
         if isJSON {
             options = try JSONText.decode(PutOptions.self, from: body, maxDepth: api.limits.jsonDepth)

@@ -22,6 +22,8 @@ public final class HTTPAPI: Sendable {
     let service: any DocumentService
     let limits: ServerLimits
     let metrics = Metrics()
+    let documentBodies: BodyBudget
+    let chatBodies: BodyBudget
     let logger: Logger
     private let access: Access
     private let daemonUser: UInt32
@@ -49,6 +51,8 @@ public final class HTTPAPI: Sendable {
         self.limits = limits
         self.logger = logger
         self.identify = identify
+        documentBodies = BodyBudget(limitBytes: max(limits.documentBodiesBytes, limits.documentBodyBytes))
+        chatBodies = BodyBudget(limitBytes: max(limits.chatBodiesBytes, limits.chatBodyBytes))
     }
 
     /// From now on `/healthz` says that we are leaving.

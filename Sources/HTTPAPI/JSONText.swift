@@ -139,7 +139,9 @@ extension KeyedDecodingContainer {
 
 extension Request {
     /// The whole body, unless it is larger than `limit` bytes; then it is refused, by its declared size if there is one.
-    func wholeBody(limitBytes: Int) async throws -> ByteBuffer {
+    ///
+    /// `lease` is its share of the memory for bodies; hold it as long as the body, or what was made of it.
+    func wholeBody(limitBytes: Int, lease: BodyBudget.Lease) async throws -> ByteBuffer {
         if let encoding = headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw APIError.unsupported("bodies are taken uncompressed", param: "Content-Encoding")
         }
@@ -151,6 +153,7 @@ extension Request {
             guard whole.readableBytes + part.readableBytes <= limitBytes else {
                 throw APIError.bodyTooLarge(limitBytes: limitBytes)
             }
+            try lease.grow(byBytes: part.readableBytes)
             whole.writeBuffer(&part)
         }
         return whole

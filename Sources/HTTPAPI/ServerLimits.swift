@@ -8,6 +8,10 @@ public struct ServerLimits: Equatable, Sendable {
     public var documentBodyBytes = 64 << 20
     /// Bytes of a question's body: a long conversation, not a document.
     public var chatBodyBytes = 4 << 20
+    /// Bytes of all documents' bodies in memory at once, or one body of the largest size; what is beyond them is 429.
+    public var documentBodiesBytes = 256 << 20
+    /// The same for questions' bodies.
+    public var chatBodiesBytes = 64 << 20
     /// Bytes of a change to a document: two fields.
     public var patchBodyBytes = 64 << 10
     /// Arrays and objects inside each other, checked before decoding so that no decoder recurses on a client's say-so.

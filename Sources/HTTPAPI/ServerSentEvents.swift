@@ -52,7 +52,12 @@ final class PulsedEvents<Event: Sendable>: @unchecked Sendable {
     }
 
     /// The next event or beat; throws the engine's error.
-    func next() async throws -> Pulse<Event> { try await iterator.next() ?? .end }
+    ///
+    /// The beats never end, so only the reader's own cancellation ends the sequence.
+    func next() async throws -> Pulse<Event> {
+        guard let pulse = try await iterator.next() else { throw EngineError.cancelled }
+        return pulse
+    }
 }
 
 // An engine's stream with its end as an element, because a merged sequence ends only when both of its parts do.

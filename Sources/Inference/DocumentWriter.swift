@@ -26,6 +26,8 @@ final class DocumentWriter: Sendable {
             guard let found = try store.manifest(job.key), found.textHash == job.plan.textHash,
                 found.optionsHash == job.plan.optionsHash
             else { return false }
+            // A damaged copy is no copy: it is read again.
+            _ = try store.open(job.key, fingerprint: found.fingerprint)
             let isAsAsked = found.ttlSeconds == job.plan.ttlSeconds && found.pinned == job.plan.pinned
             let manifest =
                 try isAsAsked
@@ -33,7 +35,7 @@ final class DocumentWriter: Sendable {
             finish(job, manifest, created: false)
             return true
         } catch {
-            // A manifest that cannot be read is replaced by reading the document again.
+            // What cannot be read from the store is replaced by reading the document again.
             logger.warning("a stored document is unreadable", metadata: ["error": "\(error)"])
             return false
         }
@@ -48,6 +50,7 @@ final class DocumentWriter: Sendable {
             finish(job, manifest, created: true)
         } catch {
             logger.error("a document could not be stored", metadata: ["error": "\(error)"])
+            job.ticket.giveUp()
             job.feed.finish(throwing: EngineError(error))
         }
     }
@@ -93,6 +96,7 @@ final class DocumentWriter: Sendable {
     }
 
     private func finish(_ job: DocumentJob, _ manifest: Manifest, created: Bool) {
+        job.ticket.giveUp()
         job.feed.send(.finished(Document(manifest, model: loaded.card.id, withLayers: true), created: created))
         job.feed.finish()
     }

@@ -75,8 +75,12 @@ public final class Engine: DocumentService {
                     instruction: loaded.reconstructionTokens)
             },
             exists: { job in writer.answerFromStore(job) },
-            write: { job, cache in
-                if !clerk.enqueue({ writer.write(job, cache) }) { job.feed.finish(throwing: .shuttingDown) }
+            write: { job, cache, written in
+                let isAccepted = clerk.enqueue {
+                    writer.write(job, cache)
+                    written()
+                }
+                if !isAccepted { job.feed.finish(throwing: .shuttingDown) }
             },
             maintain: { clerk.enqueue { writer.keepHouse() } })
         loop.start()
@@ -121,6 +125,7 @@ public final class Engine: DocumentService {
                 if writer.answerFromStore(job) { return }
                 if !loop.post(.document(job)) { feed.finish(throwing: .shuttingDown) }
             } catch {
+                ticket.giveUp()
                 feed.finish(throwing: error)
             }
         }
@@ -140,6 +145,7 @@ public final class Engine: DocumentService {
                     request, feed: feed, ticket: ticket, loaded: loaded, store: store, configuration: configuration)
                 if !loop.post(.question(job)) { feed.finish(throwing: .shuttingDown) }
             } catch {
+                ticket.giveUp()
                 feed.finish(throwing: error)
             }
         }

@@ -8,6 +8,8 @@ import Transformer
 enum EngineCommand: Sendable {
     case question(QuestionJob)
     case document(DocumentJob)
+    /// The document is in the store, or never will be.
+    case written(RequestID)
     /// Take nothing new, finish what runs.
     case drain
     /// Fail everything that is left, now.
@@ -37,7 +39,7 @@ final class EngineLoop: @unchecked Sendable {
     private let totals: EngineTotals
     private let logger: Logger
     private let decoder: Decoder
-    private let write: @Sendable (DocumentJob, CompactCache) -> Void
+    private let write: @Sendable (DocumentJob, CompactCache, _ written: @escaping @Sendable () -> Void) -> Void
     private let exists: @Sendable (DocumentJob) -> Bool
     private let makePrefill: @Sendable (ReadingPlan) throws(ModelError) -> DocumentPrefill
     private let maintain: @Sendable () -> Void
@@ -51,13 +53,13 @@ final class EngineLoop: @unchecked Sendable {
 
     /// - Parameters:
     ///   - exists: whether the document is in the store already, exactly as asked for; then it answers the request itself.
-    ///   - write: takes a finished cache to the store, on another thread.
+    ///   - write: takes a finished cache to the store, on another thread, and calls back when it is there.
     ///   - maintain: starts the store's housekeeping, on another thread.
     init(
         decoder: Decoder, maxRunningQuestions: Int, totals: EngineTotals, logger: Logger,
         makePrefill: @escaping @Sendable (ReadingPlan) throws(ModelError) -> DocumentPrefill,
         exists: @escaping @Sendable (DocumentJob) -> Bool,
-        write: @escaping @Sendable (DocumentJob, CompactCache) -> Void,
+        write: @escaping @Sendable (DocumentJob, CompactCache, _ written: @escaping @Sendable () -> Void) -> Void,
         maintain: @escaping @Sendable () -> Void
     ) {
         self.decoder = decoder
@@ -136,13 +138,18 @@ final class EngineLoop: @unchecked Sendable {
             let id = newID()
             documents[id] = job
             apply(scheduler.addDocument(id))
+        case .written(let id):
+            end(id)
         case .drain:
             isDraining = true
             apply(scheduler.drain())
         case .abort:
             isDraining = true
             apply(scheduler.drain())
-            for id in (Array(questions.keys) + Array(documents.keys)).sorted() { fail(id, .shuttingDown) }
+            // A document that is being written is told by the clerk how that ended.
+            for id in (Array(questions.keys) + Array(documents.keys)).sorted() where id != scheduler.writtenDocument {
+                fail(id, .shuttingDown)
+            }
         }
     }
 
@@ -208,7 +215,9 @@ final class EngineLoop: @unchecked Sendable {
     }
 
     private func stepDocument(_ id: RequestID) {
-        guard let job = documents[id], let prefill = job.prefill else { return end(id) }
+        guard let job = documents[id], let prefill = job.prefill else {
+            return fail(id, .internalFailure(message: "the document was lost before it was read"))
+        }
         let clock = ContinuousClock()
         let begun = clock.now
         do throws(ModelError) {
@@ -220,9 +229,8 @@ final class EngineLoop: @unchecked Sendable {
             let cache = try prefill.finish()
             job.prefill = nil
             totals.prefilled(job.plan.tokens.count)
-            write(job, cache)
-            documents[id] = nil
-            apply(scheduler.remove(id))
+            scheduler.setWritten(id)
+            write(job, cache) { [self] in post(.written(id)) }
         } catch {
             logger.error("a document failed", metadata: ["error": "\(error)"])
             fail(id, .internalFailure(message: "the document could not be read: \(error)"))
@@ -230,8 +238,14 @@ final class EngineLoop: @unchecked Sendable {
     }
 
     private func fail(_ id: RequestID, _ error: EngineError) {
-        questions[id]?.feed.finish(throwing: error)
-        documents[id]?.feed.finish(throwing: error)
+        if let job = questions[id] {
+            job.ticket.giveUp()
+            job.feed.finish(throwing: error)
+        }
+        if let job = documents[id] {
+            job.ticket.giveUp()
+            job.feed.finish(throwing: error)
+        }
         end(id)
     }
 

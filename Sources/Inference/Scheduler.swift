@@ -44,6 +44,8 @@ package struct Scheduler: Sendable {
     private(set) package var parkedQuestions: Set<RequestID> = []
     private(set) package var waitingDocuments: [RequestID] = []
     private(set) package var runningDocument: RequestID?
+    /// The running document once it is read: another thread writes it.
+    private(set) package var writtenDocument: RequestID?
     private(set) package var isDraining = false
     private var stepsSinceTile = Scheduler.stepsBetweenTiles
 
@@ -73,6 +75,7 @@ package struct Scheduler: Sendable {
         parkedQuestions.remove(id)
         waitingDocuments.removeAll { $0 == id }
         if runningDocument == id { runningDocument = nil }
+        if writtenDocument == id { writtenDocument = nil }
         return admit()
     }
 
@@ -80,6 +83,14 @@ package struct Scheduler: Sendable {
     package mutating func setParked(_ id: RequestID, _ parked: Bool) {
         guard runningQuestions.contains(id) else { return }
         if parked { parkedQuestions.insert(id) } else { parkedQuestions.remove(id) }
+    }
+
+    /// The document is read and on its way into the store.
+    ///
+    /// It keeps its place until it is there: memory holds one finished cache at a time, and whoever sends the same text
+    /// meanwhile finds it stored.
+    package mutating func setWritten(_ id: RequestID) {
+        if runningDocument == id { writtenDocument = id }
     }
 
     /// From now on only what already runs is finished.
@@ -99,7 +110,8 @@ package struct Scheduler: Sendable {
     /// The next unit of work.
     package mutating func next() -> Work {
         let ready = runningQuestions.filter { !parkedQuestions.contains($0) }
-        if let document = runningDocument, ready.isEmpty || stepsSinceTile >= Self.stepsBetweenTiles {
+        let documentIsDue = ready.isEmpty || stepsSinceTile >= Self.stepsBetweenTiles
+        if let document = runningDocument, writtenDocument == nil, documentIsDue {
             stepsSinceTile = 0
             return .document(document)
         }

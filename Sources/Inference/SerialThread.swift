@@ -63,7 +63,12 @@ package final class SerialThread: Sendable {
 
     package init() {
         unsafe pthread_mutex_init(mutex, nil)
-        unsafe pthread_cond_init(condition, nil)
+        // The clock that nobody sets: a thread that waits for one second does so when the system's time jumps back.
+        var attributes = pthread_condattr_t()
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        unsafe pthread_cond_init(condition, &attributes)
+        unsafe pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -92,7 +97,7 @@ package final class SerialThread: Sendable {
     /// Returns when the flag is raised, and lowers it, or after `milliseconds`.
     package func wait(milliseconds: Int) {
         var deadline = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &deadline)
+        unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)
         let nanoseconds = deadline.tv_nsec + milliseconds % 1000 * 1_000_000
         deadline.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
         deadline.tv_nsec = nanoseconds % 1_000_000_000

@@ -297,6 +297,27 @@ import Testing
         #expect(throws: StoreError.format(found: 0, supported: 1)) { _ = try place.open() }
     }
 
+    @Test("nothing is collected in a store of another format: its garbage may be somebody's documents")
+    func otherFormatStays() throws {
+        let data = DocumentData(seed: 1)
+        let kept = try { try place.put("a", data, in: place.open()) }()
+        try place.damage("manifests") { _, _ in nil }  // now every record is garbage to this format
+        let format = try formatValue()
+        try place.damage("format") { _, value in value[..<4] + [9, 0, 0, 0] + value[8...] }
+        #expect(throws: StoreError.self) { _ = try place.open() }
+        try place.damage("format") { _, _ in format }
+        #expect(try place.open().statistics().collectedRecords > kept.counts.count)
+    }
+
+    private func formatValue() throws -> [UInt8] {
+        var found: [UInt8] = []
+        try place.damage("format") { _, value in
+            found = value
+            return value
+        }
+        return found
+    }
+
     @Test("a file that is no store is refused with advice, and left as it is")
     func foreignFile() throws {
         do { _ = try place.open() }

@@ -30,7 +30,7 @@ struct CheckedConfiguration {
     }
 
     /// The daemon beside the test bundle, where SwiftPM builds both.
-    private static func program() throws -> URL {
+    static func program() throws -> URL {
         let directory = try #require(
             CommandLine.arguments.first.map { URL(fileURLWithPath: $0).deletingLastPathComponent() })
         return directory.appending(path: "caked")
@@ -97,23 +97,20 @@ struct CheckedConfiguration {
     @Test(
         "what is not a mapping in YAML is refused once, with its line and nothing guessed",
         arguments: [
-            ("rows: f16\n indented: 1\n", "FILE:2: is ` indented: 1`, but wanted is YAML, "),
-            ("rows: \"f16\nkeep: 10%\n", "FILE:3: is ``, but wanted is YAML, "),
-            ("\trows: f16\n", "FILE:1: is `\trows: f16`, but wanted is YAML, "),
-            ("rows: f16\n---\nrows: f16\n", "FILE:2: is `---`, but wanted is YAML, "),
-            ("rows: \u{1}\n", "FILE: is `a file`, but wanted is YAML ("),
-            ("{keep: 5%, keep: 6%}", "FILE:1: is `{keep: 5%, keep: 6%}`, but wanted is each key once (keep "),
-            ("- rows\n", "FILE:1: is `- rows`, but wanted is a mapping, "),
-            ("rows: *a\n", "FILE:1: is `rows: *a`, but wanted is values written out, not an alias"),
-            (String(repeating: "[", count: 60_000), "FILE:1: is `[[["),
-            (String(repeating: "? ", count: 30_000), "FILE:1: is `? ?"),
-            (
-                String(repeating: "# many\n", count: 10_000),
-                "--config: is `FILE`, but wanted is a file of at most 65536 "
-            ),
+            ("rows: f16\n indented: 1\n", 1, "FILE:2: is ` indented: 1`, but wanted is YAML, "),
+            ("rows: \"f16\nkeep: 10%\n", 1, "FILE:3: is ``, but wanted is YAML, "),
+            ("\trows: f16\n", 1, "FILE:1: is `\trows: f16`, but wanted is YAML, "),
+            ("rows: f16\n---\nrows: f16\n", 1, "FILE:2: is `---`, but wanted is YAML, "),
+            ("rows: \u{1}\n", 1, "FILE: is `a file`, but wanted is YAML ("),
+            ("{keep: 5%, keep: 6%}", 1, "FILE:1: is `{keep: 5%, keep: 6%}`, but wanted is each key once (keep "),
+            ("- rows\n", 1, "FILE:1: is `- rows`, but wanted is a mapping, "),
+            ("rows: *a\n", 1, "FILE:1: is `rows: *a`, but wanted is values written out, not an alias"),
+            ("[", 60_000, "FILE:1: is `[[["),
+            ("? ", 30_000, "FILE:1: is `? ?"),
+            ("# many\n", 10_000, "--config: is `FILE`, but wanted is a file of at most 65536 "),
         ])
-    func notAMapping(yaml: String, problem: String) throws {
-        let checked = try CheckedConfiguration(yaml, flags: ["--model", Self.model])
+    func notAMapping(part: String, times: Int, problem: String) throws {
+        let checked = try CheckedConfiguration(String(repeating: part, count: times), flags: ["--model", Self.model])
         #expect(checked.status == 78)
         #expect(checked.lines.count == 1)
         #expect(checked.lines.first?.hasPrefix("caked: " + problem) == true, "\(checked.lines)")

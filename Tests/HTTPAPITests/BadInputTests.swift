@@ -172,6 +172,17 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         service.state.withLock { #expect($0.puts.isEmpty && $0.questions.isEmpty && $0.updates.isEmpty) }
     }
 
+    @Test("a message whose content is neither text nor parts is told what it may be", arguments: ["null", "3", "{}"])
+    func contentType(content: String) async throws {
+        try await withServer { server async throws in
+            let answer = try await server.json(
+                "POST", "/v1/chat/completions", #"{"messages":[{"role":"user","content":\#(content)}]}"#)
+            #expect(answer.status == 400)
+            #expect(answer.param == "messages[0].content")
+            #expect(answer.text.contains("must be a text or an array of text parts"))
+        }
+    }
+
     @Test("a 405 names the methods the path takes")
     func allow() async throws {
         try await withServer { server async throws in
@@ -220,6 +231,33 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             }
             #expect(chunked.status == wanted)
             #expect(chunked.code == (surplus == 0 ? nil : "body_too_large"))
+        }
+    }
+
+    @Test("bodies that together exceed the memory for them are refused with 429, and taken once there is room")
+    func bodiesTogether() async throws {
+        var limits = ServerLimits()
+        limits.documentBodyBytes = 200_000
+        limits.documentBodiesBytes = 300_000
+        try await withServer(limits: limits) { server async throws in
+            let stalled = try Connection(server.path)
+            let body = [UInt8](repeating: 65, count: 200_000)
+            stalled.send(TestServer.request("PUT", "/v1/documents/a", body: body).dropLast(1).map { $0 })
+            // Refused as soon as most of the first body has arrived.
+            var answer = try await server.send("PUT", "/v1/documents/b", body: body)
+            for _ in 0..<500 where answer.status != 429 {
+                answer = try await server.send("PUT", "/v1/documents/b", body: body)
+            }
+            #expect(answer.status == 429)
+            #expect(answer.code == "busy")
+            #expect(answer.headers["retry-after"] == "5")
+            #expect(try await server.send("PUT", "/v1/documents/b", body: [65]).status == 201)
+            stalled.send([65])
+            #expect(try await offLoop { try stalled.answer() }.status == 201)
+            for _ in 0..<500 where answer.status != 201 {
+                answer = try await server.send("PUT", "/v1/documents/b", body: body)
+            }
+            #expect(answer.status == 201)
         }
     }
 

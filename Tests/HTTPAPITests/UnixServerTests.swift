@@ -37,6 +37,43 @@ import Testing
         }
     }
 
+    @Test("a client that goes away is no failure of the server's: in its request, before its answer or in a stream")
+    func disconnectIsNoFailure() async throws {
+        let service = ScriptedService(onQuestion: { _, feed in feed.send(.started(promptTokens: 1, cachedTokens: 0)) })
+        try await withServer(service) { server async throws in
+            let put = TestServer.request("PUT", "/v1/documents/a", body: Array(repeating: 65, count: 1000))
+            let requests: [(bytes: ArraySlice<UInt8>, metric: String)] = [
+                (put.dropLast(500), #"{route="PUT /v1/documents/{id}",code="499"} 1"#),
+                (
+                    TestServer.request("POST", "/v1/chat/completions", body: Self.whole)[...],
+                    #"{route="POST /v1/chat/completions",code="499"} 1"#
+                ),
+                (
+                    TestServer.request("POST", "/v1/chat/completions", body: Self.streaming)[...],
+                    #"caked_stream_failures_total{code="cancelled"} 1"#
+                ),
+            ]
+            for (number, request) in requests.enumerated() {
+                let connection = try Connection(server.path)
+                connection.send(Array(request.bytes))
+                try await eventually("the question arrives") {
+                    service.state.withLock { $0.questionFeeds.count } >= number
+                }
+                // Time for the first event to reach the handler; without it the test still holds.
+                try await Task.sleep(for: .milliseconds(100))
+                connection.close()
+                var text = ""
+                for _ in 0..<500 where !text.contains(request.metric) {
+                    try await Task.sleep(for: .milliseconds(10))
+                    text = try await server.send("GET", "/metrics").text
+                }
+                #expect(text.contains(request.metric), "\(text)")
+                #expect(!text.contains(#"code="500""#))
+                #expect(!text.contains(#"code="internal""#))
+            }
+        }
+    }
+
     @Test("a client that does not read is cut off at the write deadline, others are not")
     func slowReader() async throws {
         var limits = ServerLimits()

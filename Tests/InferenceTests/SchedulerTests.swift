@@ -49,6 +49,22 @@ import Testing
         #expect(scheduler.next() == .questions([a]))
     }
 
+    @Test("a document that is being written needs no work and keeps its place until it is there")
+    func writing() {
+        var scheduler = Scheduler(maxRunningQuestions: 1)
+        let (first, second, question) = (RequestID(1), RequestID(2), RequestID(3))
+        _ = scheduler.addDocument(first)
+        #expect(scheduler.addDocument(second) == [])
+        scheduler.setWritten(first)
+        #expect(scheduler.next() == .idle)
+        #expect(!scheduler.isEmpty)
+        _ = scheduler.addQuestion(question)
+        for _ in 0...Scheduler.stepsBetweenTiles { #expect(scheduler.next() == .questions([question])) }
+        #expect(scheduler.remove(first) == [.start(second)])
+        #expect(scheduler.writtenDocument == nil)
+        #expect(scheduler.next() == .document(second))
+    }
+
     @Test("draining rejects what waits and what comes, and finishes what runs")
     func draining() {
         var scheduler = Scheduler(maxRunningQuestions: 1)

@@ -115,13 +115,16 @@ INLINE void factors_q6_k(const uint8_t *w, factors *f) {
     UNROLL for (int k = 0; k < 2 * K_PARTS; k += LANES) v_store(f->scale + k, scale * v_load_int8(scales + k));
 }
 
-// Four parts share 64 bytes of nibbles and 32 bytes of upper bits: two have the low nibbles, two the high ones.
+// Four parts share 64 bytes of nibbles and 32 bytes of upper bits: two have the low nibbles, two the high ones. Quants
+// are put together as bytes, before they take a lane each.
 INLINE void part_q6_k(const uint8_t *w, const factors *f, int part, lanes *weights) {
-    const uint8_t *nibbles = w + part / 4 * 64 + part % 2 * CAKED_BLOCK, *upper = w + 128 + part / 4 * CAKED_BLOCK;
+    typedef uint8_t bytes __attribute__((vector_size(CAKED_BLOCK)));
+    bytes nibbles, upper;
+    memcpy(&nibbles, w + part / 4 * 64 + part % 2 * CAKED_BLOCK, sizeof nibbles);
+    memcpy(&upper, w + 128 + part / 4 * CAKED_BLOCK, sizeof upper);
+    bytes quants = ((nibbles >> part % 4 / 2 * 4 & 15) | (upper >> part % 4 * 2 & 3) << 4) - 32;
     UNROLL for (int k = 0; k < PART_LANES; k++) {
-        bits low = v_load_bytes(nibbles + k * LANES) >> part % 4 / 2 * 4 & 15;
-        bits high = (v_load_bytes(upper + k * LANES) >> part % 4 * 2 & 3) << 4;
         lanes scale = v_set(f->scale[2 * part + k / (PART_LANES / 2)]);
-        weights[k] = scale * v_from_integers((low | high) - 32);
+        weights[k] = scale * v_load_int8((const uint8_t *)&quants + k * LANES);
     }
 }

@@ -94,6 +94,7 @@ final class QuestionJob: @unchecked Sendable {
         let usage = Usage(
             promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens, completionTokens: generated,
             prefillSeconds: (first - begun).seconds, decodeSeconds: (now - first).seconds)
+        ticket.giveUp()
         feed.send(.finished(reason: reason, usage: usage))
         feed.finish()
     }

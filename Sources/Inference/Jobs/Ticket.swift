@@ -25,9 +25,10 @@ package final class Admission: Sendable {
     fileprivate func leave() { inside.subtract(1, ordering: .relaxed) }
 }
 
-/// One request's place; giving it up is letting go of it.
+/// One request's place; letting go of it gives it up at the latest.
 package final class Ticket: Sendable {
     private let admission: Admission
+    private let isHeld = Atomic<Bool>(true)
     /// Requests that were inside before this one.
     package let ahead: Int
 
@@ -36,5 +37,10 @@ package final class Ticket: Sendable {
         self.ahead = ahead
     }
 
-    deinit { admission.leave() }
+    /// Gives the place up before the client hears that it is done: it may come back at once.
+    package func giveUp() {
+        if isHeld.exchange(false, ordering: .relaxed) { admission.leave() }
+    }
+
+    deinit { giveUp() }
 }
