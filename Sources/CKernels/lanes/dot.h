@@ -18,3 +18,4 @@ INLINE void group_q8_0(const uint8_t *w, size_t row_bytes, size_t first, size_t 
 INLINE void group_q4_0(const uint8_t *w, size_t row_bytes, size_t first, size_t blocks, uint8_t *to) {
     (void)w, (void)row_bytes, (void)first, (void)blocks, (void)to;
 }
+INLINE void group_bytes(const uint8_t *p, size_t stride, uint8_t *to) { (void)p, (void)stride, (void)to; }

@@ -60,25 +60,29 @@ INLINE void prefetch_share(uintptr_t next, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)(next + i), 0, 2);
 }
 
+// Re-tiles one block of 32 bytes of each output, `stride` bytes apart.
+INLINE void group_bytes(const uint8_t *p, size_t stride, uint8_t *to) {
+    __m512i rows[8], quarters[8], quants[8];
+    UNROLL for (size_t i = 0; i < 4; i++) {
+        rows[i] = load_halves(p + i * stride, p + (4 + i) * stride);
+        rows[4 + i] = load_halves(p + (8 + i) * stride, p + (12 + i) * stride);
+    }
+    transpose_quarters(rows, quarters);
+    transpose_quarters(rows + 4, quarters + 4);
+    UNROLL for (int k = 0; k < 4; k++) {
+        quants[k] = _mm512_shuffle_i64x2(quarters[k], quarters[4 + k], 0x88);
+        quants[4 + k] = _mm512_shuffle_i64x2(quarters[k], quarters[4 + k], 0xdd);
+    }
+    put_group(quants, to);
+}
+
 INLINE void group_q8_0(const uint8_t *w, size_t row_bytes, size_t first, size_t blocks, uint8_t *to) {
     enum { SHARE = PANEL_GROUP * CAKED_Q8_0_BYTES };
     uintptr_t next = (uintptr_t)w - first * CAKED_Q8_0_BYTES + PANEL_GROUP * row_bytes + first * SHARE;
     put_scales(w, row_bytes, blocks, CAKED_Q8_0_BYTES, to);
     for (size_t b = 0; b < blocks; b++, w += CAKED_Q8_0_BYTES, to += PANEL_BYTES) {
         prefetch_share(next + b * SHARE, SHARE);
-        const uint8_t *p = w + 2;
-        __m512i rows[8], quarters[8], quants[8];
-        UNROLL for (size_t i = 0; i < 4; i++) {
-            rows[i] = load_halves(p + i * row_bytes, p + (4 + i) * row_bytes);
-            rows[4 + i] = load_halves(p + (8 + i) * row_bytes, p + (12 + i) * row_bytes);
-        }
-        transpose_quarters(rows, quarters);
-        transpose_quarters(rows + 4, quarters + 4);
-        UNROLL for (int k = 0; k < 4; k++) {
-            quants[k] = _mm512_shuffle_i64x2(quarters[k], quarters[4 + k], 0x88);
-            quants[4 + k] = _mm512_shuffle_i64x2(quarters[k], quarters[4 + k], 0xdd);
-        }
-        put_group(quants, to);
+        group_bytes(w + 2, row_bytes, to);
         widen_scales(to);
     }
 }

@@ -104,14 +104,23 @@ static void dequantise(caked_type type, const void *src, float *dst, size_t coun
 
 // Types whose blocks are no bytes times one scale: their values are quantised anew, 1 / 254 of the largest at worst.
 static void fill_any(caked_type type, const uint8_t *w, size_t row_bytes, size_t blocks, size_t outputs, uint8_t *to) {
+    const bool together = GROUP_IN_REGISTERS && outputs == PANEL_GROUP;
+    _Alignas(64) int8_t quants[PANEL_GROUP * CAKED_K_BLOCK];
     for (size_t o = 0; o < outputs; o++) {
         float values[CAKED_K_BLOCK];
         dequantise(type, w + o * row_bytes, values, blocks * CAKED_BLOCK);
         for (size_t b = 0; b < blocks; b++) {
-            int8_t quants[CAKED_BLOCK];
-            float scale = quantise_block(values + b * CAKED_BLOCK, quants);
-            panel_put(to + b * PANEL_BYTES, o, quants, scale);
+            int8_t *block = quants + o * CAKED_K_BLOCK + b * CAKED_BLOCK;
+            float scale = quantise_block(values + b * CAKED_BLOCK, block);
+            if (together) {
+                memcpy(to + b * PANEL_BYTES + PANEL_SCALES + 4 * o, &scale, sizeof scale);
+            } else {
+                panel_put(to + b * PANEL_BYTES, o, block, scale);
+            }
         }
+    }
+    for (size_t b = 0; together && b < blocks; b++) {
+        group_bytes((const uint8_t *)quants + b * CAKED_BLOCK, CAKED_K_BLOCK, to + b * PANEL_BYTES);
     }
 }
 
