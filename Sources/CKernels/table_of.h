@@ -23,5 +23,6 @@ const caked_table TABLE = {
     .attend_finish = attend_finish,
     .softmax_tile = softmax_tile,
     .observe_tile = observe_tile,
+    .observe_change = observe_change,
     .argmax = argmax,
 };
