@@ -22,6 +22,14 @@ public struct Method: Sendable, Hashable {
         case meanPlusVariance(gamma: Float, poolWidth: Int)
         /// The largest attention over all rows, chunks and query heads of the group.
         case maximum
+        /// The largest change that evicting the entry would make to a row, over all rows, chunks and query heads of the
+        /// group, averaged over `poolWidth` neighbours.
+        ///
+        /// Without entry n, whose value is v, a head's other weights grow by 1 / (1 − A), and its output moves from o by
+        /// A / (1 − A) · (o − v). What counts is the length of that after W_o, as a share of the row's residual
+        /// stream x: A / (1 − A) · ‖W_o (o − v)‖ / ‖x‖. Weighing attention by what the value adds follows CriticalKV
+        /// (arXiv 2502.03805) and KVzip (arXiv 2505.23416); the pool is CAKE's.
+        case largestChange(poolWidth: Int)
     }
 
     /// How the total budget is shared among the layers.
@@ -67,6 +75,12 @@ public struct Method: Sendable, Hashable {
     public func observedTokens(documentTokens tokens: Int) -> Int {
         if case .window(let rows) = observation { return max(0, tokens - rows) }
         return tokens
+    }
+
+    /// Whether the indicator needs to know what the values of evicted entries would take from the rows' outputs.
+    public var observesChange: Bool {
+        if case .largestChange = indicator { return true }
+        return false
     }
 
     /// The smallest budget a document of so many tokens can have: the entries per head that are kept in any case.

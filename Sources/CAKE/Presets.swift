@@ -28,7 +28,13 @@ extension Method {
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0)),
         // For questions nobody knew at write time. The floor keeps a layer of tiny preference from starving.
         Method(
-            name: "cake-reconstruct", observation: .reconstruction(chunkRows: 512), indicator: .maximum,
+            name: "cake-reconstruct", observation: .reconstruction(chunkRows: 512),
+            indicator: .largestChange(poolWidth: 5),
+            allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
+            competeAcrossHeads: true, protectedTokens: 4, protectsTemplatePrefix: true),
+        // The same by attention alone, as KVzip judges entries: what the default is measured against.
+        Method(
+            name: "cake-reconstruct-max", observation: .reconstruction(chunkRows: 512), indicator: .maximum,
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
             competeAcrossHeads: true, protectedTokens: 4, protectsTemplatePrefix: true),
     ]

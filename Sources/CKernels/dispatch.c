@@ -147,6 +147,11 @@ double caked_observe_tile(float *scores, size_t stride, size_t rows, size_t colu
     return table()->observe_tile(scores, stride, rows, columns, log_sum, visible, mean, variance, maximum);
 }
 
+void caked_observe_change(const float *attention, const float *products, size_t stride, size_t rows, size_t columns,
+                          const float *out_squares, const float *value_squares, const float *row_scales, float *change) {
+    table()->observe_change(attention, products, stride, rows, columns, out_squares, value_squares, row_scales, change);
+}
+
 size_t caked_argmax(const float *x, size_t count) { return table()->argmax(x, count); }
 
 bool caked_int8_is_fast(void) {

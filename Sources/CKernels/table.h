@@ -35,6 +35,8 @@ typedef struct {
     void (*attend_finish)(const float *, float *, size_t, size_t);
     void (*softmax_tile)(float *, size_t, size_t, size_t, const uint32_t *, float *, float *, float *, size_t);
     double (*observe_tile)(float *, size_t, size_t, size_t, const float *, const uint32_t *, float *, float *, float *);
+    void (*observe_change)(const float *, const float *, size_t, size_t, size_t, const float *, const float *,
+                           const float *, float *);
     size_t (*argmax)(const float *, size_t);
     void (*panel_fill)(caked_type, const void *, size_t, size_t, size_t, void *);
     void (*int8_rows)(const float *, size_t, size_t, size_t, void *);

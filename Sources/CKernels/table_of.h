@@ -24,6 +24,7 @@ const caked_table TABLE = {
     .attend_finish = attend_finish,
     .softmax_tile = softmax_tile,
     .observe_tile = observe_tile,
+    .observe_change = observe_change,
     .argmax = argmax,
     .panel_fill = panel_fill,
     .int8_rows = int8_rows,

@@ -76,7 +76,9 @@ final class LayerReader {
         observer =
             observingRows == 0
             ? nil
-            : try Observer(model, pool: pool, rows: observingRows, observedTokens: observed, firstPosition: tokens)
+            : try Observer(
+                model, pool: pool, rows: observingRows, observedTokens: observed, firstPosition: tokens,
+                observesChange: method.observesChange)
         accumulator = ObservationAccumulator(
             method: method, kvHeads: kvHeads, groupWidth: shape.groupWidth, evictableTokens: observed)
     }
@@ -99,6 +101,7 @@ final class LayerReader {
     func begin(layer: Int) {
         self.layer = layer
         panel.fill(from: weights, pool: pool)
+        observer?.change?.begin(outputProjection: panel.matrices[3])
         accumulator = ObservationAccumulator(
             method: method, kvHeads: kvHeads, groupWidth: model.configuration.groupWidth,
             evictableTokens: method.observedTokens(documentTokens: tokens))
@@ -122,14 +125,19 @@ final class LayerReader {
 
         let observer = observes ? observer : nil
         let windowStart = window?.lowerBound ?? 0
+        let gathers = !isLast || observer?.change != nil
         var attention = BlockAttention(
             headWidth: layerRows.headWidth, groupWidth: model.configuration.groupWidth, kvHeads: kvHeads, rows: count,
             query: block.query.floats, firstHead: 0,
             runs: (0..<kvHeads).map { layerRows.entries(head: $0, count: first + count, seenByFirst: first + 1) },
-            runsPerHead: 1, attended: isLast ? nil : block.attended.floats, logSums: observer?.logSums.floats,
+            runsPerHead: 1, attended: gathers ? block.attended.floats : nil, logSums: observer?.logSums.floats,
             logSumStride: observer?.rows ?? 0, logSumColumn: first - windowStart, scratch: attentionScratch)
         attention.run(on: pool)
         observer?.keepQueries(of: block, rows: count, firstRow: first - windowStart)
+        if let observer, let change = observer.change {
+            observer.keepAttended(of: block, rows: count, firstRow: first - windowStart)
+            change.keepSizes(x, rows: count, firstRow: first - windowStart)
+        }
         if !isLast {
             block.finish(weights, panel, attended: block.attended.floats, x: x, rows: count, ranges: dense)
         }
@@ -176,6 +184,7 @@ final class LayerReader {
             ranges: [RowRange(first: 0, count: count, isDense: true)])
         observer.keepQueries(of: block, rows: count, firstRow: firstRow)
         observer.keepNormed(of: block, rows: count, firstRow: firstRow)
+        observer.change?.keepSizes(rows(first, count), rows: count, firstRow: firstRow)
         return count
     }
 
@@ -192,14 +201,15 @@ final class LayerReader {
                 rows: layerRows.rows, heads: 1, headWidth: shape.headWidth, capacity: chunk.rows, meter: meter)
         }
         branchRows = head + 1 < kvHeads ? own : nil
+        let gathers = !isLast || observer.change != nil
         observer.storeKeys(
-            weights, panel, head: head, rows: chunk.rows, in: own, values: !isLast, scratch: attentionScratch)
+            weights, panel, head: head, rows: chunk.rows, in: own, values: gathers, scratch: attentionScratch)
         let document = layerRows.entries(head: head, count: tokens, seenByFirst: tokens)
         var attention = BlockAttention(
             headWidth: shape.headWidth, groupWidth: shape.groupWidth, kvHeads: kvHeads, rows: chunk.rows,
             query: observer.query.floats, firstHead: head,
             runs: [document, own.entries(head: 0, count: chunk.rows, seenByFirst: 1)], runsPerHead: 2,
-            attended: isLast ? nil : observer.attended.floats, logSums: observer.logSums.floats,
+            attended: gathers ? observer.attended.floats : nil, logSums: observer.logSums.floats,
             logSumStride: observer.rows, scratch: attentionScratch)
         attention.run(on: pool)
         observer.observe(

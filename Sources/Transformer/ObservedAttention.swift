@@ -23,6 +23,8 @@ struct ObservedAttention {
     /// The observed keys: every row sees all of them.
     let keys: Entries
     let moments: ObservedMoments
+    /// When the indicator asks for it: writes the largest change in place of the largest attention.
+    let change: EvictionChange?
     /// Per worker.
     let scratch: [AttentionScratch]
     /// Per worker, `[rows, tileKeys]`.
@@ -67,6 +69,9 @@ struct ObservedAttention {
                 scores.base, Self.tileKeys, rows, columns, logSums.slice(head * logSumStride, rows).base, nil,
                 moments.mean.floats.slice(place, columns).base, moments.variance.floats.slice(place, columns).base,
                 moments.maximum.floats.slice(place, columns).base)
+            unsafe change?.observe(
+                head: head, rows: rows, attention: scores, values: keys.values + first * rowBytes,
+                storedAs: keys.rows, worker: worker, into: moments.maximum.floats.slice(place, columns))
         }
     }
 }

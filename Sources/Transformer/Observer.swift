@@ -12,6 +12,8 @@ final class Observer {
     let attended: FloatBuffer
     /// ln Σ e^score, `[heads, rows]`.
     let logSums: FloatBuffer
+    /// What evicting an entry would change; nil when the indicator does not ask.
+    let change: EvictionChange?
 
     private let model: Model
     private let pool: WorkerPool
@@ -27,7 +29,7 @@ final class Observer {
     private let scores: [FloatBuffer]
 
     init(
-        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int
+        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, observesChange: Bool
     ) throws(ModelError) {
         let shape = model.configuration
         self.model = model
@@ -36,6 +38,7 @@ final class Observer {
         query = try FloatBuffer(rows * shape.heads * shape.headWidth)
         attended = try FloatBuffer(rows * shape.heads * shape.headWidth)
         logSums = try FloatBuffer(rows * shape.heads)
+        change = observesChange ? try EvictionChange(shape, threads: pool.threads, rows: rows) : nil
         normed = try FloatBuffer(rows * shape.width)
         quantised = try FloatBuffer(
             model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: shape.width) : 0)
@@ -60,6 +63,13 @@ final class Observer {
         keep(block.normed, in: normed, width: model.configuration.width, count, firstRow)
     }
 
+    /// Keeps what a tile's rows gathered by attention.
+    func keepAttended(of block: Block, rows count: Int, firstRow: Int) {
+        keep(
+            block.attended, in: attended, width: model.configuration.heads * model.configuration.headWidth, count,
+            firstRow)
+    }
+
     private func keep(_ source: FloatBuffer, in target: FloatBuffer, width: Int, _ count: Int, _ firstRow: Int) {
         let skipped = max(0, -firstRow)
         let copied = (count - skipped) * width
@@ -73,10 +83,11 @@ final class Observer {
         into accumulator: inout ObservationAccumulator
     ) {
         let shape = model.configuration
+        change?.keepOutputs(attended.floats, kvHead: head, rows: count)
         var observed = ObservedAttention(
             headWidth: shape.headWidth, groupWidth: shape.groupWidth, heads: shape.heads, kvHead: head, rows: count,
             query: query.floats, logSums: logSums.floats, logSumStride: rows, keys: keys, moments: moments,
-            scratch: scratch, scores: scores)
+            change: change, scratch: scratch, scores: scores)
         observed.run(on: pool, into: &accumulator)
     }
 

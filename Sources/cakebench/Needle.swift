@@ -26,6 +26,8 @@ struct Needle: ParsableCommand {
     @Option(name: .long, help: "Rows of a reconstruction's chunk (default: the method's).") var chunk: Int?
     @Option(name: .long, help: "The floor of a layer, as a share of the average budget (default: the method's).")
     var floor: Double?
+    @Option(name: .long, help: "Neighbours the indicator is averaged over (default: the method's).") var pool: Int?
+    @Flag(name: .long, help: "Rank by the largest attention alone.") var attentionOnly = false
     @Flag(name: .long, help: "Print every wrong answer to standard error.") var failures = false
     @Flag(name: .long, help: "Print JSON.") var json = false
 
@@ -103,6 +105,8 @@ struct Needle: ParsableCommand {
         if let floor, case .cake(let tau1, let tau2, _) = method.allocation {
             method.allocation = .cake(tau1: tau1, tau2: tau2, floorShare: floor)
         }
+        if let pool, case .largestChange = method.indicator { method.indicator = .largestChange(poolWidth: pool) }
+        if attentionOnly, case .largestChange = method.indicator { method.indicator = .maximum }
         return method
     }
 

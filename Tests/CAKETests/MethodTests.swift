@@ -25,7 +25,7 @@ struct MethodTests {
     }
 
     @Test("every preset is found by its name") func presets() throws {
-        #expect(Method.presetNames == ["full", "cake", "cake-reconstruct"])
+        #expect(Method.presetNames == ["full", "cake", "cake-reconstruct", "cake-reconstruct-max"])
         for name in Method.presetNames { #expect(try Method.preset(name).name == name) }
         #expect(Method.presetNames.contains(Method.defaultPreset))
     }
@@ -33,7 +33,8 @@ struct MethodTests {
     @Test("an unknown preset is refused with the names there are") func unknownPreset() {
         let error = CAKEError.unknownPreset(name: "pie", known: Method.presetNames)
         #expect(throws: error) { try Method.preset("pie") }
-        #expect(error.description == "unknown method \"pie\"; use one of: full, cake, cake-reconstruct")
+        let names = "full, cake, cake-reconstruct, cake-reconstruct-max"
+        #expect(error.description == "unknown method \"pie\"; use one of: \(names)")
     }
 
     @Test("tuned exponents replace the preset's and nothing else") func tuned() throws {

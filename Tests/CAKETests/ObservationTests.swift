@@ -74,7 +74,7 @@ struct ObservationTests {
     }
 
     @Test("chunks: variance within each, summed; the largest attention of all") func chunks() throws {
-        let method = try Method.preset("cake-reconstruct")
+        let method = try Method.preset("cake-reconstruct-max")
         var accumulator = ObservationAccumulator(method: method, kvHeads: 1, groupWidth: 2, evictableTokens: 2)
         // Between the chunks attention differs, within a chunk only the last one's does.
         for (head, attention) in [(0, [0.5, 0, 0.5, 0]), (0, [0, 0.25, 0, 0.25]), (1, [0.125, 0, 0.125, 0.5])] {
@@ -84,6 +84,19 @@ struct ObservationTests {
         let observation = accumulator.finish()
         #expect(observation.indicator == [0.5, 0.5])
         #expect(observation.variance == 0.125)
+    }
+
+    @Test("the largest change is averaged over its neighbours") func change() {
+        let method = Method(
+            name: "", observation: .reconstruction(chunkRows: 8), indicator: .largestChange(poolWidth: 3),
+            allocation: .uniform)
+        var accumulator = ObservationAccumulator(method: method, kvHeads: 1, groupWidth: 2, evictableTokens: 3)
+        let none: [Float] = [0, 0, 0]
+        for (head, changes) in [(0, [3, 0, 6]), (1, [0, 9, 0])] as [(Int, [Float])] {
+            accumulator.add(
+                queryHead: head, firstToken: 0, mean: none.span, variance: none.span, maximum: changes.span, entropy: 0)
+        }
+        #expect(accumulator.finish().indicator == [4, 6, 5])
     }
 
     @Test("a method that observes nothing has no indicator") func none() throws {

@@ -118,6 +118,40 @@ import Testing
         }
     }
 
+    @Test(
+        "the largest change follows its formula, and stays finite where one entry is all", arguments: Variant.available)
+    func change(variant: Variant) throws {
+        let (rows, columns, width) = (5, 37, 3)
+        var numbers = Numbers(9)
+        let (out, value) = (numbers.floats(rows * width), numbers.floats(columns * width))
+        var attention = numbers.floats(rows * columns, in: 0...0.9)
+        attention[0] = 1
+        let scales = numbers.floats(rows, in: 0.5...2)
+        func dot(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Float { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+        let o = (0..<rows).map { out[$0 * width..<($0 + 1) * width] }
+        let v = (0..<columns).map { value[$0 * width..<($0 + 1) * width] }
+        let products = o.flatMap { o in v.map { dot(o, $0) } }
+        let outSquares = o.map { dot($0, $0) }, valueSquares = v.map { dot($0, $0) }
+        let found = try #require(
+            variant.run {
+                var change = [Float](repeating: .nan, count: columns)
+                unsafe caked_observe_change(
+                    attention, products, columns, rows, columns, outSquares, valueSquares, scales, &change)
+                return change
+            })
+        #expect(found[0].isFinite)
+        for column in 1..<columns {
+            let expected =
+                (0..<rows).map { row in
+                    let a = Double(attention[row * columns + column])
+                    let distance = zip(o[row], v[column]).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
+                    return Double(scales[row]) * a / (1 - a) * distance.squareRoot()
+                }.max() ?? 0
+            // The stand-in for a weight of 1 is worth 1e-4 / (1 - a)².
+            #expect(abs(Double(found[column]) - expected) <= 2e-2 * expected)
+        }
+    }
+
     func relative(_ found: [Float], _ expected: [Double]) -> Double {
         zip(found, expected).reduce(0) { largest, pair in
             guard Double(pair.0) != pair.1 else { return largest }

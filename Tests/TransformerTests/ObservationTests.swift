@@ -62,6 +62,38 @@ struct ObservationTests {
         compare(cache, with: accumulators.map { $0.finish() }, tokens: document.count)
     }
 
+    @Test("the largest change is what forgetting an entry does to a row", arguments: shapes, [false, true])
+    func change(_ shape: TinyShape, _ isWindow: Bool) throws {
+        let tiny = TinyModel(shape)
+        var random = TestRandom(state: 23)
+        let document = random.ids(70, below: shape.vocabulary)
+        let method = Method(
+            name: "test", observation: isWindow ? .window(rows: 8) : .reconstruction(chunkRows: 100),
+            indicator: .largestChange(poolWidth: 1), allocation: .uniform)
+        let observed = method.observedTokens(documentTokens: document.count)
+        let rows = (isWindow ? document : document + document).enumerated().map { ($1, $0) }
+        let reference = tiny.forward(rows) { _, _, row in Array(0...row) }
+        let cache = try read(
+            document, try tiny.load(), pool, method: method, budget: document.count, rows: .f32, instruction: [])
+        let group = shape.heads / shape.kvHeads
+        for layer in 0..<shape.layers {
+            for kvHead in 0..<shape.kvHeads {
+                let entries = cache.retention.layers[layer].heads[kvHead]
+                for (position, indicator) in zip(entries.positions, entries.indicators) where indicator < .infinity {
+                    var largest = 0.0
+                    for row in observed..<rows.count {
+                        for head in kvHead * group..<(kvHead + 1) * group {
+                            let change = tiny.change(
+                                reference, layer: layer, head: head, row: row, forgetting: Int(position))
+                            largest = max(largest, change)
+                        }
+                    }
+                    #expect(abs(Double(indicator) - largest) <= 5e-3 * largest, "layer \(layer) token \(position)")
+                }
+            }
+        }
+    }
+
     @Test("the window's rows observe what stands before them", arguments: shapes, [300, 258, 40])
     func window(_ shape: TinyShape, _ tokens: Int) throws {
         let tiny = TinyModel(shape)

@@ -8,6 +8,9 @@ struct ReferenceResult {
     var logits: [[Double]] = []
     /// Attention weights, `[layer][query head][row][key]`; 0 where a row does not see a key.
     var attention: [[[[Double]]]] = []
+    /// The residual stream before each layer, `[layer][row][width]`, and the layer's values, `[layer][row][kvHeads · headWidth]`.
+    var residual: [[[Double]]] = []
+    var values: [[[Double]]] = []
 }
 
 extension TinyModel {
@@ -52,6 +55,8 @@ extension TinyModel {
                 }
             }
             result.attention.append(weights)
+            result.residual.append(x)
+            result.values.append(value)
             add(multiply(attended, block + "attn_output"), to: &x)
             let inner = x.map { norm($0, values(block + "ffn_norm.weight")) }
             let gate = multiply(inner, block + "ffn_gate")
@@ -67,6 +72,30 @@ extension TinyModel {
     /// A plain causal prompt from position 0.
     func forward(_ ids: [Int32]) -> ReferenceResult {
         forward(ids.enumerated().map { ($1, $0) }, sees: { _, _, row in Array(0...row) })
+    }
+
+    /// How far W_o moves, as a share of the residual stream, when `row` forgets `key` in a query head: by the definition, with
+    /// the other weights renormalised.
+    func change(_ result: ReferenceResult, layer: Int, head: Int, row: Int, forgetting key: Int) -> Double {
+        let kv = head / (shape.heads / shape.kvHeads)
+        let weights = result.attention[layer][head][row]
+        let others = weights.indices.reduce(0.0) { $1 == key ? $0 : $0 + weights[$1] }
+        let moved = (0..<shape.headWidth).map { i in
+            weights.indices.reduce(0.0) { sum, other in
+                let less = other == key ? weights[other] : weights[other] - weights[other] / others
+                return sum + less * result.values[layer][other][kv * shape.headWidth + i]
+            }
+        }
+        let output = values("blk.\(layer).attn_output.weight")
+        let inputs = shape.heads * shape.headWidth
+        let squares = (0..<shape.width).map { row in
+            let moved = moved.indices.reduce(0.0) {
+                $0 + output[row * inputs + head * shape.headWidth + $1] * moved[$1]
+            }
+            return moved * moved
+        }
+        let size = result.residual[layer][row].reduce(0) { $0 + $1 * $1 }
+        return (squares.reduce(0, +) / size).squareRoot()
     }
 
     private func norm(_ x: [Double], _ weight: [Double]) -> [Double] {

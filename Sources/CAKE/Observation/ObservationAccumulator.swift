@@ -30,7 +30,8 @@ public struct ObservationAccumulator: Sendable {
     ///
     /// - Parameters:
     ///   - firstToken: the document position of the tile's first column.
-    ///   - mean: over the chunk's rows, `[columns]`; the variance (unbiased) and the maximum likewise.
+    ///   - mean: over the chunk's rows, `[columns]`; the variance (unbiased) likewise.
+    ///   - maximum: over the chunk's rows, `[columns]`: of the attention, or of the change for `largestChange`.
     ///   - entropy: −Σ A·ln A over the tile's rows and columns.
     public mutating func add(
         queryHead: Int, firstToken: Int, mean: Span<Float>, variance: Span<Float>, maximum: Span<Float>,
@@ -48,7 +49,7 @@ public struct ObservationAccumulator: Sendable {
         case .meanPlusVariance(let gamma, _):
             let share = 1 / Float(groupWidth)
             for n in 0..<columns { indicator[start + n] += (mean[n] + gamma * variance[n]) * share }
-        case .maximum:
+        case .maximum, .largestChange:
             for n in 0..<columns { indicator[start + n] = max(indicator[start + n], maximum[n]) }
         }
     }
@@ -63,8 +64,10 @@ public struct ObservationAccumulator: Sendable {
     /// Closes the layer: pools the indicator where the method says so, and computes the preference.
     public consuming func finish() -> LayerObservation {
         var result = LayerObservation(entropy: entropy, variance: variance, preference: 0, indicator: indicator)
-        if case .meanPlusVariance(_, let poolWidth) = method.indicator, poolWidth > 1 {
+        switch method.indicator {
+        case .meanPlusVariance(_, let poolWidth) where poolWidth > 1, .largestChange(let poolWidth) where poolWidth > 1:
             result.indicator = Pooling.average(indicator, rowLength: tokens, width: poolWidth)
+        default: break
         }
         if case .cake(let tau1, let tau2, _) = method.allocation {
             result.preference = Preference.of(entropy: entropy, variance: variance, tau1: tau1, tau2: tau2)

@@ -119,6 +119,13 @@ void caked_softmax_tile(float *scores, size_t stride, size_t rows, size_t column
 double caked_observe_tile(float *scores, size_t stride, size_t rows, size_t columns, const float *log_sum,
                           const uint32_t *visible, float *mean, float *variance, float *maximum);
 
+// The largest change that evicting a column's entry would make to a row. attention[rows, columns] (stride) is A as caked_observe_tile leaves
+// it; products[rows, columns] (same stride) are <o, v> of row r's output and column n's value in some inner product,
+// out_squares[r] = <o, o>, value_squares[n] = <v, v>. Writes for each column the maximum over the rows of
+// row_scales[r] * A / (1 - A) * |o - v|; near A = 1, where |o - v| is rounding error, |v| stands in for |o - v| / (1 - A).
+void caked_observe_change(const float *attention, const float *products, size_t stride, size_t rows, size_t columns,
+                          const float *out_squares, const float *value_squares, const float *row_scales, float *change);
+
 // Index of the largest element, the first of equals.
 size_t caked_argmax(const float *x, size_t count);
 

@@ -1,4 +1,5 @@
-// CAKE's statistics of observed attention, a strip of columns at a time so that two passes find it in the cache.
+// CAKE's statistics of observed attention, a strip of columns at a time so that two passes find it in the cache; and
+// what evicting an entry would change.
 
 enum { STRIP = 4, ENTROPY_ROWS = 8 };
 
@@ -79,4 +80,36 @@ static double observe_tile(float *scores, size_t stride, size_t rows, size_t col
     for (; from + LANES <= columns; from += LANES) entropy += observe_columns(&tile, from, LANES);
     if (from < columns) entropy += observe_columns(&tile, from, columns - from);
     return entropy;
+}
+
+// Below this share of other entries, the distance to an output that is nearly the entry's own value is rounding error.
+#define OTHERS_FLOOR 1e-2f
+
+// Squares are compared, and rooted once per column.
+INLINE lanes change_square(lanes a, lanes product, lanes out_square, lanes value_square, lanes scale) {
+    const lanes floor = v_set(OTHERS_FLOOR * OTHERS_FLOOR);
+    lanes distance = v_max(v_set(0), out_square + value_square - product - product), others = v_set(1) - a;
+    lanes factor = a * scale;
+    return factor * factor * (distance + floor * value_square) / v_fma(others, others, floor);
+}
+
+static void observe_change(const float *attention, const float *products, size_t stride, size_t rows, size_t columns,
+                           const float *out_squares, const float *value_squares, const float *row_scales,
+                           float *change) {
+    for (size_t from = 0; from < columns; from += LANES) {
+        size_t width = columns - from < LANES ? columns - from : LANES;
+        lanes value_square = v_load_first(value_squares + from, width, 0), largest = v_set(0);
+        for (size_t r = 0; r < rows; r++) {
+            const float *a = attention + r * stride + from, *product = products + r * stride + from;
+            lanes square = width == LANES
+                               ? change_square(v_load(a), v_load(product), v_set(out_squares[r]), value_square,
+                                               v_set(row_scales[r]))
+                               : change_square(v_load_first(a, width, 0), v_load_first(product, width, 0),
+                                               v_set(out_squares[r]), value_square, v_set(row_scales[r]));
+            largest = v_max(square, largest);
+        }
+        float squares[LANES];
+        v_store(squares, largest);
+        for (size_t i = 0; i < width; i++) change[from + i] = __builtin_sqrtf(squares[i]);
+    }
 }
