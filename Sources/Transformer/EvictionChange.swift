@@ -9,12 +9,16 @@ final class EvictionChange {
     private let rows: Int
     /// M of each query head, `[heads, headWidth, headWidth]`.
     private let metric: FloatBuffer
+    /// Some rows of W_o as floats, `[projectionRows, heads · headWidth]`.
+    private let projection: FloatBuffer
     /// M o of each row, `[rows, heads, headWidth]`, and o·Mo, `[heads, rows]`.
     private let outputs: FloatBuffer
     private let outputSquares: FloatBuffer
     /// 1 / ‖x‖ of each row.
     private let rowScales: FloatBuffer
     private let scratch: [Scratch]
+    /// Rows of W_o that are floats at once.
+    private static let projectionRows = 256
 
     /// One worker's room for a tile.
     private final class Scratch {
@@ -38,6 +42,7 @@ final class EvictionChange {
         self.shape = shape
         self.rows = rows
         metric = try FloatBuffer(shape.heads * shape.headWidth * shape.headWidth)
+        projection = try FloatBuffer(min(Self.projectionRows, shape.width) * shape.heads * shape.headWidth)
         outputs = try FloatBuffer(rows * shape.heads * shape.headWidth)
         outputSquares = try FloatBuffer(shape.heads * rows)
         rowScales = try FloatBuffer(rows)
@@ -51,13 +56,19 @@ final class EvictionChange {
     }
 
     /// Turns to a layer whose output projection is W_o `[width, heads · headWidth]`.
-    func begin(outputProjection weights: Floats) {
-        let stride = shape.heads * shape.headWidth
-        for head in 0..<shape.heads {
-            let offset = head * shape.headWidth
-            MatrixProduct.gram(
-                weights.slice(offset, weights.count - offset), stride: stride, into: metric(head), n: shape.headWidth,
-                k: shape.width)
+    func begin(outputProjection weights: Linear) {
+        let width = shape.heads * shape.headWidth
+        metric.floats.fill(0)
+        for first in stride(from: 0, to: shape.width, by: Self.projectionRows) {
+            let count = min(Self.projectionRows, shape.width - first)
+            let rows = projection.floats.slice(0, count * width)
+            weights.dequantise(from: first, into: rows)
+            for head in 0..<shape.heads {
+                let offset = head * shape.headWidth
+                MatrixProduct.addGram(
+                    rows.slice(offset, rows.count - offset), stride: width, into: metric(head), n: shape.headWidth,
+                    k: count)
+            }
         }
     }
 

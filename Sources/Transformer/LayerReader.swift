@@ -101,7 +101,7 @@ final class LayerReader {
     func begin(layer: Int) {
         self.layer = layer
         panel.fill(from: weights, pool: pool)
-        observer?.change?.begin(outputProjection: panel.matrices[3])
+        observer?.change?.begin(outputProjection: weights.attentionOutput)
         accumulator = ObservationAccumulator(
             method: method, kvHeads: kvHeads, groupWidth: model.configuration.groupWidth,
             evictableTokens: method.observedTokens(documentTokens: tokens))

@@ -19,12 +19,12 @@ enum MatrixProduct {
             Int32(bStride), adding ? 1 : 0, c.base, Int32(cStride))
     }
 
-    /// c `[n, n]` = aᵀ · a, a `[k, n]`.
-    static func gram(_ a: Floats, stride aStride: Int, into c: Floats, n: Int, k: Int) {
+    /// c `[n, n]` += aᵀ · a, a `[k, n]`.
+    static func addGram(_ a: Floats, stride aStride: Int, into c: Floats, n: Int, k: Int) {
         precondition(n > 0 && k > 0 && a.count >= (k - 1) * aStride + n && c.count >= n * n)
         unsafe cblas_sgemm(
             CblasRowMajor, CblasTrans, CblasNoTrans, Int32(n), Int32(n), Int32(k), 1, a.base, Int32(aStride), a.base,
-            Int32(aStride), 0, c.base, Int32(n))
+            Int32(aStride), 1, c.base, Int32(n))
     }
 
     /// c `[m, n]` += a `[m, k]` · b, b `[k, n]`.
