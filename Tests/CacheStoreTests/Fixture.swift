@@ -118,9 +118,17 @@ struct DocumentData {
     }
 }
 
+/// The folder of all stores of this run; gone when the tests end.
+private let storesFolder = {
+    let path = NSTemporaryDirectory() + "caked-stores-\(getpid())"
+    try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    atexit { try? FileManager.default.removeItem(atPath: NSTemporaryDirectory() + "caked-stores-\(getpid())") }
+    return path
+}()
+
 /// A temporary directory for one test.
 struct Place {
-    let directory = NSTemporaryDirectory() + "caked-store-" + UUID().uuidString
+    let directory = storesFolder + "/" + UUID().uuidString
 
     func open(
         mapBytes: Int = 1 << 30, maxReaders: Int = 64, maximumValueBytes: Int = 64 << 20, now: Int = 1_000
