@@ -24,15 +24,32 @@ struct RowProducts {
     let x: Floats
     let ranges: [RowRange]
     let first: Target
-    var second: Target?
-    var third: Target?
+    let second: Target?
+    let third: Target?
     /// Per worker, `blockOutputs · inputs` floats at least; used where there is no panel.
     let scratch: [Floats]
     /// Room for all rows as bytes.
     let quantised: Floats
 
+    init(
+        x: Floats, ranges: [RowRange], first: Target, second: Target? = nil, third: Target? = nil, scratch: [Floats],
+        quantised: Floats
+    ) {
+        self.x = x
+        self.ranges = ranges
+        self.first = first
+        self.second = second
+        self.third = third
+        self.scratch = scratch
+        self.quantised = quantised
+    }
+
     /// Outputs of a task: enough for a dense product to run at speed, few enough to share small matrices.
     static let blockOutputs = 64
+    /// Outputs of a task at most where few rows meet stored weights: those are fetched ahead, but not across tasks.
+    private static let longBlockOutputs = 256
+    /// Outputs of a task of this region.
+    private var taskOutputs = blockOutputs
     /// Weights that are multiplied with a few rows in about the time that starting a region takes.
     private static let serialWeights = 100_000
     /// Tiles of rows that one task quantises.
@@ -48,8 +65,14 @@ struct RowProducts {
                 }
             }
         }
+        if first.panel == nil, !ranges.contains(where: \.isDense) {
+            // Still several tasks for each thread, so that they end together.
+            let outputs = first.linear.outputs + (second?.linear.outputs ?? 0) + (third?.linear.outputs ?? 0)
+            let share = outputs / (4 * pool.threads) / Self.blockOutputs * Self.blockOutputs
+            taskOutputs = max(Self.blockOutputs, min(Self.longBlockOutputs, share))
+        }
         let tasks = blocks(first) + blocks(second) + blocks(third)
-        if rows <= DenseRows.tileRows, tasks * Self.blockOutputs * first.linear.inputs <= Self.serialWeights {
+        if rows <= DenseRows.tileRows, tasks * taskOutputs * first.linear.inputs <= Self.serialWeights {
             for task in 0..<tasks { run(task, 0) }
         } else {
             unsafe pool.run(tasks, on: &self) { products, task, worker in unsafe products.pointee.run(task, worker) }
@@ -75,7 +98,7 @@ struct RowProducts {
 
     private func blocks(_ target: Target?) -> Int {
         guard let target else { return 0 }
-        return (target.linear.outputs + Self.blockOutputs - 1) / Self.blockOutputs
+        return (target.linear.outputs + taskOutputs - 1) / taskOutputs
     }
 
     private func run(_ task: Int, _ worker: Int) {
@@ -91,8 +114,8 @@ struct RowProducts {
 
     private func multiply(_ target: Target, block: Int, _ worker: Int) {
         let linear = target.linear
-        let firstOutput = block * Self.blockOutputs
-        let outputs = min(Self.blockOutputs, linear.outputs - firstOutput)
+        let firstOutput = block * taskOutputs
+        let outputs = min(taskOutputs, linear.outputs - firstOutput)
         if let panel = target.panel {
             let y = target.y.slice(firstOutput, target.y.count - firstOutput)
             panel.slice(firstOutput, outputs).multiply(
