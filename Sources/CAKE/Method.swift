@@ -83,6 +83,12 @@ public struct Method: Sendable, Hashable {
         return false
     }
 
+    /// The budget that keeps a share of a document's entries: rounded up, at least what is kept in any case, at most all.
+    public func budget(keepingPercent percent: Double, tokens: Int, templatePrefixTokens: Int = 0) -> Int {
+        let smallest = smallestBudget(tokens: tokens, templatePrefixTokens: templatePrefixTokens)
+        return min(tokens, max(smallest, Int((Double(tokens) * percent / 100).rounded(.up))))
+    }
+
     /// The smallest budget a document of so many tokens can have: the entries per head that are kept in any case.
     public func smallestBudget(tokens: Int, templatePrefixTokens: Int) -> Int {
         if case .everything = allocation { return tokens }

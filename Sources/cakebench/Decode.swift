@@ -35,11 +35,7 @@ struct Decode: ParsableCommand {
         guard runs > 0, length > 0, tokens > 0 else { throw ValidationError("lengths and runs must be positive") }
         let ids = bench.document(tokens: tokens)
         let compactMethod = try Method.preset(method)
-        let budget = min(
-            tokens,
-            max(
-                compactMethod.smallestBudget(tokens: tokens, templatePrefixTokens: 0),
-                Int((Double(tokens) * keep / 100).rounded(.up))))
+        let budget = compactMethod.budget(keepingPercent: keep, tokens: tokens)
         let compact = try bench.read(ids, method: compactMethod, budget: budget)
         let full = try bench.read(ids, method: Method.preset("full"), budget: tokens)
         let bases: [(name: String, base: BaseRows?, entries: Int)] = [

@@ -207,11 +207,11 @@ struct Asker {
     private func read(
         _ ids: [Int32], prefixTokens: Int, method: Method, keep: Double, of tokens: Int? = nil
     ) throws -> CompactCache {
-        let smallest = method.smallestBudget(tokens: ids.count, templatePrefixTokens: prefixTokens)
-        let wanted = Int((Double(tokens ?? ids.count) * keep / 100).rounded(.up))
+        let budget = method.budget(
+            keepingPercent: keep, tokens: tokens ?? ids.count, templatePrefixTokens: prefixTokens)
         let prefill = try DocumentPrefill(
             model: bench.model, pool: bench.pool, tokens: ids, templatePrefixTokens: prefixTokens, method: method,
-            budget: min(ids.count, max(smallest, wanted)), instruction: instruction)
+            budget: budget, instruction: instruction)
         while try !prefill.step().isDone {}
         return try prefill.finish()
     }

@@ -47,8 +47,7 @@ struct Prefill: ParsableCommand {
         guard runs > 0, tokens > 0 else { throw ValidationError("--runs and --tokens must be positive") }
         let shape = bench.model.configuration
         let ids = bench.document(tokens: tokens)
-        let smallest = method.smallestBudget(tokens: tokens, templatePrefixTokens: 0)
-        let budget = min(tokens, max(smallest, Int((Double(tokens) * keep / 100).rounded(.up))))
+        let budget = method.budget(keepingPercent: keep, tokens: tokens)
         var seconds: [Double] = []
         var cache: CompactCache?
         for _ in 0..<runs {

@@ -42,11 +42,7 @@ struct Reload: ParsableCommand {
         let method = try Method.preset(method)
         let shape = bench.model.configuration
         let ids = bench.document(tokens: tokens)
-        let budget = min(
-            tokens,
-            max(
-                method.smallestBudget(tokens: tokens, templatePrefixTokens: 0),
-                Int((Double(tokens) * keep / 100).rounded(.up))))
+        let budget = method.budget(keepingPercent: keep, tokens: tokens)
         let (cache, prefillSeconds) = try timed { try bench.read(ids, method: method, budget: budget) }
         let folder = FileManager.default.temporaryDirectory.appending(path: "cakebench-reload-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }

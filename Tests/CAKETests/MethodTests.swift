@@ -56,6 +56,14 @@ struct MethodTests {
         #expect(!result.preferenceFellBack)
     }
 
+    @Test(
+        "a share of a document is rounded up, never below what is kept in any case, never above the document",
+        arguments: [(10.0, 1000, 100), (10.0, 1001, 101), (1.0, 1000, 32), (100.0, 1000, 1000), (10.0, 20, 20)])
+    func share(percent: Double, tokens: Int, budget: Int) throws {
+        #expect(try Method.preset("cake").budget(keepingPercent: percent, tokens: tokens) == budget)
+        #expect(try Method.preset("full").budget(keepingPercent: percent, tokens: tokens) == tokens)
+    }
+
     @Test("a budget of the whole document evicts nothing but still ranks", arguments: ["cake", "cake-reconstruct"])
     func wholeBudget(preset: String) throws {
         let method = try Method.preset(preset)

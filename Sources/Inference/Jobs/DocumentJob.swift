@@ -130,7 +130,7 @@ extension ReadingPlan {
                     code: "invalid_budget",
                     message: "keep is \(percent) %; it must be more than 0 % and at most 100 %", parameter: "keep")
             }
-            return min(tokens, max(smallest, Int((Double(tokens) * percent / 100).rounded(.up))))
+            return method.budget(keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefixTokens)
         case .budget(let entries):
             if entries > tokens {
                 throw refuse("the budget is \(entries) entries, but the document has only \(tokens) tokens")
