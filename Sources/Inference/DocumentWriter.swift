@@ -50,8 +50,7 @@ final class DocumentWriter: Sendable {
             finish(job, manifest, created: true)
         } catch {
             logger.error("a document could not be stored", metadata: ["error": "\(error)"])
-            job.ticket.giveUp()
-            job.feed.finish(throwing: EngineError(error))
+            job.fail(EngineError(error))
         }
     }
 

@@ -238,14 +238,8 @@ final class EngineLoop: @unchecked Sendable {
     }
 
     private func fail(_ id: RequestID, _ error: EngineError) {
-        if let job = questions[id] {
-            job.ticket.giveUp()
-            job.feed.finish(throwing: error)
-        }
-        if let job = documents[id] {
-            job.ticket.giveUp()
-            job.feed.finish(throwing: error)
-        }
+        questions[id]?.fail(error)
+        documents[id]?.fail(error)
         end(id)
     }
 

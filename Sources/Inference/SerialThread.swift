@@ -1,5 +1,6 @@
 // A thread of its own for work that blocks: reading files, tokenizing, writing to the store.
 
+import CLinux
 import DequeModule
 import Glibc
 import Synchronization
@@ -120,7 +121,7 @@ private final class ThreadBody {
     }
 }
 
-/// Starts a detached POSIX thread with a stack for deep recursion in sorts and parsers.
+/// Starts a detached POSIX thread, named for the system's tools, with a stack for deep recursion in sorts and parsers.
 package func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
     let stackBytes = 8 << 20
     var attributes = pthread_attr_t()
@@ -134,6 +135,7 @@ package func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
         { raw in
             guard let raw = unsafe raw else { return nil }
             let body = unsafe Unmanaged<ThreadBody>.fromOpaque(raw).takeRetainedValue()
+            unsafe caked_set_thread_name(body.name)
             body.run()
             return nil
         }, argument)

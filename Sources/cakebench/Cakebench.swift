@@ -1,6 +1,7 @@
 // cakebench: measurements and evaluations, each a subcommand that can print JSON.
 
 import ArgumentParser
+import CAKE
 
 @main
 struct Cakebench: ParsableCommand {
@@ -19,4 +20,16 @@ struct ModelOptions: ParsableArguments {
 
     @Option(name: .long, help: "Compute threads (default: one for each processor).")
     var threads: Int?
+}
+
+/// The document a measurement reads, and how its cache is compressed.
+struct CacheOptions: ParsableArguments {
+    @Option(name: .long, help: "Document tokens.")
+    var tokens = 4096
+
+    @Option(name: .long, help: "The preset of the compact cache.")
+    var method = Method.defaultPreset
+
+    @Option(name: .long, help: "Share of the entries to keep, in percent.")
+    var keep = 10.0
 }

@@ -10,9 +10,7 @@ struct Decode: ParsableCommand {
         abstract: "Decodes on top of nothing, of a compact cache and of the full cache of the same document.")
 
     @OptionGroup var options: ModelOptions
-    @Option(name: .long, help: "Document tokens.") var tokens = 4096
-    @Option(name: .long, help: "The preset of the compact cache.") var method = Method.defaultPreset
-    @Option(name: .long, help: "Share of the entries to keep, in percent.") var keep = 10.0
+    @OptionGroup var cacheOptions: CacheOptions
     @Option(name: .long, help: "Tokens to decode in a run.") var length = 64
     @Option(name: .long, help: "Runs, interleaved; the median is reported.") var runs = 5
     @Flag(name: .long, help: "Print JSON.") var json = false
@@ -31,10 +29,11 @@ struct Decode: ParsableCommand {
     }
 
     mutating func run() throws {
+        let (tokens, keep) = (cacheOptions.tokens, cacheOptions.keep)
         let bench = try Bench(options)
         guard runs > 0, length > 0, tokens > 0 else { throw ValidationError("lengths and runs must be positive") }
         let ids = bench.document(tokens: tokens)
-        let compactMethod = try Method.preset(method)
+        let compactMethod = try Method.preset(cacheOptions.method)
         let budget = compactMethod.budget(keepingPercent: keep, tokens: tokens)
         let compact = try bench.read(ids, method: compactMethod, budget: budget)
         let full = try bench.read(ids, method: Method.preset("full"), budget: tokens)

@@ -15,9 +15,7 @@ struct Prefill: ParsableCommand {
             """)
 
     @OptionGroup var options: ModelOptions
-    @Option(name: .long, help: "Document tokens.") var tokens = 4096
-    @Option(name: .long, help: "The preset.") var method = Method.defaultPreset
-    @Option(name: .long, help: "Share of the entries to keep, in percent.") var keep = 10.0
+    @OptionGroup var cacheOptions: CacheOptions
     @Option(name: .long, help: "How rows are stored: f16 or q8_0.") var rows = "f16"
     @Option(name: .long, help: "Runs; the median is reported.") var runs = 3
     @Flag(name: .long, help: "Print JSON.") var json = false
@@ -41,8 +39,9 @@ struct Prefill: ParsableCommand {
     }
 
     mutating func run() throws {
+        let (tokens, keep) = (cacheOptions.tokens, cacheOptions.keep)
         let bench = try Bench(options)
-        let method = try Method.preset(method)
+        let method = try Method.preset(cacheOptions.method)
         guard let rowType = KVRows(rawValue: rows) else { throw ValidationError("--rows is f16 or q8_0") }
         guard runs > 0, tokens > 0 else { throw ValidationError("--runs and --tokens must be positive") }
         let shape = bench.model.configuration

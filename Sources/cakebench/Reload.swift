@@ -14,9 +14,7 @@ struct Reload: ParsableCommand {
             "The store lies in a temporary directory. Logits from the map and from memory must be equal bit by bit.")
 
     @OptionGroup var options: ModelOptions
-    @Option(name: .long, help: "Document tokens.") var tokens = 4096
-    @Option(name: .long, help: "The preset.") var method = Method.defaultPreset
-    @Option(name: .long, help: "Share of the entries to keep, in percent.") var keep = 10.0
+    @OptionGroup var cacheOptions: CacheOptions
     @Option(name: .long, help: "Tokens of the question.") var question = 32
     @Option(name: .long, help: "Runs; the median is reported.") var runs = 5
     @Flag(name: .long, help: "Print JSON.") var json = false
@@ -37,9 +35,10 @@ struct Reload: ParsableCommand {
     }
 
     mutating func run() throws {
+        let (tokens, keep) = (cacheOptions.tokens, cacheOptions.keep)
         let bench = try Bench(options)
         guard runs > 0, tokens > 0, question > 0 else { throw ValidationError("lengths and runs must be positive") }
-        let method = try Method.preset(method)
+        let method = try Method.preset(cacheOptions.method)
         let shape = bench.model.configuration
         let ids = bench.document(tokens: tokens)
         let budget = method.budget(keepingPercent: keep, tokens: tokens)

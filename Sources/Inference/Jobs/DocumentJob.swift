@@ -23,6 +23,12 @@ final class DocumentJob: @unchecked Sendable {
         self.plan = plan
     }
 
+    /// Ends the request with an error; its place is free before the client hears of it.
+    func fail(_ error: EngineError) {
+        ticket.giveUp()
+        feed.finish(throwing: error)
+    }
+
     /// Reports progress in steps a person notices, and never to a reader that has fallen behind.
     func report(phase: String, layer: Int, layers: Int, fraction: Double) {
         let step = 0.005

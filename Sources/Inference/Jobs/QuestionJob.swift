@@ -85,6 +85,12 @@ final class QuestionJob: @unchecked Sendable {
     /// Tokens read and generated so far, for the totals.
     var progress: (read: Int, generated: Int) { (read, generated) }
 
+    /// Ends the request with an error; its place is free before the client hears of it.
+    func fail(_ error: EngineError) {
+        ticket.giveUp()
+        feed.finish(throwing: error)
+    }
+
     private func finish(_ reason: FinishReason) {
         let rest = stops.append(detokenizer.finish()) + stops.finish()
         if !rest.isEmpty { feed.send(.text(rest)) }
