@@ -19,6 +19,8 @@ public final class DocumentStore: Sendable {
 
     /// How much space the store may take.
     public let limits: StoreLimits
+    /// What was compacted when the store was opened, if anything was.
+    public let compaction: Compaction?
     let environment: Environment
     let manifestsDatabase: Database
     let recordsDatabase: Database
@@ -85,11 +87,9 @@ public final class DocumentStore: Sendable {
         let opened: OpenedEnvironment
         let collection: GarbageCollection.Outcome
         let quarantine: [DocumentKey: Quarantine]
-        do throws(LMDBError) {
-            opened = try OpenedEnvironment(directory: path, mapBytes: mapBytes, maxReaders: maxReaders)
-        } catch {
-            throw StoreError(error, directory: path, mapBytes: mapBytes, maxReaders: maxReaders)
-        }
+        Compaction.removeLeftover(in: path)
+        (opened, compaction) = try Self.openEnvironment(
+            in: directory, mapBytes: mapBytes, maxReaders: maxReaders, limits: limits)
         // Before anything is collected: what is garbage in one format may be a document in another.
         guard opened.formatVersion == RecordFormat.version else {
             throw .format(found: opened.formatVersion, supported: RecordFormat.version)
@@ -109,6 +109,29 @@ public final class DocumentStore: Sendable {
         state = Mutex(State(nextGeneration: collection.nextGeneration, quarantine: quarantine))
         (self.mapBytes, self.maxReaders, self.maximumValueBytes) = (mapBytes, maxReaders, maximumValueBytes)
         (self.limits, self.clock, self.truncate) = (limits, clock, truncate)
+    }
+
+    /// Opens the environment, compacted when that pays.
+    private static func openEnvironment(
+        in directory: borrowing StoreDirectory, mapBytes: Int, maxReaders: Int, limits: StoreLimits
+    ) throws(StoreError) -> (OpenedEnvironment, Compaction?) {
+        func open() throws(StoreError) -> OpenedEnvironment {
+            do throws(LMDBError) {
+                return try OpenedEnvironment(directory: path, mapBytes: mapBytes, maxReaders: maxReaders)
+            } catch {
+                throw StoreError(error, directory: path, mapBytes: mapBytes, maxReaders: maxReaders)
+            }
+        }
+        let path = directory.path
+        let bytesBefore: Int
+        do {
+            let opened = try open()
+            guard let before = compactIfWorthwhile(opened, in: directory, limits: limits) else { return (opened, nil) }
+            bytesBefore = before
+        }
+        // The environment is closed: a file is never replaced under its map.
+        let compaction = try Compaction.replace(in: path, bytesBefore: bytesBefore)
+        return (try open(), compaction)
     }
 
     // MARK: Looking
@@ -255,7 +278,8 @@ extension StoreError {
         case .readersFull: self = .tooManyReaders(limit: maxReaders)
         case .networkFileSystem(_, let kind): self = .networkFileSystem(directory: directory, kind: kind)
         case .alreadyOpen: self = .inUse(directory: directory)
-        case .corrupted, .pageNotFound: self = .damagedStore(directory: directory, problem: error.description)
+        case .corrupted, .pageNotFound, .damagedFile, .truncatedFile:
+            self = .damagedStore(directory: directory, problem: error.description)
         case .panic: self = .failed(directory: directory)
         default: self = .database(error)
         }

@@ -63,6 +63,7 @@ import Glibc
     /// `.system(EACCES)` in a read transaction.
     @_lifetime(self: copy self)
     public mutating func delete() throws(LMDBError) -> Bool {
+        try unsafe environment.overflowPages?.mend(currentValue)
         try unsafe environment.check(mdb_cursor_del(handle, 0))
         return try move(MDB_GET_CURRENT)
     }

@@ -39,8 +39,11 @@ public struct DatabaseStatistics: Equatable, Sendable {
     private static let registry = Mutex<Set<FileIdentity>>([])
 
     let handle: OpaquePointer
+    let overflowPages: OverflowPages?
     /// The thread that holds the write transaction, or 0.
     let writer = Atomic<UInt>(0)
+    /// What the check of the data file found when it was opened; nil for a new one.
+    public let structure: DataFileStructure?
     private let databases: [String: Database]
     private let identity: FileIdentity
 
@@ -58,10 +61,13 @@ public struct DatabaseStatistics: Equatable, Sendable {
         let isNew = Self.registry.withLock { $0.insert(identity).inserted }
         guard isNew else { throw .alreadyOpen(directory: directory) }
         do throws(LMDBError) {
+            structure = try DataFileCheck.check(directory: directory, databases: names)
             let opened = try unsafe Self.open(
                 directory: directory, mapBytes: mapBytes, maxReaders: maxReaders, databaseCount: names.count)
             do throws(LMDBError) {
                 self.databases = try unsafe Self.openDatabases(names, in: opened)
+                let file = try unsafe Self.fileDescriptor(opened)
+                overflowPages = try unsafe OverflowPages(opened, info: Self.info(opened, file: file), file: file)
             } catch {
                 unsafe mdb_env_close(opened)
                 throw error
@@ -157,15 +163,30 @@ public struct DatabaseStatistics: Equatable, Sendable {
 
     /// The sizes of the environment as of its last commit.
     public func info() throws(LMDBError) -> EnvironmentInfo {
+        try unsafe Self.info(handle, file: Self.fileDescriptor(handle))
+    }
+
+    private static func info(_ handle: OpaquePointer, file: Int32) throws(LMDBError) -> EnvironmentInfo {
         var info = unsafe MDB_envinfo()
-        try check(unsafe mdb_env_info(handle, &info))
+        var code = unsafe mdb_env_info(handle, &info)
         var statistics = MDB_stat()
-        try check(unsafe mdb_env_stat(handle, &statistics))
+        if code == 0 { code = unsafe mdb_env_stat(handle, &statistics) }
+        guard code == 0 else { throw LMDBError(code: code, fileDescriptor: file) }
         var status = stat()
-        if let file = fileDescriptor, unsafe fstat(file, &status) != 0 { throw .system(errno: errno) }
+        guard unsafe fstat(file, &status) == 0 else { throw .system(errno: errno) }
         return unsafe EnvironmentInfo(
             pageBytes: Int(statistics.ms_psize), mapBytes: info.me_mapsize, usedPages: info.me_last_pgno + 1,
             maxReaders: Int(info.me_maxreaders), fileBytes: Int(status.st_size))
+    }
+
+    /// Writes what a reader sees now to a new file, without free pages and durably (`MDB_CP_COMPACT`).
+    public func copyCompacted(to path: String) throws(LMDBError) {
+        let file = unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw .system(errno: errno) }
+        defer { close(file) }
+        let code = unsafe mdb_env_copyfd2(handle, file, UInt32(MDB_CP_COMPACT))
+        guard code == 0 else { throw LMDBError(code: code, fileDescriptor: file) }
+        guard fsync(file) == 0 else { throw LMDBError(code: errno, fileDescriptor: file) }
     }
 
     /// The pages that earlier transactions have freed; those that a reader still pins are counted too.
@@ -192,12 +213,14 @@ public struct DatabaseStatistics: Equatable, Sendable {
     }
 
     func error(_ code: Int32) -> LMDBError {
-        LMDBError(code: code, fileDescriptor: fileDescriptor)
+        LMDBError(code: code, fileDescriptor: unsafe try? Self.fileDescriptor(handle))
     }
 
-    private var fileDescriptor: Int32? {
+    private static func fileDescriptor(_ handle: OpaquePointer) throws(LMDBError) -> Int32 {
         var file: Int32 = -1
-        return unsafe mdb_env_get_fd(handle, &file) == 0 ? file : nil
+        let code = unsafe mdb_env_get_fd(handle, &file)
+        guard code == 0 else { throw LMDBError(code: code, fileDescriptor: nil) }
+        return file
     }
 }
 

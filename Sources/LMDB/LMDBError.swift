@@ -43,6 +43,10 @@ public enum LMDBError: Error, Equatable, Sendable, CustomStringConvertible {
     case networkFileSystem(directory: String, kind: String)
     /// The thread holds the write transaction already; waiting for it would never end.
     case nestedWrite
+    /// The structure of the data file is damaged; it was not mapped.
+    case damagedFile(problem: String)
+    /// The data file is shorter than what it holds; it was not mapped, since reading beyond its end kills the process.
+    case truncatedFile(fileBytes: Int, neededBytes: Int)
     /// An error of the operating system.
     case system(errno: Int32)
 
@@ -69,6 +73,9 @@ public enum LMDBError: Error, Equatable, Sendable, CustomStringConvertible {
         case .alreadyOpen(let directory): "\(directory) is open in this process already"
         case .networkFileSystem(let directory, let kind): "\(directory) is on \(kind); use a local disk"
         case .nestedWrite: "this thread holds the write transaction already"
+        case .damagedFile(let problem): "the structure of data.mdb is damaged (\(problem))"
+        case .truncatedFile(let fileBytes, let neededBytes):
+            "data.mdb has \(fileBytes) bytes and needs \(neededBytes): its end is missing"
         case .system(let errno): "\(Self.text(errno)) (errno \(errno))"
         }
     }

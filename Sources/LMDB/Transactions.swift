@@ -94,6 +94,7 @@ import Synchronization
         byteCount: Int, forKey key: [UInt8], in database: Database, _ fill: (inout MutableRawSpan) -> Void
     ) throws(LMDBError) {
         let open = try unsafe live()
+        try unsafe mend(key, in: database, open)
         var data = unsafe MDB_val(mv_size: byteCount, mv_data: nil)
         let code = unsafe withKey(key) { key in
             unsafe mdb_put(open, database.index, &key, &data, UInt32(MDB_RESERVE))
@@ -109,6 +110,7 @@ import Synchronization
     @discardableResult
     public mutating func delete(_ key: [UInt8], in database: Database) throws(LMDBError) -> Bool {
         let open = try unsafe live()
+        try unsafe mend(key, in: database, open)
         let code = unsafe withKey(key) { key in unsafe mdb_del(open, database.index, &key, nil) }
         if code == MDB_NOTFOUND { return false }
         try environment.check(code)
@@ -120,6 +122,17 @@ import Synchronization
     public mutating func cursor(in database: Database) throws(LMDBError) -> Cursor {
         let opened = try unsafe Cursor.open(in: database, live(), environment)
         return unsafe _overrideLifetime(Cursor(handle: opened, environment: environment), mutating: &self)
+    }
+
+    /// Puts the header of the value's pages right before LMDB frees what it says.
+    private borrowing func mend(
+        _ key: [UInt8], in database: Database, _ transaction: OpaquePointer
+    ) throws(LMDBError) {
+        guard let pages = environment.overflowPages,
+            let old = try unsafe lookUp(key, in: database, transaction, environment)
+        else { return }
+        let start = unsafe UnsafeMutableRawPointer(mutating: old.baseAddress)
+        try unsafe pages.mend(MDB_val(mv_size: old.count, mv_data: start))
     }
 
     private borrowing func live() throws(LMDBError) -> OpaquePointer {
