@@ -11,7 +11,7 @@ struct Prefill: ParsableCommand {
         discussion: """
             peak_kv_bytes counts every allocation of KV rows: the layer being read, the rows a method observes and the \
             rows kept so far; bound_bytes is what the cascade promises, the budget and one layer. memory is the \
-            process's resident peak in a first run, not timed, beside the weights' file, the residual stream, one \
+            process's resident peak in a first run beside the weights' file, the residual stream, one \
             layer and the budget. share_of_limit compares with the time that products of the model's type at the \
             CPU's peak, measured in between, and attention at the bf16 peak would take.
             """)
@@ -19,7 +19,7 @@ struct Prefill: ParsableCommand {
     @OptionGroup var options: ModelOptions
     @OptionGroup var cacheOptions: CacheOptions
     @Option(name: .long, help: "How rows are stored: f16 or q8_0.") var rows = "f16"
-    @Option(name: .long, help: "Timed runs; the median is reported.") var runs = 3
+    @Option(name: .long, help: "Timed runs; the median is reported; 0 times the first run.") var runs = 3
     @Flag(name: .long, help: "Skip the first run, which measures memory and warms up.") var cold = false
     @Flag(name: .long, help: "Print JSON.") var json = false
 
@@ -60,7 +60,7 @@ struct Prefill: ParsableCommand {
         let bench = try Bench(options)
         let method = try Method.preset(cacheOptions.method)
         guard let rowType = KVRows(rawValue: rows) else { throw ValidationError("--rows is f16 or q8_0") }
-        guard runs > 0, tokens > 0 else { throw ValidationError("--runs and --tokens must be positive") }
+        guard runs > (cold ? 0 : -1), tokens > 0 else { throw ValidationError("--runs and --tokens must be positive") }
         let shape = bench.model.configuration
         let costs = try ModelCosts(path: options.model, shape: shape)
         let ids = bench.document(tokens: tokens)
@@ -68,15 +68,16 @@ struct Prefill: ParsableCommand {
         let layerBytes = tokens * costs.cacheBytes(rowType) / shape.layers
         let bound = budget * costs.cacheBytes(rowType) + layerBytes
         var memory: Memory?
+        var seconds: [Double] = []
+        var cache: CompactCache?
         if !cold {
             Residence.resetPeak()
             let before = Residence.now()
-            _ = try bench.read(ids, method: method, budget: budget, rows: rowType)
+            let first = try timed { try bench.read(ids, method: method, budget: budget, rows: rowType) }
             memory = Self.memory(before, costs, residualBytes: tokens * shape.width * 4, cacheBytes: bound)
+            if runs == 0 { (cache, seconds) = (first.result, [first.seconds]) }
         }
         let meter = try LimitMeter(bench.pool)
-        var seconds: [Double] = []
-        var cache: CompactCache?
         for _ in 0..<runs {
             cache = nil
             try meter.measure()
