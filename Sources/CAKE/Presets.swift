@@ -7,14 +7,16 @@ extension Method {
     /// The names `preset(_:)` knows.
     public static let presetNames = presets.map(\.name)
 
-    /// Returns the method of that name.
+    /// Returns the method of that name, which may say with how much effort: "cake-reconstruct:fast".
     ///
     /// - Throws: `CAKEError.unknownPreset` with the names there are.
     public static func preset(_ name: String) throws(CAKEError) -> Method {
-        guard let method = presets.first(where: { $0.name == name }) else {
-            throw .unknownPreset(name: name, known: presetNames)
-        }
-        return method
+        if let method = presets.first(where: { $0.name == name }) { return method }
+        let parts = name.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, let method = presets.first(where: { $0.name == parts[0] }),
+            let effort = Effort(rawValue: parts[1]), method.with(effort: .fast) != method
+        else { throw .unknownPreset(name: name, known: presetNames) }
+        return method.with(effort: effort)
     }
 
     private static let presets = [
