@@ -29,7 +29,7 @@ extension Method {
         // For questions nobody knew at write time. The floor keeps a layer of tiny preference from starving.
         Method(
             name: "cake-reconstruct", observation: .reconstruction(chunkRows: 512),
-            indicator: .largestChange(poolWidth: 5),
+            indicator: .largestChange(poolWidth: 3),
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
             heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
         // The same by attention alone, as KVzip judges entries: what the default is measured against.
@@ -39,7 +39,7 @@ extension Method {
             heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
         // The default with questions for rows, when the user can say what will be asked.
         Method(
-            name: "cake-probe", observation: .probe, indicator: .largestChange(poolWidth: 5),
+            name: "cake-probe", observation: .probe, indicator: .largestChange(poolWidth: 3),
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
             heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
         Method(

@@ -103,7 +103,8 @@ extension ReadingPlan {
         self.init(
             text: request.text, tokens: tokens, prefixTokens: prefixTokens,
             templatePrefix: templatePrefix,
-            method: method, probes: probes, budget: budget, rows: rows, ttlSeconds: request.ttlSeconds, pinned: request.pinned,
+            method: method, probes: probes, budget: budget, rows: rows, ttlSeconds: request.ttlSeconds,
+            pinned: request.pinned,
             textHash: textHash.hex, optionsHash: optionsHash.hex)
     }
 
@@ -148,7 +149,8 @@ extension ReadingPlan {
                 tokens.count <= DocumentPrefill.maximumObservedRows
             else {
                 throw refuse(
-                    "a probe is a question of at most \(DocumentPrefill.maximumObservedRows) tokens; one of these is not")
+                    "a probe is a question of at most \(DocumentPrefill.maximumObservedRows) tokens; one of these is not"
+                )
             }
             probes.append(tokens)
         }
