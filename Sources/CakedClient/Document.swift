@@ -32,6 +32,10 @@ public struct Document: Codable, Equatable, Sendable {
     public var budget: Int?
     /// The preset that chose the entries.
     public var method: String?
+    /// What choosing them may cost: "fast", "balanced" or "best".
+    public var effort: String?
+    /// Questions like those that will be asked.
+    public var probes: [String]
     /// The type of the stored rows, "f16" or "q8_0".
     public var rows: String?
     /// Size of the compact cache.
@@ -109,9 +113,11 @@ public struct PutOptions: Equatable, Sendable {
 
     /// Options for a put.
     public init(
-        keep: Keep? = nil, method: String? = nil, rows: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false
+        keep: Keep? = nil, method: String? = nil, effort: String? = nil, probes: [String] = [], rows: String? = nil,
+        ttlSeconds: Int? = nil, pinned: Bool = false
     ) {
-        (self.keep, self.method, self.rows, self.ttlSeconds, self.pinned) = (keep, method, rows, ttlSeconds, pinned)
+        (self.keep, self.method, self.effort, self.probes) = (keep, method, effort, probes)
+        (self.rows, self.ttlSeconds, self.pinned) = (rows, ttlSeconds, pinned)
     }
 
     /// The options as items of a query, values not yet percent-encoded.
@@ -124,6 +130,8 @@ public struct PutOptions: Equatable, Sendable {
         case nil: break
         }
         if let method { items.append(("method", method)) }
+        if let effort { items.append(("effort", effort)) }
+        items += probes.map { ("probe", $0) }
         if let rows { items.append(("rows", rows)) }
         if let ttlSeconds { items.append(("ttl", String(ttlSeconds))) }
         if pinned { items.append(("pin", "true")) }

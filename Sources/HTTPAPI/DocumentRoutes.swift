@@ -90,7 +90,7 @@ struct DocumentRoutes: Sendable {
         }
         return PutRequest(
             owner: context.owner, name: name, text: text, keep: options.keep, method: options.method,
-            rows: options.rows, ttlSeconds: options.ttlSeconds, pinned: options.pin)
+            effort: options.effort, probes: options.probes, rows: options.rows, ttlSeconds: options.ttlSeconds, pinned: options.pin)
     }
 
     // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.

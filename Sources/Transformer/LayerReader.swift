@@ -84,7 +84,7 @@ final class LayerReader {
             ? nil
             : try Observer(
                 model, pool: pool, rows: observingRows, observedTokens: observed, firstPosition: tokens,
-                observesChange: method.observesChange)
+                method: method)
         accumulator = ObservationAccumulator(
             method: method, kvHeads: kvHeads, groupWidth: shape.groupWidth, evictableTokens: observed)
     }

@@ -75,6 +75,10 @@ struct Setting: Sendable {
             return true
         },
         .text("method", \.engine.defaultMethod, wanted: "the name of a method such as cake-reconstruct"),
+        Setting(key: "effort", wanted: "fast, balanced or best") {
+            $0.engine.defaultEffort = $1
+            return ["fast", "balanced", "best"].contains($1)
+        },
         Setting(key: "rows", wanted: "f16 or q8_0") {
             $0.engine.defaultRows = $1
             return ["f16", "q8_0"].contains($1)

@@ -9,8 +9,9 @@ import Testing
     func puts() async throws {
         let service = ScriptedService()
         try await withServer(service) { server async throws in
+            let options = "keep=10%&method=cake&effort=fast&probe=Who%3F&probe=A+%26+b&rows=q8_0&ttl=60&pin=true"
             let plain = try await server.send(
-                "PUT", "/v1/documents/a.b-c_1?keep=10%&method=cake&rows=q8_0&ttl=60&pin=true",
+                "PUT", "/v1/documents/a.b-c_1?" + options,
                 headers: ["Content-Type": "text/plain"], body: Array("hello".utf8))
             #expect(plain.status == 201)
             #expect(plain.object["id"] as? String == "a.b-c_1")
@@ -20,15 +21,19 @@ import Testing
             let json = try await server.json(
                 "PUT", "/v1/documents/c", #"{"text":"h\u00e9","budget":512,"ttl_seconds":9,"pin":true,"later":{}}"#)
             #expect(json.status == 201)
+            let probes = #"{"text":"x","probes":["Who?"],"effort":"best"}"#
+            #expect(try await server.json("PUT", "/v1/documents/e", probes).status == 201)
             let share = try await server.json("PUT", "/v1/documents/d", #"{"text":"x","keep":0.1}"#)
             #expect(share.status == 201)
         }
         let puts = service.state.withLock { $0.puts }
-        #expect(puts.map(\.keep) == [.percent(10), .percent(5), .budget(512), .percent(10)])
+        #expect(puts.map(\.keep) == [.percent(10), .percent(5), .budget(512), nil, .percent(10)])
         #expect(puts[0].method == "cake")
         #expect(puts[0].rows == "q8_0")
-        #expect(puts.map(\.ttlSeconds) == [60, nil, 9, nil])
-        #expect(puts.map(\.pinned) == [true, false, true, false])
+        #expect(puts.map(\.effort) == ["fast", nil, nil, "best", nil])
+        #expect(puts.map(\.probes) == [["Who?", "A & b"], [], [], ["Who?"], []])
+        #expect(puts.map(\.ttlSeconds) == [60, nil, 9, nil, nil])
+        #expect(puts.map(\.pinned) == [true, false, true, false, false])
         #expect(puts[2].text == Array("hé".utf8))
         #expect(puts.allSatisfy { $0.owner == 1000 })
     }

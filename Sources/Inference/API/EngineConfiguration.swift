@@ -14,6 +14,8 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var defaultKeep = Keep.percent(10)
     /// The CAKE preset when a request does not say.
     public var defaultMethod = "cake-reconstruct"
+    /// What observing may cost when a request does not say: "fast", "balanced" or "best".
+    public var defaultEffort = "best"
     /// The row type when a request does not say: "f16" or "q8_0".
     public var defaultRows = "f16"
     /// Bytes of address space for the store: the most it can ever hold.

@@ -22,6 +22,10 @@ public struct PutRequest: Sendable {
     public var keep: Keep?
     /// The CAKE preset; nil: the configured default.
     public var method: String?
+    /// What observing may cost, "fast", "balanced" or "best"; nil: the configured default.
+    public var effort: String?
+    /// Questions like those that will be asked: they help to judge the entries, and are not kept.
+    public var probes: [String]
     /// How rows are stored, "f16" or "q8_0"; nil: the configured default.
     public var rows: String?
     /// Seconds from now after which the document expires; nil: never.
@@ -31,14 +35,16 @@ public struct PutRequest: Sendable {
 
     /// A request with the defaults for everything but the text.
     public init(
-        owner: UInt32, name: String, text: [UInt8], keep: Keep? = nil, method: String? = nil, rows: String? = nil,
-        ttlSeconds: Int? = nil, pinned: Bool = false
+        owner: UInt32, name: String, text: [UInt8], keep: Keep? = nil, method: String? = nil, effort: String? = nil,
+        probes: [String] = [], rows: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false
     ) {
         self.owner = owner
         self.name = name
         self.text = text
         self.keep = keep
         self.method = method
+        self.effort = effort
+        self.probes = probes
         self.rows = rows
         self.ttlSeconds = ttlSeconds
         self.pinned = pinned

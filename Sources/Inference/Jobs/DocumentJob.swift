@@ -45,6 +45,8 @@ struct ReadingPlan: Sendable {
     var prefixTokens: Int
     var templatePrefix: String
     var method: Method
+    /// The tokens of each.
+    var probes: [[Int32]]
     var budget: Int
     var rows: RowType
     var ttlSeconds: Int?
@@ -72,7 +74,8 @@ extension ReadingPlan {
             throw .invalid(
                 code: "empty_document", message: "the document is empty; send some text", parameter: "text")
         }
-        let method = try Self.method(request.method ?? configuration.defaultMethod)
+        let method = try Self.method(request, configuration)
+        let probes = try Self.probes(request.probes, method: method, loaded: loaded)
         let rows = try Self.rows(request.rows ?? configuration.defaultRows)
         let limit = loaded.card.contextLength - Self.answerReserveTokens
         func tooLong(_ count: String) -> EngineError {
@@ -96,20 +99,62 @@ extension ReadingPlan {
         textHash.update(request.text)
         var optionsHash = Hash128()
         optionsHash.update(
-            "\(method.name);\(budget);\(rows.rawValue);\(loaded.fingerprint.canonical)".utf8)
+            "\(method.name);\(probes);\(budget);\(rows.rawValue);\(loaded.fingerprint.canonical)".utf8)
         self.init(
             text: request.text, tokens: tokens, prefixTokens: prefixTokens,
             templatePrefix: templatePrefix,
-            method: method, budget: budget, rows: rows, ttlSeconds: request.ttlSeconds, pinned: request.pinned,
+            method: method, probes: probes, budget: budget, rows: rows, ttlSeconds: request.ttlSeconds,
+            pinned: request.pinned,
             textHash: textHash.hex, optionsHash: optionsHash.hex)
     }
 
-    private static func method(_ name: String) throws(EngineError) -> Method {
+    // A name may say the effort itself, "cake-reconstruct:fast": then only another word of the request goes over it.
+    private static func method(
+        _ request: PutRequest, _ configuration: EngineConfiguration
+    ) throws(EngineError) -> Method {
+        let name = request.method ?? configuration.defaultMethod
+        let word = request.effort ?? (name.contains(":") ? nil : configuration.defaultEffort)
+        let effort = word.flatMap(Method.Effort.init(rawValue:))
+        if let word, effort == nil {
+            let known = Method.Effort.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .invalid(
+                code: "unknown_effort", message: "unknown effort \"\(word)\"; use one of: \(known)",
+                parameter: "effort")
+        }
         do throws(CAKEError) {
-            return try Method.preset(name)
+            let method = try Method.preset(name)
+            return effort.map { method.with(effort: $0) } ?? method
         } catch {
             throw .invalid(code: "unknown_method", message: "\(error)", parameter: "method")
         }
+    }
+
+    // A method of probes alone has general ones where the client gives none.
+    private static func probes(
+        _ texts: [String], method: Method, loaded: LoadedModel
+    ) throws(EngineError) -> [[Int32]] {
+        func refuse(_ message: String) -> EngineError {
+            .invalid(code: "invalid_probes", message: message, parameter: "probes")
+        }
+        if texts.isEmpty, method.observation == .probe { return loaded.generalProbes }
+        guard texts.isEmpty || method.takesProbes else {
+            throw refuse("method \(method.name) takes no probes; use cake-reconstruct or cake-probe")
+        }
+        guard texts.count <= DocumentPrefill.maximumProbes else {
+            throw refuse("there are \(texts.count) probes; send at most \(DocumentPrefill.maximumProbes)")
+        }
+        var probes: [[Int32]] = []
+        for text in texts {
+            guard let tokens = try? loaded.questionTokens(text), !text.isEmpty,
+                tokens.count <= DocumentPrefill.maximumObservedRows
+            else {
+                throw refuse(
+                    "a probe is a question of at most \(DocumentPrefill.maximumObservedRows) tokens; one of these is not"
+                )
+            }
+            probes.append(tokens)
+        }
+        return probes
     }
 
     private static func rows(_ name: String) throws(EngineError) -> RowType {

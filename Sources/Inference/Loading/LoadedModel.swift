@@ -11,6 +11,12 @@ package final class LoadedModel: Sendable {
     /// The instruction that precedes each chunk of the document when it is reconstructed, as a user would ask for it.
     package static let reconstructionInstruction = "Repeat the text above exactly."
 
+    /// What is asked of a document where a method wants questions and nobody has given any.
+    package static let generalQuestions = [
+        "What is the text above about?", "Which names, numbers and dates does the text above mention?",
+        "What are the most important statements of the text above?", "Repeat the text above exactly.",
+    ]
+
     package let model: Model
     package let tokenizer: Tokenizer
     package let template: ChatTemplate
@@ -18,6 +24,8 @@ package final class LoadedModel: Sendable {
     package let card: ModelCard
     /// The instruction as tokens, rendered as a question about the document.
     package let reconstructionTokens: [Int32]
+    /// The general questions as tokens.
+    package let generalProbes: [[Int32]]
     /// Bytes of the longest token: no text of n bytes has fewer than n / this tokens.
     package let longestTokenBytes: Int
 
@@ -47,6 +55,11 @@ package final class LoadedModel: Sendable {
                 parameters: file.tensors.reduce(0) { $0 + $1.elementCount })
             reconstructionTokens = try Self.questionTokens(
                 Self.reconstructionInstruction, tokenizer: tokenizer, template: template)
+            var probes: [[Int32]] = []
+            for question in Self.generalQuestions {
+                probes.append(try Self.questionTokens(question, tokenizer: tokenizer, template: template))
+            }
+            generalProbes = probes
             var longest = 1
             for id in 0..<Int32(shape.vocabulary) { longest = max(longest, tokenizer.bytes(of: id).count) }
             longestTokenBytes = longest
