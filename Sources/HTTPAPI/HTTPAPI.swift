@@ -106,9 +106,11 @@ public final class HTTPAPI: Sendable {
             ("/metrics", [(.get, metricsText)]),
         ]
         for (path, handlers) in routes {
-            let allowed = handlers.map(\.0.rawValue).joined(separator: ", ")
+            let allowed = handlers.flatMap { $0.0 == .get ? ["GET", "HEAD"] : [$0.0.rawValue] }
+                .joined(separator: ", ")
             for method in Self.methods {
-                let handler = handlers.first { $0.0 == method }?.1
+                // HEAD is GET without the body, which `respond` leaves out.
+                let handler = handlers.first { $0.0 == (method == .head ? .get : method) }?.1
                 router.on(path, method: method) { request, context in
                     guard let handler else { throw APIError.methodNotAllowed(allowed) }
                     return try await handler(request, context)
@@ -205,6 +207,12 @@ private struct StatusObject: Encodable {
     var fileBytes: Int
     var queue: Counts
     var running: Counts
+    var jobs: Jobs
+
+    struct Jobs: Encodable {
+        var durable: Int
+        var interrupted: Int
+    }
 
     init(_ status: EngineStatus, _ card: ModelCard) {
         model = card.id
@@ -217,6 +225,7 @@ private struct StatusObject: Encodable {
         fileBytes = status.fileBytes
         queue = Counts(documents: status.queuedDocuments, questions: status.queuedQuestions)
         running = Counts(documents: status.runningDocuments, questions: status.runningQuestions)
+        jobs = Jobs(durable: status.durableJobs, interrupted: status.interruptedJobs)
     }
 
     enum CodingKeys: String, CodingKey {
@@ -228,6 +237,6 @@ private struct StatusObject: Encodable {
         case storeBytes = "store_bytes"
         case mapBytes = "map_bytes"
         case fileBytes = "file_bytes"
-        case queue, running
+        case queue, running, jobs
     }
 }

@@ -90,7 +90,7 @@ final class ScriptedService: DocumentService {
         return document
     }
 
-    func documents(owner: UInt32) throws(EngineError) -> [Document] {
+    func documents(owner: UInt32, unfinished: Bool) throws(EngineError) -> [Document] {
         state.withLock { ($0.documents[owner] ?? [:]).values.sorted { $0.id < $1.id } }
     }
 
