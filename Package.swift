@@ -138,8 +138,16 @@ let package = Package(
             swiftSettings: safe),
         .testTarget(name: "CakedTests", dependencies: ["caked"], swiftSettings: safe),
         .testTarget(name: "CakedClientTests", dependencies: ["CakedClient", "cakectl"] + nio, swiftSettings: safe),
+        .target(
+            name: "TestDaemon", dependencies: ["CakedClient"], path: "Tests/TestDaemon", swiftSettings: safe),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CakedClient", "caked", "cakectl", "cakebench"],
+            name: "IntegrationTests", dependencies: ["TestDaemon", "CakedClient", "caked", "cakectl", "cakebench"],
+            swiftSettings: safe),
+        .executableTarget(
+            name: "storeprobe", dependencies: ["CacheStore"], path: "Tests/StoreProbe", swiftSettings: safe),
+        .testTarget(
+            name: "CrashTests",
+            dependencies: ["TestDaemon", "CakedClient", "CacheStore", "caked", "cakectl", "storeprobe"],
             swiftSettings: safe),
     ]
 )
