@@ -87,9 +87,10 @@ public final class HTTPAPI: Sendable {
         let router = Router(context: APIContext.self)
         router.add(middleware: RequestMiddleware(metrics: metrics))
         let documents = DocumentRoutes(api: self)
+        let transfer = TransferRoutes(api: self)
         let completions = CompletionRoutes(api: self)
         let routes: [(RouterPath, [(HTTPRequest.Method, Handler)])] = [
-            ("/v1/documents", [(.get, documents.list)]),
+            ("/v1/documents", [(.get, documents.list), (.post, transfer.importing)]),
             (
                 "/v1/documents/{id}",
                 [
@@ -98,6 +99,7 @@ public final class HTTPAPI: Sendable {
                 ]
             ),
             ("/v1/documents/{id}/retention", [(.get, documents.retention)]),
+            ("/v1/documents/{id}/export", [(.get, transfer.export)]),
             ("/v1/chat/completions", [(.post, completions.chat)]),
             ("/v1/completions", [(.post, completions.text)]),
             ("/v1/models", [(.get, models)]),

@@ -21,6 +21,8 @@ public final class Engine: DocumentService {
     private let clerk: SerialThread
     private let documentAdmission: Admission
     private let questionAdmission: Admission
+    // Each holds a layer of the document in memory.
+    private let importAdmission = Admission(limit: 2)
     private let totals: EngineTotals
     private let writer: DocumentWriter
     private let keeper: JobKeeper
@@ -304,6 +306,30 @@ public final class Engine: DocumentService {
         return try fromStore { () throws(StoreError) in
             try DocumentRetention(store.open(key, fingerprint: fingerprint))
         }
+    }
+
+    /// Writes a document as a file that another caked with the same model can read.
+    public func export(_ name: String, owner: UInt32) throws(EngineError) -> DocumentExport {
+        let key = try DocumentKey(checking: name, owner: owner)
+        // Whatever model is loaded now: it is the importing one that counts.
+        let fingerprint = try manifest(name, owner: owner).fingerprint
+        let document = try fromStore { () throws(StoreError) in try store.open(key, fingerprint: fingerprint) }
+        let writer = try ExportWriter(document)
+        return DocumentExport(byteCount: writer.byteCount) { () throws(EngineError) in writer.next() }
+    }
+
+    /// Begins to read such a file.
+    public func importing(
+        _ options: ImportOptions, owner: UInt32, user: UInt32
+    ) throws(EngineError) -> DocumentImport {
+        if let name = options.name { _ = try DocumentKey(checking: name, owner: owner) }
+        guard let ticket = importAdmission.ticket(user: user) else {
+            throw .busy(message: "too many documents are imported at once", retryAfterSeconds: 5)
+        }
+        let importer = Importer(store: store, loaded: loaded, owner: owner, options: options, ticket: ticket)
+        return DocumentImport(
+            append: { bytes throws(EngineError) in try importer.append(bytes) },
+            finish: { () throws(EngineError) in try importer.finish() })
     }
 
     private func manifest(_ name: String, owner: UInt32) throws(EngineError) -> Manifest {

@@ -98,6 +98,10 @@ public protocol DocumentService: Sendable {
     func update(_ name: String, owner: UInt32, ttlSeconds: Int??, pinned: Bool?) throws(EngineError) -> Document
     /// Which positions were kept.
     func retention(_ name: String, owner: UInt32) throws(EngineError) -> DocumentRetention
+    /// Writes a document as a file that another caked with the same model can read.
+    func export(_ name: String, owner: UInt32) throws(EngineError) -> DocumentExport
+    /// Begins to read such a file; dropping the import stores nothing.
+    func importing(_ options: ImportOptions, owner: UInt32, user: UInt32) throws(EngineError) -> DocumentImport
     /// Answers a question. Dropping the stream cancels it.
     func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent>
     /// Finishes what can be finished within the grace, fails the rest with `shuttingDown`, and ends the engine's thread.

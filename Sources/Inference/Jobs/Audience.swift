@@ -90,11 +90,13 @@ package final class Audience: Sendable {
         }
     }
 
-    /// Ends the job well.
+    /// Ends the job well; what was created was created for the first of those who waited.
     package func finish(_ document: Document, created: Bool) {
+        var isFirst = true
         end { feed in
-            feed.send(.finished(document, created: created))
+            feed.send(.finished(document, created: created && isFirst))
             feed.finish()
+            isFirst = false
         }
     }
 
