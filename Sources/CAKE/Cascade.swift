@@ -53,7 +53,8 @@ public struct Cascade: Sendable {
 
     /// Goes on where another cascade with the same parameters stopped.
     public mutating func resume(_ progress: Progress) {
-        precondition(layers.isEmpty && progress.heads.count <= plan.layers, "a cascade is resumed before its first layer")
+        precondition(
+            layers.isEmpty && progress.heads.count <= plan.layers, "a cascade is resumed before its first layer")
         preferences = progress.preferences
         layers = progress.heads.map {
             RankedLayer(

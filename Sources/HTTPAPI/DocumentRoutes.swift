@@ -53,7 +53,9 @@ struct DocumentRoutes: Sendable {
         defer { withExtendedLifetime(lease) {} }
         let putRequest = try await putRequest(request, context, lease)
         let stream = api.service.put(putRequest)
-        if !putRequest.detached, request.headers[.accept]?.contains("text/event-stream") == true { return try await progress(of: stream) }
+        if !putRequest.detached, request.headers[.accept]?.contains("text/event-stream") == true {
+            return try await progress(of: stream)
+        }
         for try await event in stream {
             switch event {
             case .finished(let document, let created):

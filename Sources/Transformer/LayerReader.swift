@@ -94,7 +94,8 @@ final class LayerReader {
     /// The residual stream's bytes, `[rows, width]` floats: what a layer begins with.
     @unsafe var hiddenBytes: UnsafeMutableRawBufferPointer {
         let floats = hidden.floats
-        return unsafe UnsafeMutableRawBufferPointer(start: floats.base, count: floats.count * MemoryLayout<Float>.stride)
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: floats.base, count: floats.count * MemoryLayout<Float>.stride)
     }
 
     private func embed(_ first: Int, _ count: Int) {

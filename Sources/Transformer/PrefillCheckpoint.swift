@@ -101,7 +101,8 @@ extension DocumentPrefill {
     private var dimensions: [UInt64] {
         let rows = reader.layerRows
         let sizes = [
-            layer, layers, reader.tokens, reader.kvHeads, rows.headWidth, rows.rowBytes, unsafe reader.hiddenBytes.count,
+            layer, layers, reader.tokens, reader.kvHeads, rows.headWidth, rows.rowBytes,
+            unsafe reader.hiddenBytes.count,
         ]
         return sizes.map { UInt64($0).littleEndian }
     }

@@ -69,7 +69,8 @@ struct Import: DaemonCommand {
         if printsJSON {
             try Terminal.print(json: document)
         } else if !isQuiet {
-            Terminal.print("\(document.id): \(counted(document.tokens, "token")), \(Formats.bytes(document.bytes)) imported")
+            Terminal.print(
+                "\(document.id): \(counted(document.tokens, "token")), \(Formats.bytes(document.bytes)) imported")
         }
     }
 }

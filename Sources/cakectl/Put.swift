@@ -44,7 +44,8 @@ struct Put: DaemonCommand {
     @Flag(help: "Never reclaim it to make room.")
     var pin = false
 
-    @Flag(help: "Do not wait: the daemon reads it in the background, also after a restart; \"show\" says how far it is.")
+    @Flag(
+        help: "Do not wait: the daemon reads it in the background, also after a restart; \"show\" says how far it is.")
     var detach = false
 
     enum Rows: String, ExpressibleByArgument, CaseIterable { case f16, q8_0 }

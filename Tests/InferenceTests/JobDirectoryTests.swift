@@ -47,7 +47,8 @@ import Testing
     func names() throws {
         let other = try DocumentKey(owner: 8, name: "a.b-c_d")
         let names = [
-            name, JobDirectory.fileName(key, plan: ["text", "others"]), JobDirectory.fileName(key, plan: ["textopt", "ions"]),
+            name, JobDirectory.fileName(key, plan: ["text", "others"]),
+            JobDirectory.fileName(key, plan: ["textopt", "ions"]),
             JobDirectory.fileName(other, plan: ["text", "options"]),
         ]
         #expect(Set(names).count == 4)

@@ -80,7 +80,9 @@ import Testing
         try await waitUntil("the job's files are still there") { jobFiles(daemon).isEmpty }
     }
 
-    @Test("a reading whose daemon is told to stop goes on in the next one, for those who ask again and for those who do not")
+    @Test(
+        "a reading whose daemon is told to stop goes on in the next one, for those who ask again and for those who do not"
+    )
     func stopped() async throws {
         let daemon = try await daemon("drain_seconds: 0.5\n")
         let text = try DocumentText(Self.text(bytes: 2 * Self.chunk))
@@ -193,7 +195,8 @@ import Testing
         #expect(try hashes() == 1)
         _ = try await daemon.client.complete(ChatRequest(document: "a", question: "Which code?"))
         daemon.stop(SIGTERM)
-        try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSince1970: 1e9)], ofItemAtPath: model.path)
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSince1970: 1e9)], ofItemAtPath: model.path)
         try await daemon.start()
         #expect(try hashes() == 2)
         _ = try await daemon.client.complete(ChatRequest(document: "a", question: "Which code?"))

@@ -19,9 +19,10 @@ extension QuestionJob {
         }
         let prompt = try Self.tokens(request.prompt, hasDocument: key != nil, loaded: loaded)
         // Opened here so that it is checked on this thread, closed again so that a question that waits pins no pages.
-        let cached = try key.map { key throws(EngineError) in
-            try Self.base(key, budget: request.budget, loaded: loaded, store: store).tokens
-        } ?? 0
+        let cached =
+            try key.map { key throws(EngineError) in
+                try Self.base(key, budget: request.budget, loaded: loaded, store: store).tokens
+            } ?? 0
         let room = loaded.card.contextLength - cached - prompt.count
         guard room > 0 else {
             throw .invalid(

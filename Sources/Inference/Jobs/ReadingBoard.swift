@@ -77,7 +77,8 @@ final class ReadingBoard: Sendable {
     func documents(owner: UInt32) -> [Document] {
         state.withLock { state in
             Set(state.jobs.keys).union(state.setAside.keys).filter { $0.owner == owner }
-                .compactMap { key in state.jobs[key]?.first.map { $0.document() } ?? state.setAside[key]?.last?.document }
+                .compactMap { key in state.jobs[key]?.first.map { $0.document() } ?? state.setAside[key]?.last?.document
+                }
                 .sorted { $0.id < $1.id }
         }
     }

@@ -141,7 +141,8 @@ package struct LayerPart: Sendable {
                 var isTaken = [Bool](repeating: false, count: manifest.shape.tokens)
                 var previous = Float.infinity
                 for entry in 0..<count {
-                    let position = unsafe Int(raw.loadUnaligned(fromByteOffset: start + 4 * entry, as: UInt32.self).littleEndian)
+                    let position = unsafe Int(
+                        raw.loadUnaligned(fromByteOffset: start + 4 * entry, as: UInt32.self).littleEndian)
                     guard position < isTaken.count else { throw refuse("an entry beyond the document") }
                     guard !isTaken[position] else { throw refuse("an entry twice") }
                     isTaken[position] = true
@@ -154,7 +155,9 @@ package struct LayerPart: Sendable {
                 start += 2 * parts.numbers
                 for _ in 0..<2 {
                     let rows = unsafe UnsafeRawBufferPointer(rebasing: raw[start..<start + count * rowBytes])
-                    guard unsafe Self.isFinite(rows, manifest.shape.rows) else { throw refuse("a row that is not a number") }
+                    guard unsafe Self.isFinite(rows, manifest.shape.rows) else {
+                        throw refuse("a row that is not a number")
+                    }
                     start += parts.rows
                 }
             }
@@ -178,7 +181,9 @@ package struct LayerPart: Sendable {
     }
 
     /// Lends the heads in the store's form.
-    @unsafe package func withHeads<Result>(_ body: ([StagedHead]) throws(StoreError) -> Result) throws(StoreError) -> Result {
+    @unsafe package func withHeads<Result>(_ body: ([StagedHead]) throws(StoreError) -> Result) throws(StoreError)
+        -> Result
+    {
         // Aligned for the numbers, which an array of bytes need not be.
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 8), alignment: 8)
         defer { unsafe copy.deallocate() }

@@ -103,7 +103,9 @@ final class Importer: @unchecked Sendable {
     // The text has to be the one that was read: it gives the tokens again, in number and in the template's place.
     private func take(_ text: [UInt8]) throws(EngineError) {
         guard let manifest, let staged else { throw .damagedExport("its header is missing") }
-        guard let document = String(validating: text, as: UTF8.self) else { throw .damagedExport("its text is not UTF-8") }
+        guard let document = String(validating: text, as: UTF8.self) else {
+            throw .damagedExport("its text is not UTF-8")
+        }
         var hash = Hash128()
         hash.update(text)
         let (tokens, prefixTokens, prefix) = loaded.documentTokens(document)

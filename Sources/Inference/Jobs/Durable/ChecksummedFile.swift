@@ -138,7 +138,9 @@ package struct ChecksummedReader: ~Copyable {
         var chunk = [UInt8](repeating: 0, count: Self.chunkBytes)
         while left > 0 {
             let wanted = min(left, chunk.count)
-            let got = unsafe chunk.withUnsafeMutableBytes { unsafe fill(UnsafeMutableRawBufferPointer(rebasing: $0[..<wanted])) }
+            let got = unsafe chunk.withUnsafeMutableBytes {
+                unsafe fill(UnsafeMutableRawBufferPointer(rebasing: $0[..<wanted]))
+            }
             guard got else { return nil }
             hash.update(chunk[..<wanted])
             left -= wanted
@@ -205,6 +207,7 @@ package enum Directory {
     package static func availableBytes(at path: String) -> Int? {
         var status = statvfs()
         guard unsafe statvfs(path, &status) == 0 else { return nil }
-        return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+        return Int(
+            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
     }
 }

@@ -67,7 +67,8 @@ package final class JobDirectory: Sendable {
     package func keep(_ request: PutRequest, fileName: String) throws(FileFailure) {
         var bare = request
         bare.text = []
-        guard let description = try? JSONEncoder().encode(Description(request: bare, textBytes: request.text.count)) else {
+        guard let description = try? JSONEncoder().encode(Description(request: bare, textBytes: request.text.count))
+        else {
             return
         }
         var writer = try ChecksummedWriter(path: file(fileName, ".job"))
@@ -86,12 +87,14 @@ package final class JobDirectory: Sendable {
             return []
         }
         let jobs = names.filter { $0.hasSuffix(".job") }.map { String($0.dropLast(4)) }
-        for name in names where !jobs.contains(where: { name == $0 + ".job" || name == $0 + ".state" || name == $0 + ".tries" }) {
+        for name in names
+        where !jobs.contains(where: { name == $0 + ".job" || name == $0 + ".state" || name == $0 + ".tries" }) {
             unsafe unlink(path + "/" + name)  // Half-written, or left behind by a removal.
         }
         return jobs.compactMap { name in
             guard age(of: name) < Self.maximumAgeSeconds, let request = read(name) else {
-                logger.warning("an unfinished reading is too old or damaged, and is given up", metadata: ["job": "\(name)"])
+                logger.warning(
+                    "an unfinished reading is too old or damaged, and is given up", metadata: ["job": "\(name)"])
                 remove(name)
                 return nil
             }
@@ -100,7 +103,8 @@ package final class JobDirectory: Sendable {
     }
 
     private func read(_ name: String) -> PutRequest? {
-        guard var reader = ChecksummedReader(path: file(name, ".job")), reader.read(Self.jobMagic.count) == Self.jobMagic,
+        guard var reader = ChecksummedReader(path: file(name, ".job")),
+            reader.read(Self.jobMagic.count) == Self.jobMagic,
             let size = reader.read(8).map(Self.number), size <= Self.maximumDescriptionBytes,
             let json = reader.read(size),
             let description = try? JSONDecoder().decode(Description.self, from: Data(json)),
