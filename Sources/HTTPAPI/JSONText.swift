@@ -4,7 +4,7 @@ import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-package import NIOCore
+import NIOCore
 
 /// JSON as bytes.
 package enum JSONText {
