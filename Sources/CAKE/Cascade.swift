@@ -56,10 +56,7 @@ public struct Cascade: Sendable {
         precondition(
             layers.isEmpty && progress.heads.count <= plan.layers, "a cascade is resumed before its first layer")
         preferences = progress.preferences
-        layers = progress.heads.map {
-            RankedLayer(
-                heads: $0, alwaysKept: plan.alwaysKept.count, competeAcrossHeads: plan.method.competeAcrossHeads)
-        }
+        layers = progress.heads.map(plan.ranked)
     }
 
     /// Takes the next layer's observation, ranks its entries and evicts everywhere down to this stage's budgets.
