@@ -6,7 +6,7 @@ import TestDaemon
 import Testing
 
 @Suite(.serialized) struct DurableJobTests {
-    static let chunk = 60_000
+    static let chunk = 20_000
 
     /// A text of some thousand tokens, which takes seconds to read.
     static func text(bytes: Int = chunk) throws -> [UInt8] {
@@ -40,7 +40,11 @@ import Testing
             if try await condition() { return }
             try await Task.sleep(for: .milliseconds(20))
         }
-        Issue.record(what)
+        throw NeverHappened(what: "\(what)")
+    }
+
+    private struct NeverHappened: Error {
+        let what: String
     }
 
     private func exported(_ name: String, _ daemon: Daemon) async throws -> Data {
