@@ -57,7 +57,9 @@ import Testing
     func tenKills() async throws {
         let text = try DocumentText(Self.text())
         let undisturbed = try await daemon()
+        let begun = ContinuousClock.now
         _ = try await undisturbed.client.put("book", text)
+        let milliseconds = Int((ContinuousClock.now - begun) / .milliseconds(1))
         let expected = try await exported("book", undisturbed)
         undisturbed.stop(SIGTERM)
 
@@ -73,7 +75,8 @@ import Testing
                 try await daemon.client.delete("book")
                 accepted = try await daemon.client.put("book", text, options: PutOptions(detached: true))
             }
-            try await Task.sleep(for: .milliseconds(Int.random(in: 0...1500, using: &random)))
+            // A third of the whole is two layers: some kills come before a checkpoint, some after one or two.
+            try await Task.sleep(for: .milliseconds(Int.random(in: 0...milliseconds / 3, using: &random)))
             daemon.stop(SIGKILL)
             kills += 1
             try await daemon.start()
