@@ -97,6 +97,13 @@ final class LayerReader {
         return hidden.floats.slice(first * width, count * width)
     }
 
+    /// The residual stream's bytes, `[rows, width]` floats: what a layer begins with.
+    @unsafe var hiddenBytes: UnsafeMutableRawBufferPointer {
+        let floats = hidden.floats
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: floats.base, count: floats.count * MemoryLayout<Float>.stride)
+    }
+
     private func embed(_ first: Int, _ count: Int) {
         guard layer == 0 else { return }
         var embed = Embed(rows: count, model: model, ids: ids, firstToken: first, x: rows(first, count))

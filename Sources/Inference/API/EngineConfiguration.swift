@@ -29,6 +29,11 @@ public struct EngineConfiguration: Equatable, Sendable {
     /// The most tokens of one answer; also the default.
     public var maxGeneratedTokens = 1024
 
+    /// Seconds of reading between two checkpoints of a document; 0: none.
+    public var checkpointSeconds = 30.0
+    /// The most seconds an answer may take once it has begun: so long its document's pages cannot be used again.
+    public var maxAnswerSeconds = 600.0
+
     /// Settings with the defaults above.
     public init(modelPath: String, stateDirectory: String) {
         self.modelPath = modelPath

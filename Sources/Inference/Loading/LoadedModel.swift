@@ -29,10 +29,13 @@ package final class LoadedModel: Sendable {
     /// Bytes of the longest token: no text of n bytes has fewer than n / this tokens.
     package let longestTokenBytes: Int
 
-    /// Maps the file and prepares it; `templateName` nil recognises the template from the file.
+    /// Maps the file and prepares it; `templateName` nil recognises the template from the file. The hash of its weights is
+    /// remembered in `cache`, if there is one.
     ///
     /// Throws `EngineError.invalid` with code `unusable_model`, naming what is wrong.
-    package init(path: String, templateName: String?) throws(EngineError) {
+    package init(
+        path: String, templateName: String?, cache: WeightsHashCache? = nil
+    ) throws(EngineError) {
         do {
             let file = try GGUFFile(path: path)
             model = try Model(file: file)
@@ -48,7 +51,10 @@ package final class LoadedModel: Sendable {
                 throw EngineError.unusableModel(
                     "its tokenizer has \(tokenizer.vocabularyCount) tokens and its head \(shape.vocabulary)")
             }
-            fingerprint = Fingerprint(file: file, rope: model.ropeDescription, template: template)
+            let weights = cache.map { $0.hash(of: path) { Fingerprint.weights(of: file) } }
+            fingerprint = Fingerprint(
+                file: file, weights: weights ?? Fingerprint.weights(of: file), rope: model.ropeDescription,
+                template: template)
             card = ModelCard(
                 id: Self.identifier(name: shape.name, path: path), createdSeconds: Self.modificationSeconds(path),
                 contextLength: shape.contextLength, layers: shape.layers, kvHeads: shape.kvHeads,
