@@ -56,6 +56,7 @@ let package = Package(
             swiftSettings: safe),
         .target(name: "CAKE", swiftSettings: safe),
         .target(name: "Systemd", swiftSettings: safe),
+        .target(name: "Evaluation", swiftSettings: safe),
 
         // L2: the model, and what it leaves on disk
         .target(
@@ -109,7 +110,7 @@ let package = Package(
         .executableTarget(
             name: "cakebench",
             dependencies: [
-                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "CLinux",
+                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "CLinux", "Evaluation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),
@@ -120,6 +121,7 @@ let package = Package(
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"], swiftSettings: safe),
         .testTarget(name: "CAKETests", dependencies: ["CAKE"], resources: [.copy("Fixtures")], swiftSettings: safe),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: safe),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: safe),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: safe),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer"], swiftSettings: safe),
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB"], swiftSettings: safe),

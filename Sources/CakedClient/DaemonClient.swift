@@ -98,6 +98,12 @@ public struct DaemonClient: Sendable {
             HTTPRequest(.GET, Self.documentTarget(name) + "/retention"), limitBytes: Self.maximumRetentionBytes)
     }
 
+    /// A document's text, and where its tokens stand in it.
+    public func source(_ name: String) async throws(ClientError) -> DocumentSource {
+        try await object(
+            HTTPRequest(.GET, Self.documentTarget(name) + "/text"), limitBytes: Self.maximumRetentionBytes)
+    }
+
     // MARK: Questions
 
     /// Asks, and waits for the whole answer.

@@ -115,6 +115,11 @@ final class ScriptedService: DocumentService {
             tokens: 10, layers: [.init(budget: 1, preference: 2, heads: [.init(positions: [0, 4])])])
     }
 
+    func source(_ name: String, owner: UInt32) throws(EngineError) -> DocumentSource {
+        _ = try found(name, owner)
+        return DocumentSource(tokens: 2, text: "Grüße", offsets: [0, 0, 7])
+    }
+
     func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent> {
         let (stream, feed) = EventStream<CompletionEvent>.make(wake: {})
         state.withLock {

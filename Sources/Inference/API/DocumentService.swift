@@ -85,6 +85,8 @@ public protocol DocumentService: Sendable {
     func update(_ name: String, owner: UInt32, ttlSeconds: Int??, pinned: Bool?) throws(EngineError) -> Document
     /// Which positions were kept.
     func retention(_ name: String, owner: UInt32) throws(EngineError) -> DocumentRetention
+    /// The document's text and where its tokens stand in it.
+    func source(_ name: String, owner: UInt32) throws(EngineError) -> DocumentSource
     /// Answers a question. Dropping the stream cancels it.
     func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent>
     /// Finishes what can be finished within the grace, fails the rest with `shuttingDown`, and ends the engine's thread.
