@@ -140,8 +140,16 @@ let package = Package(
             swiftSettings: safe),
         .testTarget(name: "CakedTests", dependencies: ["caked"], swiftSettings: safe),
         .testTarget(name: "CakedClientTests", dependencies: ["CakedClient", "cakectl"] + nio, swiftSettings: safe),
+        .target(
+            name: "TestDaemon", dependencies: ["CakedClient"], path: "Tests/TestDaemon", swiftSettings: safe),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CakedClient", "caked", "cakectl", "cakebench"],
+            name: "IntegrationTests", dependencies: ["TestDaemon", "CakedClient", "caked", "cakectl", "cakebench"],
+            swiftSettings: safe),
+        .executableTarget(
+            name: "storeprobe", dependencies: ["CacheStore"], path: "Tests/StoreProbe", swiftSettings: safe),
+        .testTarget(
+            name: "CrashTests",
+            dependencies: ["TestDaemon", "CakedClient", "CacheStore", "caked", "cakectl", "storeprobe"],
             swiftSettings: safe),
     ]
 )
@@ -149,10 +157,20 @@ let package = Package(
 // Fuzzers carry libFuzzer's own main loop and sanitizers, so ordinary builds leave them out.
 if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
     let sanitize: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer,address"])
-    for target in package.targets where target.name == "GGUF" { target.swiftSettings = safe + [sanitize] }
-    package.targets.append(
+    let fuzzed = ["GGUF", "Tokenizers", "LMDB", "CacheStore", "HTTPAPI"]
+    for target in package.targets where fuzzed.contains(target.name) { target.swiftSettings?.append(sanitize) }
+    func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         .executableTarget(
-            name: "GGUFFuzz", dependencies: ["GGUF"], path: "Fuzz/GGUFFuzz",
+            name: name, dependencies: ["FuzzDriver"] + dependencies, path: "Fuzz/\(name)",
             swiftSettings: safe + [sanitize, .unsafeFlags(["-parse-as-library"])],
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])])
+    }
+    package.targets += [
+        .target(name: "FuzzDriver", path: "Fuzz/Driver", swiftSettings: safe),
+        fuzzer("CanaryFuzz", []),
+        fuzzer("GGUFFuzz", ["GGUF"]),
+        fuzzer("TokenizerFuzz", ["Tokenizers"]),
+        fuzzer("RecordFuzz", ["CacheStore"]),
+        fuzzer("RequestFuzz", ["HTTPAPI", .product(name: "NIOCore", package: "swift-nio")]),
+    ]
 }

@@ -5,7 +5,7 @@ import Inference
 import Tokenizers
 
 /// `POST /v1/chat/completions` and `POST /v1/completions`.
-struct CompletionBody: Decodable {
+package struct CompletionBody: Decodable {
     /// The most texts that may end an answer, and the bytes of each: they are compared with every token.
     static let maxStops = 16
     static let maxStopBytes = 256
@@ -31,7 +31,7 @@ struct CompletionBody: Decodable {
         case streamOptions = "stream_options"
     }
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         try UnsupportedFields.check(decoder)
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         model = try fields.decodeIfPresent(String.self, forKey: .model)

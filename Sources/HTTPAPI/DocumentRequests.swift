@@ -7,7 +7,7 @@ import Inference
 import NIOCore
 
 /// The body or query of `PUT /v1/documents/{id}`.
-struct PutOptions: Decodable, Equatable {
+package struct PutOptions: Decodable, Equatable {
     /// The longest time to live: a hundred years, so that no sum of times overflows.
     static let maxTTLSeconds = 100 * 366 * 86400
 
@@ -25,7 +25,7 @@ struct PutOptions: Decodable, Equatable {
     }
 
     /// `{"text": …, "keep": "10%" | 0.1, "budget": 512, …}`.
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         text = try fields.decode(String.self, forKey: .text)
         let budget = try fields.number(Int.self, forKey: .budget)
@@ -43,7 +43,7 @@ struct PutOptions: Decodable, Equatable {
     }
 
     /// `keep=10%&method=…&rows=…&ttl=SECONDS&pin=true` or `budget=512`; other items are ignored, as unknown fields are.
-    init(query: String) throws {
+    package init(query: String) throws {
         var share: Double?
         var budget: Int?
         for item in query.split(separator: "&") {
@@ -112,7 +112,7 @@ public enum KeepText {
 }
 
 /// The body of `PATCH /v1/documents/{id}`.
-struct PatchOptions: Decodable, Equatable {
+package struct PatchOptions: Decodable, Equatable {
     /// nil: as it is; `.some(nil)`: for ever.
     var ttlSeconds: Int??
     var pin: Bool?
@@ -122,7 +122,7 @@ struct PatchOptions: Decodable, Equatable {
         case pin
     }
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         if fields.contains(.ttlSeconds) {
             ttlSeconds = .some(

@@ -4,10 +4,10 @@ import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import NIOCore
+package import NIOCore
 
 /// JSON as bytes.
-enum JSONText {
+package enum JSONText {
     /// `value` with sorted keys, so that the same value always has the same bytes.
     static func encode(_ value: some Encodable) -> [UInt8] {
         let encoder = JSONEncoder()
@@ -30,7 +30,7 @@ enum JSONText {
     }
 
     /// Decodes a client's JSON after checking how deeply it nests.
-    static func decode<T: Decodable>(_ type: T.Type, from body: ByteBuffer, maxDepth: Int) throws -> T {
+    package static func decode<T: Decodable>(_ type: T.Type, from body: ByteBuffer, maxDepth: Int) throws -> T {
         guard nests(body.readableBytesView, within: maxDepth) else {
             throw APIError(.badRequest, "json_too_deep", "the JSON nests more than \(maxDepth) levels deep")
         }
