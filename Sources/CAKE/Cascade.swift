@@ -37,10 +37,7 @@ public struct Cascade: Sendable {
     public mutating func add(_ observation: LayerObservation) -> Stage {
         precondition(layers.count < plan.layers, "more layers than announced")
         preferences.append(observation.preference)
-        // Rounded up while cascading, so that either way of rounding at the end finds its entries.
-        let kept = plan.budgets(preferences).map { min(plan.waterFilling.cap, Int($0.rounded(.up))) }
-        for layer in layers.indices { layers[layer].truncate(to: kept[layer]) }
-        layers.append(plan.rank(observation, kept: kept[layers.count]))
+        plan.add(observation, to: &layers, preferences: preferences)
         return Stage(
             layer: layers.count - 1, heads: layers[layers.count - 1].heads,
             counts: layers.map { $0.heads.map(\.count) })
@@ -59,7 +56,6 @@ public struct Cascade: Sendable {
         let plan = try CompressionPlan(
             method: method, layers: observations.count, kvHeads: kvHeads, tokens: tokens,
             templatePrefixTokens: templatePrefixTokens, budget: budget)
-        let everything = observations.map { plan.rank($0, kept: plan.waterFilling.cap) }
-        return plan.retention(everything, preferences: observations.map(\.preference))
+        return plan.retention(plan.rankEverything(observations), preferences: observations.map(\.preference))
     }
 }

@@ -20,8 +20,10 @@ struct ObservedAttention {
     /// ln Σ e^score of each row over all it sees, `[heads, logSumStride]`.
     let logSums: Floats
     let logSumStride: Int
-    /// The observed keys: every row sees all of them.
+    /// The observed keys: those a row does not see count with attention 0.
     let keys: Entries
+    /// The document's position of the first of them.
+    let firstToken: Int
     let moments: ObservedMoments
     /// When the indicator asks for it: writes the largest change in place of the largest attention.
     let change: EvictionChange?
@@ -29,6 +31,8 @@ struct ObservedAttention {
     let scratch: [AttentionScratch]
     /// Per worker, `[rows, tileKeys]`.
     let scores: [FloatBuffer]
+    /// Per worker: the keys of a tile that each row sees, `[rows]`.
+    let visible: [Cells<UInt32>]
 
     private var tiles: Int { (keys.count + Self.tileKeys - 1) / Self.tileKeys }
 
@@ -42,8 +46,8 @@ struct ObservedAttention {
                 moments.variance.floats.slice(j * keys.count, keys.count).withSpan { variance in
                     moments.maximum.floats.slice(j * keys.count, keys.count).withSpan { maximum in
                         accumulator.add(
-                            queryHead: kvHead * groupWidth + j, firstToken: 0, mean: mean, variance: variance,
-                            maximum: maximum, entropy: entropy)
+                            queryHead: kvHead * groupWidth + j, firstToken: firstToken, rows: rows, mean: mean,
+                            variance: variance, maximum: maximum, entropy: entropy)
                     }
                 }
             }
@@ -58,6 +62,12 @@ struct ObservedAttention {
         let keyTile = unsafe scratch.floats(
             keys.keys + first * rowBytes, keys.rows, count: columns * headWidth, in: scratch.keys)
         let scores = scores[worker].floats
+        let isMasked = keys.seen(by: 0) < first + columns
+        if isMasked {
+            for row in 0..<rows {
+                visible[worker][row] = UInt32(max(0, min(columns, keys.seen(by: row) - first)))
+            }
+        }
         for j in 0..<groupWidth {
             let head = kvHead * groupWidth + j
             let offset = head * headWidth
@@ -66,7 +76,8 @@ struct ObservedAttention {
                 into: scores, stride: Self.tileKeys, m: rows, n: columns, k: headWidth)
             let place = j * keys.count + first
             unsafe moments.entropies[j * tiles + tile] = caked_observe_tile(
-                scores.base, Self.tileKeys, rows, columns, logSums.slice(head * logSumStride, rows).base, nil,
+                scores.base, Self.tileKeys, rows, columns, logSums.slice(head * logSumStride, rows).base,
+                isMasked ? visible[worker].base : nil,
                 moments.mean.floats.slice(place, columns).base, moments.variance.floats.slice(place, columns).base,
                 moments.maximum.floats.slice(place, columns).base)
             unsafe change?.observe(

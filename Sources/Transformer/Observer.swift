@@ -27,6 +27,8 @@ final class Observer {
     private let moments: ObservedMoments
     /// Per worker, `[rows, tileKeys]`.
     private let scores: [FloatBuffer]
+    /// Per worker, `[rows]`.
+    private let visible: [Cells<UInt32>]
 
     init(
         _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, observesChange: Bool
@@ -48,6 +50,7 @@ final class Observer {
         var scores: [FloatBuffer] = []
         for _ in 0..<pool.threads { scores.append(try FloatBuffer(rows * ObservedAttention.tileKeys)) }
         self.scores = scores
+        visible = scores.map { _ in Cells(rows, of: 0) }
         var angles = FillAngles(
             rows: rows, firstPosition: firstPosition, rope: model.rope, cosines: cosines.floats, sines: sines.floats)
         angles.run(on: pool)
@@ -77,17 +80,18 @@ final class Observer {
             .copy(from: source.floats.slice(skipped * width, copied))
     }
 
-    /// Observes the query heads of one KV head over `keys`.
+    /// Observes the query heads of one KV head over `keys`, of which the first is the document's token `firstToken`.
     func observe(
-        head: Int, rows count: Int, _ scratch: [AttentionScratch], keys: Entries,
+        head: Int, rows count: Int, _ scratch: [AttentionScratch], keys: Entries, firstToken: Int = 0,
         into accumulator: inout ObservationAccumulator
     ) {
         let shape = model.configuration
         change?.keepOutputs(attended.floats, kvHead: head, rows: count)
         var observed = ObservedAttention(
             headWidth: shape.headWidth, groupWidth: shape.groupWidth, heads: shape.heads, kvHead: head, rows: count,
-            query: query.floats, logSums: logSums.floats, logSumStride: rows, keys: keys, moments: moments,
-            change: change, scratch: scratch, scores: scores)
+            query: query.floats, logSums: logSums.floats, logSumStride: rows, keys: keys,
+            firstToken: firstToken, moments: moments, change: change, scratch: scratch, scores: scores,
+            visible: visible)
         observed.run(on: pool, into: &accumulator)
     }
 

@@ -99,8 +99,8 @@ struct Needle: ParsableCommand {
 
     private func adjusted(_ method: Method) -> Method {
         var method = method
-        if let chunk, case .reconstruction = method.observation {
-            method.observation = .reconstruction(chunkRows: chunk)
+        if let chunk, case .reconstruction(_, let reads, let judges) = method.observation {
+            method.observation = .reconstruction(chunkRows: chunk, reads: reads, judges: judges)
         }
         if let floor, case .cake(let tau1, let tau2, _) = method.allocation {
             method.allocation = .cake(tau1: tau1, tau2: tau2, floorShare: floor)
