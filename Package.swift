@@ -57,6 +57,7 @@ let package = Package(
         .target(name: "CAKE", swiftSettings: safe),
         .target(name: "Systemd", swiftSettings: safe),
         .target(name: "Evaluation", swiftSettings: safe),
+        .target(name: "Pictures", swiftSettings: safe),
 
         // L2: the model, and what it leaves on disk
         .target(
@@ -105,12 +106,12 @@ let package = Package(
             swiftSettings: safe),
         .executableTarget(
             name: "cakectl",
-            dependencies: ["CakedClient", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["CakedClient", "Pictures", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: safe),
         .executableTarget(
             name: "cakebench",
             dependencies: [
-                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "CLinux", "Evaluation",
+                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "CLinux", "Evaluation", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),
@@ -122,6 +123,7 @@ let package = Package(
         .testTarget(name: "CAKETests", dependencies: ["CAKE"], resources: [.copy("Fixtures")], swiftSettings: safe),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: safe),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: safe),
+        .testTarget(name: "PicturesTests", dependencies: ["Pictures"], swiftSettings: safe),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: safe),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer"], swiftSettings: safe),
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB"], swiftSettings: safe),
