@@ -106,7 +106,9 @@ let package = Package(
             swiftSettings: safe),
         .executableTarget(
             name: "cakectl",
-            dependencies: ["CakedClient", "Pictures", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "CakedClient", "Pictures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: safe),
         .executableTarget(
             name: "cakebench",

@@ -95,8 +95,10 @@ public struct QualityPlot: Sendable {
                 drawing.text(frame.left - 8, at + 4, tenth == 10 ? "1.0" : "0.\(tenth)", size: 12, anchor: .end)
             }
         }
-        let exponents = Int(range.lowerBound.rounded(.up))...max(
-            Int(range.lowerBound.rounded(.up)), Int(range.upperBound.rounded(.down)))
+        let exponents =
+            Int(
+                range.lowerBound.rounded(.up))...max(
+                Int(range.lowerBound.rounded(.up)), Int(range.upperBound.rounded(.down)))
         let step = max(1, (exponents.count + 7) / 8)
         for exponent in exponents where exponent.isMultiple(of: step) {
             let bytes = exp2(Double(exponent))
@@ -137,7 +139,8 @@ public struct QualityPlot: Sendable {
         let colour = Self.colours[index % Self.colours.count]
         let points = series.points.sorted { $0.bytes < $1.bytes }
         for point in points {
-            drawing.line(x(point.bytes), y(point.low), x(point.bytes), y(point.high), stroke: colour, more: " opacity=\"0.55\"")
+            drawing.line(
+                x(point.bytes), y(point.low), x(point.bytes), y(point.high), stroke: colour, more: " opacity=\"0.55\"")
         }
         let path = points.map { "\(Markup.number(x($0.bytes))),\(Markup.number(y($0.score)))" }
         let dash = series.isDashed ? " stroke-dasharray=\"5 4\"" : ""
@@ -167,7 +170,8 @@ public struct QualityPlot: Sendable {
             "\(Markup.number(place.x + $0.0 * size * 0.9)),\(Markup.number(place.y + $0.1 * size * 0.9))"
         }
         drawing.add(
-            "<polygon points=\"\(path.joined(separator: " "))\" fill=\"\(fill)\" stroke=\"\(colour)\" stroke-width=\"1.6\"/>")
+            "<polygon points=\"\(path.joined(separator: " "))\" fill=\"\(fill)\" stroke=\"\(colour)\" stroke-width=\"1.6\"/>"
+        )
     }
 
     private func legend(_ drawing: inout SVGDrawing) {

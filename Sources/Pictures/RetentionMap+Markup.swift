@@ -37,7 +37,8 @@ extension RetentionMap {
         if let runs = runs() {
             body =
                 "<p>The text, shaded by the share of all heads that keep each token.</p>\n<pre>"
-                + runs.map { "<span class=\"s\($0.shade.level)\">\(Markup.escaped($0.text))</span>" }.joined() + "</pre>"
+                + runs.map { "<span class=\"s\($0.shade.level)\">\(Markup.escaped($0.text))</span>" }.joined()
+                + "</pre>"
         } else {
             body = "<p>Which token stands where is not known: the document was read with another tokenizer.</p>"
         }

@@ -68,7 +68,9 @@ struct SVGDrawing {
         _ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, stroke: String, width: Double = 1, more: String = ""
     ) {
         let ends = zip(["x1", "y1", "x2", "y2"], [x1, y1, x2, y2]).map { "\($0)=\"\(Markup.number($1))\"" }
-        add("<line \(ends.joined(separator: " ")) stroke=\"\(stroke)\" stroke-width=\"\(Markup.number(width))\"\(more)/>")
+        add(
+            "<line \(ends.joined(separator: " ")) stroke=\"\(stroke)\" stroke-width=\"\(Markup.number(width))\"\(more)/>"
+        )
     }
 
     mutating func text(

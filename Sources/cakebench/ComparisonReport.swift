@@ -3,6 +3,7 @@
 import CAKE
 import Evaluation
 import FoundationEssentials
+import Inference
 import Pictures
 import Transformer
 

@@ -28,7 +28,8 @@ struct Map: DaemonCommand {
     @Option(help: ArgumentHelp("Lines of the text to show; 0 for all.", valueName: "count"))
     var lines = 20
 
-    @Option(help: ArgumentHelp("Write a page with the whole text to this file.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("Write a page with the whole text to this file.", valueName: "file"), completion: .file())
     var html: String?
 
     @Option(help: ArgumentHelp("Write a picture to this file.", valueName: "file"), completion: .file())
