@@ -61,13 +61,14 @@ public struct QualityPlot: Sendable {
         "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c564b", "#5e3c99", "#b8860b",
         "#111111",
     ]
+    /// Between methods at equal bytes, so that their whiskers can be told apart.
+    private static let apart = 3.5
     private static let frame = (left: 74.0, right: 700.0, top: 58.0, bottom: 470.0)
 
     /// The picture.
     public func svg() -> String {
         var drawing = SVGDrawing(width: 960, height: 560, title: "\(title): \(scoreName) against bytes kept")
-        let points = series.flatMap(\.points) + (full.map { [$0] } ?? [])
-        let bytes = points.map(\.bytes).filter { $0 > 0 && $0.isFinite }
+        let bytes = series.flatMap(\.points).map(\.bytes).filter { $0 > 0 && $0.isFinite }
         guard let least = bytes.min(), let most = bytes.max() else { return drawing.svg() }
         let (low, high) = (log2(least) - 0.35, log2(most) + 0.35)
         let frame = Self.frame
@@ -76,10 +77,15 @@ public struct QualityPlot: Sendable {
         }
         func y(_ score: Double) -> Double { frame.bottom - min(max(score, 0), 1) * (frame.bottom - frame.top) }
         drawing.text(frame.left, 26, title, size: 16, more: " font-weight=\"600\"")
-        drawing.text(frame.left, 45, "whiskers: 95 % intervals", size: 12, fill: "#666")
+        drawing.text(
+            frame.left, 45, "whiskers: 95 % intervals; methods at equal bytes are set apart sideways", size: 12,
+            fill: "#666")
         axes(&drawing, low...high, x, y)
         if let full { drawFull(full, &drawing, y) }
-        for (index, one) in series.enumerated().reversed() { draw(one, index, &drawing, x, y) }
+        for (index, one) in series.enumerated().reversed() {
+            let aside = (Double(index) - Double(series.count - 1) / 2) * Self.apart
+            draw(one, index, &drawing, { x($0) + aside }, y)
+        }
         legend(&drawing)
         return drawing.svg()
     }
@@ -177,9 +183,9 @@ public struct QualityPlot: Sendable {
     private func legend(_ drawing: inout SVGDrawing) {
         let x = Self.frame.right + 22
         var y = Self.frame.top + 8
-        if full != nil {
+        if let full {
             drawing.line(x, y - 4, x + 26, y - 4, stroke: "#333", width: 1.5, more: " stroke-dasharray=\"7 4\"")
-            drawing.text(x + 34, y, "full cache", size: 12.5)
+            drawing.text(x + 34, y, "full cache, \(Self.size(of: full.bytes))", size: 12.5)
             y += 24
         }
         for (index, one) in series.enumerated() {
@@ -192,6 +198,12 @@ public struct QualityPlot: Sendable {
                 x + 34, y, one.name, size: 12.5, more: one.isEmphasised ? " font-weight=\"600\"" : "")
             y += 22
         }
+    }
+
+    private static func size(of bytes: Double) -> String {
+        let exponent = min(max(Int(log2(max(bytes, 1)) / 10) * 10, 0), 30)
+        return Markup.number((bytes / exp2(Double(exponent)) * 10).rounded() / 10)
+            + [0: " B", 10: " KiB", 20: " MiB"][exponent, default: " GiB"]
     }
 
     private static func size(_ exponent: Int) -> String {
