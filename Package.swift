@@ -175,6 +175,6 @@ if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
         fuzzer("GGUFFuzz", ["GGUF"]),
         fuzzer("TokenizerFuzz", ["Tokenizers"]),
         fuzzer("RecordFuzz", ["CacheStore"]),
-        fuzzer("RequestFuzz", ["HTTPAPI", .product(name: "NIOCore", package: "swift-nio")]),
+        fuzzer("RequestFuzz", ["HTTPAPI"]),
     ]
 }

@@ -2,7 +2,6 @@
 
 import FuzzDriver
 import HTTPAPI
-import NIOCore
 
 @main
 enum RequestFuzz {
@@ -12,7 +11,7 @@ enum RequestFuzz {
     static func main() {
         fuzz { bytes in
             guard let kind = bytes.first else { return }
-            let body = ByteBuffer(bytes: bytes.dropFirst())
+            let body = bytes.dropFirst()
             switch kind % 4 {
             case 0: _ = try? JSONText.decode(CompletionBody.self, from: body, maxDepth: maxDepth)
             case 1: _ = try? JSONText.decode(PutOptions.self, from: body, maxDepth: maxDepth)

@@ -4,7 +4,7 @@ import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-package import NIOCore
+import NIOCore
 
 /// JSON as bytes.
 package enum JSONText {
@@ -30,12 +30,19 @@ package enum JSONText {
     }
 
     /// Decodes a client's JSON after checking how deeply it nests.
-    package static func decode<T: Decodable>(_ type: T.Type, from body: ByteBuffer, maxDepth: Int) throws -> T {
-        guard nests(body.readableBytesView, within: maxDepth) else {
+    static func decode<T: Decodable>(_ type: T.Type, from body: ByteBuffer, maxDepth: Int) throws -> T {
+        try decode(type, from: body.readableBytesView, maxDepth: maxDepth)
+    }
+
+    /// Decodes bytes, wherever they come from.
+    package static func decode<T: Decodable>(
+        _ type: T.Type, from body: some RandomAccessCollection<UInt8>, maxDepth: Int
+    ) throws -> T {
+        guard nests(body, within: maxDepth) else {
             throw APIError(.badRequest, "json_too_deep", "the JSON nests more than \(maxDepth) levels deep")
         }
         do {
-            return try JSONDecoder().decode(type, from: Data(body.readableBytesView))
+            return try JSONDecoder().decode(type, from: Data(body))
         } catch let error as DecodingError {
             throw translated(error)
         }
