@@ -106,7 +106,7 @@ public struct QualityPlot: Sendable {
                 range.lowerBound.rounded(.up))...max(
                 Int(range.lowerBound.rounded(.up)), Int(range.upperBound.rounded(.down)))
         let step = max(1, (exponents.count + 7) / 8)
-        for exponent in exponents where exponent.isMultiple(of: step) {
+        for exponent in exponents where exponent.isMultiple(of: step) && range.contains(Double(exponent)) {
             let bytes = exp2(Double(exponent))
             drawing.line(x(bytes), frame.top, x(bytes), frame.bottom, stroke: "#e6e6e6")
             drawing.text(x(bytes), frame.bottom + 18, Self.size(exponent), size: 12, anchor: .middle)

@@ -3,10 +3,10 @@
 extension RetentionMap {
     private static let width = 960.0
     private static let frame = (left: 74.0, right: 880.0)
-    private static let columns = 116
+    private static let columns = 118
     private static let fontSize = 12.5
-    /// Of the monospaced letters; `textLength` holds every font to it.
-    private static let letter = 7.6
+    /// The width of DejaVu Sans Mono and Menlo at that size; `textLength` holds other fonts to it.
+    private static let letter = 7.525
     private static let lineHeight = 19.0
 
     /// A picture: the map, and the first lines of the text where it is known.
@@ -83,6 +83,7 @@ extension RetentionMap {
             drawing.text(frame.right + 8, baseline, Markup.percent(share(layer: layer)), size: 11)
         }
         let bottom = top + Double(layers) * rowHeight
+        drawing.text(frame.right + 8, top - 7, "kept", size: 11, fill: "#666")
         drawing.rect(
             frame.left, top, frame.right - frame.left, bottom - top, fill: "none", more: " stroke=\"#999\"")
         for quarter in 0...4 {
@@ -118,7 +119,6 @@ extension RetentionMap {
             drawing.text(x + 28, y, shade.meaning, size: 12)
             x += 44 + Double(shade.meaning.count) * 7
         }
-        drawing.text(Self.frame.right + 8, y, "per layer", size: 11, fill: "#666")
     }
 
     private func draw(
