@@ -4,7 +4,7 @@ SWIFT_BUILD = swift build -c release
 PREFIX ?= /usr
 # The unit and the configuration name paths below /usr.
 IN_PREFIX = sed 's|/usr/|$(PREFIX)/|g'
-.PHONY: demo test build bench answers fuzz install lint format clean
+.PHONY: demo test build bench bench-models bench-peers answers fuzz install lint format clean
 
 demo: build            ## cache a document, ask, restart, ask again
 	demo/demo.sh
@@ -20,6 +20,13 @@ test: lint             ## every test, the real programs included
 
 bench: build           ## the figures of the README
 	demo/figures.sh
+
+bench-models:          ## models of random weights to measure speed with: make bench-models MODELS=folder
+	mkdir -p $(MODELS)
+	"$$(scripts/python.sh numpy gguf==0.19.0)" scripts/bench-models.py $(MODELS)
+
+bench-peers: build     ## speed beside other engines: make bench-peers IK=llama-bench LLAMA=llama-bench MODELS=folder
+	IK=$(IK) LLAMA=$(LLAMA) MODELS=$(MODELS) demo/speed.sh $(PARTS)
 
 fuzz:                  ## each fuzzer for FUZZ_SECONDS (600) on its corpus
 	scripts/setup.sh

@@ -46,6 +46,7 @@ let package = Package(
         .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CKernels", cSettings: kernelFlags),
+        .target(name: "CLimits", cSettings: kernelFlags),
 
         // L1: one subject each
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: lifetimes),
@@ -113,7 +114,8 @@ let package = Package(
         .executableTarget(
             name: "cakebench",
             dependencies: [
-                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "CLinux", "Evaluation", "Pictures",
+                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "GGUF", "CKernels", "CLinux", "CLimits",
+                "Evaluation", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),

@@ -25,9 +25,9 @@ extension EngineError {
             case .notFound(let name): .noDocument(name)
             case .mismatch:
                 .conflict(code: "fingerprint_mismatch", message: error.description)
-            case .corrupt:
+            case .corrupt, .quarantined:
                 .conflict(code: "document_damaged", message: error.description)
-            case .full, .diskFull: .insufficientStorage(message: error.description)
+            case .full, .diskFull, .overQuota, .diskReserved: .insufficientStorage(message: error.description)
             case .tooManyReaders: .busy(message: error.description, retryAfterSeconds: 2)
             default: .internalFailure(message: error.description)
             }

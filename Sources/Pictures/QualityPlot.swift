@@ -39,15 +39,19 @@ public struct QualityPlot: Sendable {
     }
 
     private let title: String
+    private let note: String
     private let scoreName: String
     private let series: [Series]
     private let full: Point?
 
     /// A plot with the best method first in the legend.
     ///
-    /// - Parameter full: the full cache, a line across the plot.
-    public init(title: String, scoreName: String, series: [Series], full: Point?) {
+    /// - Parameters:
+    ///   - note: what the points stand for.
+    ///   - full: the full cache, a line across the plot.
+    public init(title: String, note: String, scoreName: String, series: [Series], full: Point?) {
         self.title = title
+        self.note = note
         self.scoreName = scoreName
         self.full = full
         func mean(_ series: Series) -> Double {
@@ -78,7 +82,8 @@ public struct QualityPlot: Sendable {
         func y(_ score: Double) -> Double { frame.bottom - min(max(score, 0), 1) * (frame.bottom - frame.top) }
         drawing.text(frame.left, 26, title, size: 16, more: " font-weight=\"600\"")
         drawing.text(
-            frame.left, 45, "whiskers: 95 % intervals; methods at equal bytes are set apart sideways", size: 12,
+            frame.left, 45, "\(note); whiskers: 95 % intervals; methods at equal bytes are set apart sideways",
+            size: 12,
             fill: "#666")
         axes(&drawing, low...high, x, y)
         if let full { drawFull(full, &drawing, y) }

@@ -135,7 +135,8 @@ struct ComparisonReport: Encodable {
             }
         }
         return QualityPlot(
-            title: subject, scoreName: scoreName, series: series,
+            title: subject, note: "\(documents) documents, \(full?.questions ?? 0) questions", scoreName: scoreName,
+            series: series,
             full: full.map {
                 .init(
                     bytes: Double($0.kv_bytes_per_document), score: $0.score, low: $0.low95 ?? $0.score,

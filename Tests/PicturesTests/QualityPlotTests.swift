@@ -16,10 +16,13 @@ import Testing
     func legend() throws {
         let full = QualityPlot.Point(bytes: 65_536, score: 0.9, low: 0.85, high: 0.94)
         let picture = QualityPlot(
-            title: "T & U", scoreName: "answered", series: [series("a", [0.1, 0.2]), series("b", [0.5, 0.9])],
+            title: "T & U", note: "9 questions", scoreName: "answered",
+            series: [series("a", [0.1, 0.2]), series("b", [0.5, 0.9])],
             full: full
         ).svg()
-        #expect(picture.contains("T &amp; U") && picture.contains(">full cache, 64 KiB<"))
+        #expect(
+            picture.contains("T &amp; U") && picture.contains("9 questions") && picture.contains(">full cache, 64 KiB<")
+        )
         let (best, other) = (
             try #require(picture.firstRange(of: ">b</text>")), try #require(picture.firstRange(of: ">a<"))
         )
@@ -29,7 +32,7 @@ import Testing
 
     @Test("a higher score is higher, more bytes further right")
     func directions() throws {
-        let picture = QualityPlot(title: "", scoreName: "s", series: [series("a", [0, 1])], full: nil).svg()
+        let picture = QualityPlot(title: "", note: "", scoreName: "s", series: [series("a", [0, 1])], full: nil).svg()
         let line = try #require(picture.split(separator: "\n").first { $0.contains("<polyline") })
         let numbers = line.split { !$0.isNumber && $0 != "." }.prefix(4).compactMap { Double($0) }
         #expect(numbers.count == 4 && numbers[0] < numbers[2] && numbers[1] == 470 && numbers[3] == 58)
@@ -37,10 +40,10 @@ import Testing
 
     @Test("nothing to draw is an empty picture, not a failure")
     func nothing() {
-        #expect(QualityPlot(title: "t", scoreName: "s", series: [], full: nil).svg().hasSuffix("</svg>\n"))
+        #expect(QualityPlot(title: "t", note: "", scoreName: "s", series: [], full: nil).svg().hasSuffix("</svg>\n"))
         let odd = QualityPlot.Series(
             name: "o", isDashed: true, isEmphasised: false,
             points: [.init(bytes: 0, score: .infinity, low: -1, high: 2)])
-        #expect(QualityPlot(title: "t", scoreName: "s", series: [odd], full: nil).svg().contains("</svg>"))
+        #expect(QualityPlot(title: "t", note: "", scoreName: "s", series: [odd], full: nil).svg().contains("</svg>"))
     }
 }
