@@ -4,7 +4,7 @@ SWIFT_BUILD = swift build -c release
 PREFIX ?= /usr
 # The unit and the configuration name paths below /usr.
 IN_PREFIX = sed 's|/usr/|$(PREFIX)/|g'
-.PHONY: demo test build bench bench-models bench-peers fuzz install lint format clean
+.PHONY: demo test build bench bench-models bench-peers answers fuzz install lint format clean
 
 demo: build            ## cache a document, ask, restart, ask again
 	demo/demo.sh
@@ -31,6 +31,10 @@ bench-peers: build     ## speed beside other engines: make bench-peers IK=llama-
 fuzz:                  ## each fuzzer for FUZZ_SECONDS (600) on its corpus
 	scripts/setup.sh
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),600)
+
+answers: build         ## the table and the picture of answers by method and budget
+	scripts/setup.sh python3-venv
+	demo/answers.sh
 
 lint:                  ## formatting, as continuous integration checks it
 	swift format lint --strict -r -p Sources Tests Fuzz Package.swift

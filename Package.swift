@@ -57,6 +57,8 @@ let package = Package(
             swiftSettings: safe),
         .target(name: "CAKE", swiftSettings: safe),
         .target(name: "Systemd", swiftSettings: safe),
+        .target(name: "Evaluation", swiftSettings: safe),
+        .target(name: "Pictures", swiftSettings: safe),
 
         // L2: the model, and what it leaves on disk
         .target(
@@ -105,12 +107,15 @@ let package = Package(
             swiftSettings: safe),
         .executableTarget(
             name: "cakectl",
-            dependencies: ["CakedClient", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "CakedClient", "Pictures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: safe),
         .executableTarget(
             name: "cakebench",
             dependencies: [
                 "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "GGUF", "CKernels", "CLinux", "CLimits",
+                "Evaluation", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),
@@ -121,6 +126,8 @@ let package = Package(
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"], swiftSettings: safe),
         .testTarget(name: "CAKETests", dependencies: ["CAKE"], resources: [.copy("Fixtures")], swiftSettings: safe),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: safe),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: safe),
+        .testTarget(name: "PicturesTests", dependencies: ["Pictures"], swiftSettings: safe),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: safe),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer"], swiftSettings: safe),
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB"], swiftSettings: safe),

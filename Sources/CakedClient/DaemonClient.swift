@@ -99,6 +99,12 @@ public struct DaemonClient: Sendable {
             HTTPRequest(.GET, Self.documentTarget(name) + "/retention"), limitBytes: Self.maximumRetentionBytes)
     }
 
+    /// A document's text, and where its tokens stand in it.
+    public func source(_ name: String) async throws(ClientError) -> DocumentSource {
+        try await object(
+            HTTPRequest(.GET, Self.documentTarget(name) + "/text"), limitBytes: Self.maximumRetentionBytes)
+    }
+
     // MARK: Moving
 
     /// Writes a document into a file that another daemon with the same model can import; returns its size.

@@ -108,6 +108,16 @@ public struct Retention: Codable, Equatable, Sendable {
     public var layers: [Layer]
 }
 
+/// A document's text, and where its tokens stand in it.
+public struct DocumentSource: Codable, Equatable, Sendable {
+    /// Tokens of the document, the template's included.
+    public var tokens: Int
+    /// The text as it was put.
+    public var text: String
+    /// Token i is the bytes `offsets[i]..<offsets[i + 1]` of the text; nil when the loaded model has another tokenizer.
+    public var offsets: [Int]?
+}
+
 /// How a document is to be cached; what is nil is the daemon's choice.
 public struct PutOptions: Equatable, Sendable {
     /// How much of the cache to keep.

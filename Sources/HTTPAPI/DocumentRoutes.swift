@@ -31,6 +31,11 @@ struct DocumentRoutes: Sendable {
         return JSONText.response(try await api.blocking { try service.retention(name, owner: context.owner) })
     }
 
+    @Sendable func source(_ request: Request, _ context: APIContext) async throws -> Response {
+        let (service, name) = (api.service, try context.documentName())
+        return JSONText.response(try await api.blocking { try service.source(name, owner: context.owner) })
+    }
+
     @Sendable func delete(_ request: Request, _ context: APIContext) async throws -> Response {
         let (service, name) = (api.service, try context.documentName())
         try await api.blocking { try service.delete(name, owner: context.owner) }

@@ -100,6 +100,7 @@ public final class HTTPAPI: Sendable {
             ),
             ("/v1/documents/{id}/retention", [(.get, documents.retention)]),
             ("/v1/documents/{id}/export", [(.get, transfer.export)]),
+            ("/v1/documents/{id}/text", [(.get, documents.source)]),
             ("/v1/chat/completions", [(.post, completions.chat)]),
             ("/v1/completions", [(.post, completions.text)]),
             ("/v1/models", [(.get, models)]),

@@ -332,6 +332,15 @@ public final class Engine: DocumentService {
             finish: { () throws(EngineError) in try importer.finish() })
     }
 
+    /// The document's text and where its tokens stand in it.
+    public func source(_ name: String, owner: UInt32) throws(EngineError) -> DocumentSource {
+        let key = try DocumentKey(checking: name, owner: owner)
+        let fingerprint = try manifest(name, owner: owner).fingerprint
+        return try fromStore { () throws(StoreError) in
+            try DocumentSource(store.open(key, fingerprint: fingerprint), loaded: loaded)
+        }
+    }
+
     private func manifest(_ name: String, owner: UInt32) throws(EngineError) -> Manifest {
         let key = try DocumentKey(checking: name, owner: owner)
         guard let manifest = try fromStore({ () throws(StoreError) in try store.manifest(key) }) else {

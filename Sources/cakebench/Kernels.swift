@@ -19,6 +19,7 @@ struct Kernels: ParsableCommand {
     @Option(name: .long, parsing: .upToNextOption, help: "Rows of activations.") var rows = [1, 4, 8, 64, 512]
     @Option(name: .long, help: "Inputs of the products.") var inputs = 2048
     @Option(name: .long, help: "Outputs of the products of many rows.") var outputs = 8192
+    @Option(name: .long, help: "Mebibytes that few rows read: more than the caches hold.") var streamed = 128
     @Option(name: .long, parsing: .upToNextOption, help: "Keys that attention sees.") var keys = [512, 4096, 16384]
     @Option(name: .long, help: "Compute threads (default: one for each processor).") var threads: Int?
     @Option(name: .long, help: "Runs; the median is reported.") var runs = 5
@@ -46,12 +47,12 @@ struct Kernels: ParsableCommand {
     private static let allTypes: [TensorType] = [
         .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K,
     ]
-    /// Weights that few rows read: more than the caches hold.
-    private static let streamedBytes = 128 << 20
     /// The 1B shape of this project's figures.
     private static let heads = 32
     private static let kvHeads = 8
     private static let headWidth = 64
+
+    private var streamedBytes: Int { streamed << 20 }
 
     /// Runs, and the limits' rounds in between.
     private struct Clock {
@@ -113,7 +114,7 @@ struct Kernels: ParsableCommand {
     private func product(_ type: TensorType, rows: Int, _ pool: WorkerPool, _ clock: Clock) throws -> Measured {
         let rowBytes = inputs / type.blockElements * type.blockBytes
         let isStreamed = rows < 32
-        let outputs = isStreamed ? Self.streamedBytes / rowBytes / 256 * 256 : outputs
+        let outputs = isStreamed ? max(256, streamedBytes / rowBytes / 256 * 256) : outputs
         let probe = try unsafe ProductProbe(type: type, inputs: inputs, outputs: outputs, rows: rows, pool: pool) {
             unsafe fillWithSmallHalves($0, bytes: $1)
         }
@@ -139,7 +140,7 @@ struct Kernels: ParsableCommand {
         keys: Int, _ stored: KVRows, _ pool: WorkerPool, _ clock: Clock
     ) throws -> Measured {
         let entryBytes = 2 * stored.bytes(forElements: Self.headWidth)
-        let lists = max(Self.kvHeads, Self.streamedBytes / (keys * entryBytes))
+        let lists = max(Self.kvHeads, streamedBytes / (keys * entryBytes))
         let probe = try StreamedAttention(
             lists: lists, keys: keys, stored: stored, group: Self.heads / Self.kvHeads, width: Self.headWidth,
             threads: pool.threads)

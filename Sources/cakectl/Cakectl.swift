@@ -24,8 +24,8 @@ struct Cakectl: AsyncParsableCommand {
             77 not allowed; 130 interrupted.
             """,
         subcommands: [
-            Put.self, Ask.self, Chat.self, List.self, Show.self, Remove.self, Export.self, Import.self, Status.self,
-            Models.self,
+            Put.self, Ask.self, Chat.self, List.self, Show.self, Map.self, Remove.self, Export.self, Import.self,
+            Status.self, Models.self,
         ])
 
     @OptionGroup var global: GlobalOptions

@@ -188,6 +188,9 @@ import Testing
             #expect(
                 retention.text
                     == #"{"layers":[{"budget":1,"heads":[{"positions":[0,4]}],"preference":2}],"tokens":10}"#)
+            let source = try await server.send("GET", "/v1/documents/a/text")
+            #expect(source.text == #"{"offsets":[0,0,7],"text":"Grüße","tokens":2}"#)
+            #expect(try await server.send("GET", "/v1/documents/b/text").status == 404)
             #expect(
                 try await server.json("PATCH", "/v1/documents/a", #"{"ttl_seconds":5}"#).object["ttl_seconds"] as? Int
                     == 5)

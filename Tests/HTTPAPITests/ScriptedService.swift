@@ -146,6 +146,11 @@ final class ScriptedService: DocumentService {
         let bytes = Mutex<[UInt8]>([])
     }
 
+    func source(_ name: String, owner: UInt32) throws(EngineError) -> DocumentSource {
+        _ = try found(name, owner)
+        return DocumentSource(tokens: 2, text: "Grüße", offsets: [0, 0, 7])
+    }
+
     func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent> {
         let (stream, feed) = EventStream<CompletionEvent>.make(wake: {})
         state.withLock {

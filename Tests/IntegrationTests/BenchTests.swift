@@ -44,6 +44,7 @@ import Testing
     func kernels() throws {
         let rows = try rows([
             "kernels", "--rows", "1", "33", "--inputs", "256", "--outputs", "32", "--keys", "64", "--threads", "1",
+            "--streamed", "1",
         ])
         #expect(rows.count == 11 * 2 + 3)
         #expect(Set(rows.compactMap { $0["kernel"] as? String }).count == 11 + 3)

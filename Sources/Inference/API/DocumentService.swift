@@ -98,6 +98,8 @@ public protocol DocumentService: Sendable {
     func update(_ name: String, owner: UInt32, ttlSeconds: Int??, pinned: Bool?) throws(EngineError) -> Document
     /// Which positions were kept.
     func retention(_ name: String, owner: UInt32) throws(EngineError) -> DocumentRetention
+    /// The document's text and where its tokens stand in it.
+    func source(_ name: String, owner: UInt32) throws(EngineError) -> DocumentSource
     /// Writes a document as a file that another caked with the same model can read.
     func export(_ name: String, owner: UInt32) throws(EngineError) -> DocumentExport
     /// Begins to read such a file; dropping the import stores nothing.
