@@ -12,8 +12,9 @@ final class Observer {
     let attended: FloatBuffer
     /// ln Σ e^score, `[heads, rows]`.
     let logSums: FloatBuffer
-    /// What evicting an entry would change; nil when the indicator does not ask.
+    /// What evicting an entry would change, or what its value adds; nil when the method does not ask.
     let change: EvictionChange?
+    private let weighsValues: Bool
 
     private let model: Model
     private let pool: WorkerPool
@@ -31,7 +32,7 @@ final class Observer {
     private let visible: [Cells<UInt32>]
 
     init(
-        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, observesChange: Bool
+        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, method: Method
     ) throws(ModelError) {
         let shape = model.configuration
         self.model = model
@@ -40,7 +41,8 @@ final class Observer {
         query = try FloatBuffer(rows * shape.heads * shape.headWidth)
         attended = try FloatBuffer(rows * shape.heads * shape.headWidth)
         logSums = try FloatBuffer(rows * shape.heads)
-        change = observesChange ? try EvictionChange(shape, threads: pool.threads, rows: rows) : nil
+        weighsValues = method.weighsValues
+        change = method.observesChange ? try EvictionChange(shape, threads: pool.threads, rows: rows) : nil
         normed = try FloatBuffer(rows * shape.width)
         quantised = try FloatBuffer(
             model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: shape.width) : 0)
@@ -90,7 +92,8 @@ final class Observer {
         var observed = ObservedAttention(
             headWidth: shape.headWidth, groupWidth: shape.groupWidth, heads: shape.heads, kvHead: head, rows: count,
             query: query.floats, logSums: logSums.floats, logSumStride: rows, keys: keys,
-            firstToken: firstToken, moments: moments, change: change, scratch: scratch, scores: scores,
+            firstToken: firstToken, moments: moments, change: change, weighsValues: weighsValues, scratch: scratch,
+            scores: scores,
             visible: visible)
         observed.run(on: pool, into: &accumulator)
     }
