@@ -69,7 +69,9 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         case .networkFileSystem(let directory, let kind):
             "\(directory) is on \(kind), where memory maps and locks do not hold; name a directory on a local disk"
         case .format(let found, let supported):
-            "the store has format \(found) and this caked reads \(supported); use the caked that wrote it or a new directory"
+            found == 0
+                ? "the record that tells the store's format is damaged; restore data.mdb from a backup, or move it away"
+                : "the store has format \(found) and this caked reads \(supported); use the caked that wrote it or a new directory"
         case .invalidName(let problem):
             "invalid document name: \(problem); use 1 to \(DocumentKey.maximumNameBytes) of A-Z a-z 0-9 . _ - and no leading dot"
         case .invalidShape(let problem): "invalid cache shape: \(problem)"

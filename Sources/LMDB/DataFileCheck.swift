@@ -44,11 +44,12 @@ struct DataFileCheck: ~Copyable {
         return try check(file: file, databases: databases)
     }
 
-    /// Checks an open data file; nil when it is empty, which LMDB takes for a new one.
-    static func check(file: Int32, databases: [String]) throws(LMDBError) -> DataFileStructure? {
+    /// Checks an open data file.
+    private static func check(file: Int32, databases: [String]) throws(LMDBError) -> DataFileStructure {
         var status = stat()
         guard unsafe fstat(file, &status) == 0 else { throw .system(errno: errno) }
-        guard status.st_size > 0 else { return nil }
+        // LMDB takes an empty file for a new one; here none is ever made, so that its content is lost.
+        guard status.st_size > 0 else { throw .truncatedFile(fileBytes: 0, neededBytes: 2 * 512) }
         var check = DataFileCheck(file: file, fileBytes: Int(status.st_size), names: Set(databases))
         try check.run()
         return check.structure
@@ -370,7 +371,8 @@ struct DataFileCheck: ~Copyable {
         var filled = 0
         while filled < bytes {
             let step = unsafe page.withUnsafeMutableBytes { room in
-                unsafe pread(file, room.baseAddress! + filled, bytes - filled, off_t(offset + filled))
+                let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: room[filled...])
+                return unsafe pread(file, rest.baseAddress, rest.count, off_t(offset + filled))
             }
             if step < 0, errno == EINTR { continue }
             guard step >= 0 else { throw .system(errno: errno) }

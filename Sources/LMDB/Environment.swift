@@ -62,6 +62,7 @@ public struct DatabaseStatistics: Equatable, Sendable {
         guard isNew else { throw .alreadyOpen(directory: directory) }
         do throws(LMDBError) {
             structure = try DataFileCheck.check(directory: directory, databases: names)
+            if structure == nil { try NewDataFile.create(in: directory, mapBytes: mapBytes) }
             let opened = try unsafe Self.open(
                 directory: directory, mapBytes: mapBytes, maxReaders: maxReaders, databaseCount: names.count)
             do throws(LMDBError) {

@@ -24,8 +24,20 @@ struct SeededDocument {
     private let seed: UInt64
 
     init(_ number: Int) throws(StoreError) {
-        key = try DocumentKey(owner: 1, name: "document-\(number)")
+        try self.init(number, named: "document-\(number)")
+    }
+
+    /// The same content by any name.
+    init(_ number: Int, named name: String) throws(StoreError) {
+        key = try DocumentKey(owner: 1, name: name)
         seed = UInt64(number) &* 1_000_003
+    }
+
+    /// The budget that a document is written with.
+    static let budget = 64
+    /// What a smaller budget keeps: as large a share of every head.
+    static let truncate: Truncating = { document, budget in
+        Truncation(counts: document.manifest.counts.map { $0.map { $0 * budget / document.manifest.budget } })
     }
 
     /// Entries of a head: from a page's worth to several.
@@ -67,7 +79,7 @@ struct SeededDocument {
         try staged.stageText(text)
         try staged.stageTokens(tokens)
         var manifest = Manifest(
-            shape: Self.shape, budget: 64, method: "probe", fingerprint: Self.fingerprint, counts: counts,
+            shape: Self.shape, budget: Self.budget, method: "probe", fingerprint: Self.fingerprint, counts: counts,
             layerBudgets: [], preferences: [])
         manifest.textBytes = text.count
         _ = try staged.commit(manifest)
@@ -94,11 +106,15 @@ struct SeededDocument {
         try result.get()
     }
 
-    /// What a stored document has that this one has not; nil when they are equal to the byte.
-    func difference(_ document: OpenDocument) throws(StoreError) -> String? {
+    /// What a stored document has that this one, shrunk to a budget, has not; nil when they are equal to the byte.
+    func difference(_ document: OpenDocument, share budget: Int = budget) throws(StoreError) -> String? {
         for layer in 0..<Self.shape.layers {
             for head in 0..<Self.shape.kvHeads {
-                if try document.positions(layer: layer, head: head) != positions(layer: layer, head: head) {
+                let count = count(layer: layer, head: head) * budget / Self.budget
+                let rowsBytes = count * Self.shape.headWidth * 2
+                if try document.positions(layer: layer, head: head)
+                    != Array(positions(layer: layer, head: head).prefix(count))
+                {
                     return "positions of layer \(layer), head \(head)"
                 }
                 var (keys, values, indicators): ([UInt8], [UInt8], [Float]) = ([], [], [])
@@ -110,9 +126,9 @@ struct SeededDocument {
                     unsafe values += UnsafeRawBufferPointer(start: segment.values, count: rowBytes)
                     unsafe indicators += UnsafeBufferPointer(start: segment.indicators, count: segment.count)
                 }
-                if keys != rows(layer: layer, head: head, values: false)
-                    || values != rows(layer: layer, head: head, values: true)
-                    || indicators != self.indicators(layer: layer, head: head)
+                if keys != Array(rows(layer: layer, head: head, values: false).prefix(rowsBytes))
+                    || values != Array(rows(layer: layer, head: head, values: true).prefix(rowsBytes))
+                    || indicators != Array(self.indicators(layer: layer, head: head).prefix(count))
                 {
                     return "rows of layer \(layer), head \(head)"
                 }

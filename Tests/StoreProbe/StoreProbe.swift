@@ -14,10 +14,14 @@ enum StoreProbe {
 
     static func main() {
         let arguments = CommandLine.arguments
+        if arguments.count == 3, arguments[1] == "sweep" { return FaultSweep.sweep(arguments[2]) }
+        if arguments.count == 5, arguments[1] == "work", let number = Int(arguments[3]) {
+            return FaultSweep.work(arguments[2], at: number, mode: arguments[4])
+        }
         guard arguments.count == 5, arguments[1] == "mutate", let first = Int(arguments[3]),
             let count = Int(arguments[4])
         else {
-            print("usage: storeprobe mutate WORK FIRST COUNT")
+            print("usage: storeprobe mutate WORK FIRST COUNT | storeprobe sweep WORK")
             exit(64)
         }
         do throws(StoreError) {
