@@ -1,7 +1,9 @@
 // Compiles every operation over the lanes the including file has chosen and puts them into the table TABLE.
 #include "lanes/exp.h"
 #include "operations/unpack.h"
+#include "operations/quants.h"
 #include "operations/panel.h"
+#include "operations/panel_product.h"
 #include "operations/dequantise.h"
 #include "operations/matmul.h"
 #include "operations/elementwise.h"

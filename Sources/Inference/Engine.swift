@@ -32,18 +32,24 @@ public final class Engine: DocumentService {
     ///
     /// Throws `EngineError`: code `unusable_model`, `unusable_store` or `store_in_use`, naming cause and mend.
     public init(_ configuration: EngineConfiguration, logger: Logger) throws(EngineError) {
-        let loaded = try LoadedModel(path: configuration.modelPath, templateName: configuration.template)
+        let threads = configuration.threads > 0 ? configuration.threads : Int(caked_available_processors())
+        let pool: WorkerPool
+        do throws(ModelError) {
+            pool = try WorkerPool(threads: threads)
+        } catch {
+            throw .internalFailure(message: error.description)
+        }
+        let loaded = try LoadedModel(
+            path: configuration.modelPath, templateName: configuration.template, repacking: configuration.repacking,
+            pool: pool)
         let store: DocumentStore
         do throws(StoreError) {
             store = try DocumentStore(directory: configuration.stateDirectory, mapBytes: configuration.storeMapBytes)
         } catch {
             throw EngineError(opening: error)
         }
-        let threads = configuration.threads > 0 ? configuration.threads : Int(caked_available_processors())
-        let pool: WorkerPool
         let decoder: Decoder
         do throws(ModelError) {
-            pool = try WorkerPool(threads: threads)
             decoder = try Decoder(
                 model: loaded.model, pool: pool,
                 maxRowsPerStep: configuration.maxRunningQuestions * EngineLoop.questionRowsPerStep)

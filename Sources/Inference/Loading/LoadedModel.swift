@@ -23,11 +23,18 @@ package final class LoadedModel: Sendable {
 
     /// Maps the file and prepares it; `templateName` nil recognises the template from the file.
     ///
+    /// With threads to do it, weights are re-tiled as `repacking` says.
     /// Throws `EngineError.invalid` with code `unusable_model`, naming what is wrong.
-    package init(path: String, templateName: String?) throws(EngineError) {
+    package init(
+        path: String, templateName: String?, repacking: Repacking = .off, pool: WorkerPool? = nil
+    ) throws(EngineError) {
         do {
             let file = try GGUFFile(path: path)
-            model = try Model(file: file)
+            if let pool {
+                model = try Model(file: file, repacking: repacking, pool: pool)
+            } else {
+                model = try Model(file: file)
+            }
             tokenizer = try Tokenizer(Vocabulary(file.metadata))
             if let templateName {
                 template = try ChatTemplate.named(templateName)
@@ -41,6 +48,7 @@ package final class LoadedModel: Sendable {
                     "its tokenizer has \(tokenizer.vocabularyCount) tokens and its head \(shape.vocabulary)")
             }
             fingerprint = Fingerprint(file: file, rope: model.ropeDescription, template: template)
+            if model.isRepacked { file.releasePages() }
             card = ModelCard(
                 id: Self.identifier(name: shape.name, path: path), createdSeconds: Self.modificationSeconds(path),
                 contextLength: shape.contextLength, layers: shape.layers, kvHeads: shape.kvHeads,
