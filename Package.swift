@@ -46,6 +46,7 @@ let package = Package(
         .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CKernels", cSettings: kernelFlags),
+        .target(name: "CLimits", cSettings: kernelFlags),
 
         // L1: one subject each
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: lifetimes),
@@ -56,6 +57,8 @@ let package = Package(
             swiftSettings: safe),
         .target(name: "CAKE", swiftSettings: safe),
         .target(name: "Systemd", swiftSettings: safe),
+        .target(name: "Evaluation", swiftSettings: safe),
+        .target(name: "Pictures", swiftSettings: safe),
 
         // L2: the model, and what it leaves on disk
         .target(
@@ -104,12 +107,15 @@ let package = Package(
             swiftSettings: safe),
         .executableTarget(
             name: "cakectl",
-            dependencies: ["CakedClient", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "CakedClient", "Pictures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: safe),
         .executableTarget(
             name: "cakebench",
             dependencies: [
-                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "CLinux",
+                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "GGUF", "CKernels", "CLinux", "CLimits",
+                "Evaluation", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),
@@ -120,6 +126,8 @@ let package = Package(
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"], swiftSettings: safe),
         .testTarget(name: "CAKETests", dependencies: ["CAKE"], resources: [.copy("Fixtures")], swiftSettings: safe),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: safe),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: safe),
+        .testTarget(name: "PicturesTests", dependencies: ["Pictures"], swiftSettings: safe),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: safe),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer"], swiftSettings: safe),
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB"], swiftSettings: safe),
@@ -138,8 +146,16 @@ let package = Package(
             swiftSettings: safe),
         .testTarget(name: "CakedTests", dependencies: ["caked"], swiftSettings: safe),
         .testTarget(name: "CakedClientTests", dependencies: ["CakedClient", "cakectl"] + nio, swiftSettings: safe),
+        .target(
+            name: "TestDaemon", dependencies: ["CakedClient"], path: "Tests/TestDaemon", swiftSettings: safe),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CakedClient", "caked", "cakectl", "cakebench"],
+            name: "IntegrationTests", dependencies: ["TestDaemon", "CakedClient", "caked", "cakectl", "cakebench"],
+            swiftSettings: safe),
+        .executableTarget(
+            name: "storeprobe", dependencies: ["CacheStore"], path: "Tests/StoreProbe", swiftSettings: safe),
+        .testTarget(
+            name: "CrashTests",
+            dependencies: ["TestDaemon", "CakedClient", "CacheStore", "caked", "cakectl", "storeprobe"],
             swiftSettings: safe),
     ]
 )
@@ -147,10 +163,20 @@ let package = Package(
 // Fuzzers carry libFuzzer's own main loop and sanitizers, so ordinary builds leave them out.
 if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
     let sanitize: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer,address"])
-    for target in package.targets where target.name == "GGUF" { target.swiftSettings = safe + [sanitize] }
-    package.targets.append(
+    let fuzzed = ["GGUF", "Tokenizers", "LMDB", "CacheStore", "HTTPAPI"]
+    for target in package.targets where fuzzed.contains(target.name) { target.swiftSettings?.append(sanitize) }
+    func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         .executableTarget(
-            name: "GGUFFuzz", dependencies: ["GGUF"], path: "Fuzz/GGUFFuzz",
+            name: name, dependencies: ["FuzzDriver"] + dependencies, path: "Fuzz/\(name)",
             swiftSettings: safe + [sanitize, .unsafeFlags(["-parse-as-library"])],
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])])
+    }
+    package.targets += [
+        .target(name: "FuzzDriver", path: "Fuzz/Driver", swiftSettings: safe),
+        fuzzer("CanaryFuzz", []),
+        fuzzer("GGUFFuzz", ["GGUF"]),
+        fuzzer("TokenizerFuzz", ["Tokenizers"]),
+        fuzzer("RecordFuzz", ["CacheStore"]),
+        fuzzer("RequestFuzz", ["HTTPAPI"]),
+    ]
 }

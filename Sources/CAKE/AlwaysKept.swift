@@ -1,16 +1,17 @@
-// The entries that are kept whatever their indicator: the protected start of the document, and the window.
+// The entries that are kept whatever their indicator: the protected start of the document, its window, its last tokens.
 
 /// Positions that no budget may evict.
 package struct AlwaysKept: Sendable, Equatable {
     /// The protected first tokens.
     package let start: Range<Int>
-    /// The observation window at the end of the document.
+    /// The observation window or the protected last tokens, whichever is longer.
     package let window: Range<Int>
 
     package init(_ method: Method, tokens: Int, templatePrefixTokens: Int) {
         let prefix = method.protectsTemplatePrefix ? templatePrefixTokens : 0
         start = 0..<min(tokens, max(method.protectedTokens, prefix))
-        window = max(start.upperBound, method.observedTokens(documentTokens: tokens))..<tokens
+        let recent = min(method.observedTokens(documentTokens: tokens), tokens - method.recentTokens)
+        window = max(start.upperBound, recent)..<tokens
     }
 
     /// Entries per head.

@@ -14,6 +14,21 @@ public struct Cascade: Sendable {
         public let counts: [[Int]]
     }
 
+    /// What was decided about the layers read so far: enough for a cascade with the same parameters to go on.
+    public struct Progress: Sendable, Equatable {
+        /// Kept entries of every layer so far, `[layer][kvHead]`, best first.
+        public let heads: [[RankedEntries]]
+        /// P of every layer so far.
+        public let preferences: [Double]
+
+        /// States what was decided, as a checkpoint remembers it.
+        public init(heads: [[RankedEntries]], preferences: [Double]) {
+            precondition(heads.count == preferences.count, "every layer has a preference")
+            self.heads = heads
+            self.preferences = preferences
+        }
+    }
+
     private let plan: CompressionPlan
     private var layers: [RankedLayer] = []
     private var preferences: [Double] = []
@@ -33,14 +48,22 @@ public struct Cascade: Sendable {
             templatePrefixTokens: templatePrefixTokens, budget: budget)
     }
 
+    /// What is decided so far.
+    public var progress: Progress { Progress(heads: layers.map(\.heads), preferences: preferences) }
+
+    /// Goes on where another cascade with the same parameters stopped.
+    public mutating func resume(_ progress: Progress) {
+        precondition(
+            layers.isEmpty && progress.heads.count <= plan.layers, "a cascade is resumed before its first layer")
+        preferences = progress.preferences
+        layers = progress.heads.map(plan.ranked)
+    }
+
     /// Takes the next layer's observation, ranks its entries and evicts everywhere down to this stage's budgets.
     public mutating func add(_ observation: LayerObservation) -> Stage {
         precondition(layers.count < plan.layers, "more layers than announced")
         preferences.append(observation.preference)
-        // Rounded up while cascading, so that either way of rounding at the end finds its entries.
-        let kept = plan.budgets(preferences).map { min(plan.waterFilling.cap, Int($0.rounded(.up))) }
-        for layer in layers.indices { layers[layer].truncate(to: kept[layer]) }
-        layers.append(plan.rank(observation, kept: kept[layers.count]))
+        plan.add(observation, to: &layers, preferences: preferences)
         return Stage(
             layer: layers.count - 1, heads: layers[layers.count - 1].heads,
             counts: layers.map { $0.heads.map(\.count) })
@@ -59,7 +82,6 @@ public struct Cascade: Sendable {
         let plan = try CompressionPlan(
             method: method, layers: observations.count, kvHeads: kvHeads, tokens: tokens,
             templatePrefixTokens: templatePrefixTokens, budget: budget)
-        let everything = observations.map { plan.rank($0, kept: plan.waterFilling.cap) }
-        return plan.retention(everything, preferences: observations.map(\.preference))
+        return plan.retention(plan.rankEverything(observations), preferences: observations.map(\.preference))
     }
 }

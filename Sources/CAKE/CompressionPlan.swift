@@ -8,6 +8,8 @@ package struct CompressionPlan: Sendable {
     package let tokens: Int
     package let alwaysKept: AlwaysKept
     package let waterFilling: WaterFilling
+    /// Evictable entries per layer, where they are fixed from the start.
+    private let fixedBudgets: [Double]?
 
     package init(
         method: Method, layers: Int, kvHeads: Int, tokens: Int, templatePrefixTokens: Int, budget: Int
@@ -26,7 +28,14 @@ package struct CompressionPlan: Sendable {
             averageBudget = evictable == 0 ? 0 : budget - alwaysKept.count
         }
         var floorShare = 0.0
-        if case .cake(_, _, let share) = method.allocation { floorShare = share }
+        var fixedBudgets: [Double]?
+        switch method.allocation {
+        case .cake(_, _, let share), .global(let share): floorShare = share
+        case .pyramid(let beta):
+            fixedBudgets = Pyramid.budgets(layers: layers, average: averageBudget, cap: evictable, beta: beta)
+        case .everything, .uniform: break
+        }
+        self.fixedBudgets = fixedBudgets
         waterFilling = WaterFilling(
             layers: layers, averageBudget: averageBudget, cap: evictable, floorShare: floorShare)
         self.method = method
@@ -35,9 +44,15 @@ package struct CompressionPlan: Sendable {
         self.tokens = tokens
     }
 
-    /// Evictable entries per head of the layers seen so far.
-    package func budgets(_ preferences: [Double]) -> [Double] {
-        waterFilling.budgets(usable(preferences))
+    private var isGlobal: Bool {
+        if case .global = method.allocation { return true }
+        return false
+    }
+
+    /// Evictable entries per head of the layers seen so far, where each layer has a budget of its own.
+    private func budgets(_ preferences: [Double]) -> [Double] {
+        if let fixedBudgets { return Array(fixedBudgets.prefix(preferences.count)) }
+        return waterFilling.budgets(usable(preferences))
     }
 
     private func usable(_ preferences: [Double]) -> [Double?] {
@@ -53,27 +68,72 @@ package struct CompressionPlan: Sendable {
     }
 
     /// Ranks a layer and keeps `kept` evictable entries per head.
-    package func rank(_ observation: LayerObservation, kept: Int) -> RankedLayer {
+    private func rank(_ observation: LayerObservation, kept: Int) -> RankedLayer {
         let columns = method.observedTokens(documentTokens: tokens)
         precondition(
             observation.indicator.isEmpty || observation.indicator.count == kvHeads * columns,
             "an indicator of another shape")
+        let indicator =
+            method.indicator == .recency
+            ? (0..<kvHeads).flatMap { _ in (0..<columns).map(Float.init) } : observation.indicator
         return RankedLayer(
-            indicator: observation.indicator, kvHeads: kvHeads, alwaysKept: alwaysKept, kept: kept,
-            competeAcrossHeads: method.competeAcrossHeads)
+            indicator: indicator, kvHeads: kvHeads, alwaysKept: alwaysKept, kept: kept, shares: shares)
+    }
+
+    /// Takes up the ranking of a layer that was kept.
+    package func ranked(_ heads: [RankedEntries]) -> RankedLayer {
+        RankedLayer(heads: heads, alwaysKept: alwaysKept.count, shares: shares)
+    }
+
+    /// One ranking over all layers leaves nothing to share inside one.
+    private var shares: Method.HeadShares { isGlobal ? .equal : method.heads }
+
+    /// Ranks the next layer and evicts from all layers so far what no later stage can want back.
+    ///
+    /// - Parameter preferences: of all layers so far, the new one's included.
+    package func add(_ observation: LayerObservation, to layers: inout [RankedLayer], preferences: [Double]) {
+        guard !isGlobal else {
+            layers.append(rank(observation, kept: waterFilling.cap))
+            return evictGlobally(&layers)
+        }
+        // Rounded up while cascading, so that either way of rounding at the end finds its entries.
+        let kept = budgets(preferences).map { min(waterFilling.cap, Int($0.rounded(.up))) }
+        for layer in layers.indices { layers[layer].truncate(to: kept[layer]) }
+        layers.append(rank(observation, kept: kept[layers.count]))
+    }
+
+    /// Ranks all layers at once and evicts nothing yet.
+    package func rankEverything(_ observations: [LayerObservation]) -> [RankedLayer] {
+        observations.map { rank($0, kept: waterFilling.cap) }
+    }
+
+    private func evictGlobally(_ layers: inout [RankedLayer]) {
+        let counts = GlobalRanking.counts(
+            layers, alwaysKept: alwaysKept.count, total: waterFilling.total * kvHeads, floor: Int(waterFilling.floor))
+        for layer in layers.indices {
+            layers[layer].truncate(toCounts: counts[layer].map { $0 + alwaysKept.count })
+        }
     }
 
     /// Rounds the final budgets, evicts down to them and states the result.
     package func retention(_ ranked: [RankedLayer], preferences: [Double]) -> Retention {
         precondition(ranked.count == layers, "a layer was not observed")
-        let budgets = budgets(preferences)
-        let whole = waterFilling.rounded(budgets, kept: ranked.map(\.kept))
+        var ranked = ranked
+        let budgets: [Double]
+        if isGlobal {
+            evictGlobally(&ranked)
+            budgets = ranked.map { layer in
+                Double(layer.heads.reduce(0) { $0 + $1.count }) / Double(kvHeads) - Double(alwaysKept.count)
+            }
+        } else {
+            budgets = self.budgets(preferences)
+            let whole = waterFilling.rounded(budgets, kept: ranked.map(\.kept))
+            for layer in ranked.indices { ranked[layer].truncate(to: whole[layer]) }
+        }
         let kept = ranked.indices.map { layer in
-            var entries = ranked[layer]
-            entries.truncate(to: whole[layer])
-            return Retention.Layer(
+            Retention.Layer(
                 budget: budgets[layer] + Double(alwaysKept.count), preference: preferences[layer],
-                heads: entries.heads)
+                heads: ranked[layer].heads)
         }
         return Retention(tokens: tokens, layers: kept, preferenceFellBack: fellBack(preferences))
     }

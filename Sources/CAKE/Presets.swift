@@ -7,18 +7,18 @@ extension Method {
     /// The names `preset(_:)` knows.
     public static let presetNames = presets.map(\.name)
 
-    /// Returns the method of that name.
+    /// Returns the method of that name, which may say with how much effort: "cake-reconstruct:fast".
     ///
     /// - Throws: `CAKEError.unknownPreset` with the names there are.
     public static func preset(_ name: String) throws(CAKEError) -> Method {
-        guard let method = presets.first(where: { $0.name == name }) else {
-            throw .unknownPreset(name: name, known: presetNames)
-        }
-        return method
+        if let method = presets.first(where: { $0.name == name }) { return method }
+        let parts = name.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, let method = presets.first(where: { $0.name == parts[0] }),
+            let effort = Effort(rawValue: parts[1]), method.with(effort: .fast) != method
+        else { throw .unknownPreset(name: name, known: presetNames) }
+        return method.with(effort: effort)
     }
 
-    // A rival is a row here. SnapKV is `cake` with gamma 0 and `.uniform`; Ada-KV lets its heads compete; PyramidKV and
-    // KVzip want a case of `Allocation` each, StreamingLLM one of `Indicator`, H2O and TOVA other `window` rows.
     private static let presets = [
         Method(name: "full", observation: .none, indicator: .position, allocation: .everything),
         // The paper: the window is all that is protected.
@@ -29,15 +29,43 @@ extension Method {
         // For questions nobody knew at write time. The floor keeps a layer of tiny preference from starving.
         Method(
             name: "cake-reconstruct", observation: .reconstruction(chunkRows: 512),
-            indicator: .largestChange(poolWidth: 5),
+            indicator: .largestChange(poolWidth: 3),
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
-            competeAcrossHeads: true, protectedTokens: 4, protectsTemplatePrefix: true),
+            heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
         // The same by attention alone, as KVzip judges entries: what the default is measured against.
         Method(
             name: "cake-reconstruct-max", observation: .reconstruction(chunkRows: 512), indicator: .maximum,
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
-            competeAcrossHeads: true, protectedTokens: 4, protectsTemplatePrefix: true),
+            heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
+        // The default with questions for rows, when the user can say what will be asked.
+        Method(
+            name: "cake-probe", observation: .probe, indicator: .largestChange(poolWidth: 3),
+            allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
+            heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
+        Method(
+            name: "snapkv", observation: .window(rows: 32), indicator: .meanPlusVariance(gamma: 0, poolWidth: 5),
+            allocation: .uniform),
+        Method(
+            name: "pyramidkv", observation: .window(rows: 32), indicator: .meanPlusVariance(gamma: 0, poolWidth: 5),
+            allocation: .pyramid(beta: 20)),
+        // SnapKV's scores, as in the paper's Ada-SnapKV.
+        Method(
+            name: "adakv", observation: .window(rows: 32), indicator: .meanPlusVariance(gamma: 0, poolWidth: 5),
+            allocation: .uniform, heads: .compete(safeguard: 0.2)),
+        Method(
+            name: "streamingllm", observation: .none, indicator: .recency, allocation: .uniform,
+            protectedTokens: sinkTokens),
+        // Recent tokens as PyramidKV's authors measure it; the paper keeps as many as heavy hitters.
+        Method(
+            name: "h2o", observation: .everyRow, indicator: .accumulated, allocation: .uniform, recentTokens: 32),
+        Method(name: "tova", observation: .window(rows: 1), indicator: .meanOverHeads, allocation: .uniform),
+        Method(
+            name: "kvzip", observation: .reconstruction(chunkRows: 2048, judges: .chunk), indicator: .maximum,
+            allocation: .global(floorShare: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
     ]
+
+    /// Attention sinks: the first tokens, which every row looks at (StreamingLLM, arXiv 2309.17453).
+    public static let sinkTokens = 4
 
     /// The exponents the authors tuned for a model at a budget (their `model2tau` table).
     private static let tunedExponents: [(model: String, budget: Int, tau1: Double, tau2: Double)] = [

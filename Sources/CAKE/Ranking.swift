@@ -44,6 +44,7 @@ package struct RankedLayer: Sendable, Equatable {
     package private(set) var heads: [RankedEntries]
     /// Evictable entries kept, per head on average.
     package private(set) var kept: Int
+    private let alwaysKept: Int
     /// Where heads compete: whose each entry is, best first over all heads.
     private var order: [UInt16]?
 
@@ -51,48 +52,55 @@ package struct RankedLayer: Sendable, Equatable {
     ///
     /// - Parameter indicator: `[kvHeads, tokens]`, its columns the document's first tokens; or empty (all equal).
     package init(
-        indicator: [Float], kvHeads: Int, alwaysKept: AlwaysKept, kept: Int, competeAcrossHeads: Bool
+        indicator: [Float], kvHeads: Int, alwaysKept: AlwaysKept, kept: Int, shares: Method.HeadShares
     ) {
         let columns = indicator.count / kvHeads
         func score(_ head: Int, _ position: Int) -> Float {
             indicator.isEmpty ? 0 : indicator[head * columns + position]
         }
-        self.kept = kept
-        heads = Array(repeating: RankedEntries(alwaysKept, room: kept), count: kvHeads)
         let evictable = alwaysKept.evictable
-        if competeAcrossHeads {
-            let candidates = evictable.flatMap { position in
+        var rooms = [Int](repeating: kept, count: kvHeads)
+        if case .compete(let safeguard) = shares {
+            let all = evictable.flatMap { position in
                 (0..<kvHeads).map { RankKey(indicator: score($0, position), index: position * kvHeads + $0) }
             }
-            var order: [UInt16] = []
-            for key in RankKey.best(kept * kvHeads, of: candidates) {
-                let (position, head) = key.index.quotientAndRemainder(dividingBy: kvHeads)
-                heads[head].append(position, score(head, position))
-                order.append(UInt16(head))
-            }
-            self.order = order
-        } else {
-            for head in 0..<kvHeads {
-                let candidates = evictable.map { RankKey(indicator: score(head, $0), index: $0) }
-                for key in RankKey.best(kept, of: candidates) {
-                    heads[head].append(key.index, score(head, key.index))
-                }
-            }
+            let safe = min(evictable.count, HeadRanking.safe(safeguard, of: kept))
+            var won = [Int](repeating: 0, count: kvHeads)
+            for key in RankKey.best(kept * kvHeads, of: all) { won[key.index % kvHeads] += 1 }
+            rooms = won.map { max($0, safe) }
         }
+        heads = rooms.enumerated().map { head, room in
+            let candidates = evictable.map { RankKey(indicator: score(head, $0), index: $0) }
+            var entries = RankedEntries(alwaysKept, room: room)
+            for key in RankKey.best(room, of: candidates) { entries.append(key.index, score(head, key.index)) }
+            return entries
+        }
+        self.alwaysKept = alwaysKept.count
+        self.kept = kept
+        compete(shares)
     }
 
     /// Takes up a ranking that was kept; the order across heads is found again from the indicators.
-    package init(heads: [RankedEntries], alwaysKept: Int, competeAcrossHeads: Bool) {
+    package init(heads: [RankedEntries], alwaysKept: Int, shares: Method.HeadShares) {
         self.heads = heads
+        self.alwaysKept = alwaysKept
         kept = heads.reduce(0) { $0 + $1.count - alwaysKept } / heads.count
-        guard competeAcrossHeads else { return }
-        let keys = heads.enumerated().flatMap { head, entries in
+        compete(shares)
+    }
+
+    private mutating func compete(_ shares: Method.HeadShares) {
+        guard case .compete(let safeguard) = shares else { return }
+        let keys = heads.enumerated().map { head, entries in
             (alwaysKept..<entries.count).map { rank in
-                let index = Int(entries.positions[rank]) * heads.count + head
-                return RankKey(indicator: entries.indicators[rank], index: index)
+                RankKey(
+                    indicator: entries.indicators[rank], index: Int(entries.positions[rank]) * heads.count + head)
             }
         }
-        order = keys.sorted().map { UInt16($0.index % heads.count) }
+        let order = HeadRanking.order(keys, kept: kept, safeguard: safeguard)
+        var counts = [Int](repeating: alwaysKept, count: heads.count)
+        for head in order { counts[Int(head)] += 1 }
+        self.order = order
+        truncate(toCounts: counts)
     }
 
     /// Evicts down to a smaller budget; a larger one changes nothing.
@@ -107,6 +115,11 @@ package struct RankedLayer: Sendable, Equatable {
             for head in order[remaining...] { counts[Int(head)] -= 1 }
             self.order = Array(order[..<remaining])
         }
+        truncate(toCounts: counts)
+    }
+
+    /// Evicts each head down to so many entries, always-kept ones included.
+    package mutating func truncate(toCounts counts: [Int]) {
         for head in heads.indices { heads[head].truncate(to: counts[head]) }
     }
 }
@@ -115,7 +128,7 @@ package struct RankedLayer: Sendable, Equatable {
 package struct RankKey: Comparable, Sendable {
     private let bits: UInt64
 
-    /// - Parameter index: below 2³²; the position, or position · kvHeads + head where heads compete.
+    /// - Parameter index: below 2³²; what breaks ties.
     package init(indicator: Float, index: Int) {
         // IEEE bits order like the numbers once negative ones are flipped; not-a-number ranks last, −0 equals 0.
         let pattern = (indicator + 0).bitPattern

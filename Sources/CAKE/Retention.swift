@@ -49,10 +49,6 @@ public struct Retention: Sendable, Equatable {
         let plan = try CompressionPlan(
             method: method, layers: layers.count, kvHeads: layers.first?.heads.count ?? 0, tokens: tokens,
             templatePrefixTokens: templatePrefixTokens, budget: budget)
-        let ranked = layers.map {
-            RankedLayer(
-                heads: $0.heads, alwaysKept: plan.alwaysKept.count, competeAcrossHeads: method.competeAcrossHeads)
-        }
-        return plan.retention(ranked, preferences: layers.map(\.preference))
+        return plan.retention(layers.map { plan.ranked($0.heads) }, preferences: layers.map(\.preference))
     }
 }

@@ -5,13 +5,15 @@ import Inference
 import Tokenizers
 
 /// `POST /v1/chat/completions` and `POST /v1/completions`.
-struct CompletionBody: Decodable {
+package struct CompletionBody: Decodable {
     /// The most texts that may end an answer, and the bytes of each: they are compared with every token.
     static let maxStops = 16
     static let maxStopBytes = 256
 
     var model: String?
     var document: String?
+    /// Entries to read of the document, on average for each layer and KV head.
+    var budget: Int?
     var messages: [ChatMessage]?
     var prompt: String?
     var maxTokens: Int?
@@ -21,7 +23,7 @@ struct CompletionBody: Decodable {
     var includesUsage = false
 
     enum CodingKeys: String, CodingKey {
-        case model, document, messages, prompt, temperature, seed, stop, stream
+        case model, document, budget, messages, prompt, temperature, seed, stop, stream
         case maxTokens = "max_tokens"
         case maxCompletionTokens = "max_completion_tokens"
         case topP = "top_p"
@@ -31,12 +33,16 @@ struct CompletionBody: Decodable {
         case streamOptions = "stream_options"
     }
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         try UnsupportedFields.check(decoder)
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         model = try fields.decodeIfPresent(String.self, forKey: .model)
         if let name = try fields.decodeIfPresent(String.self, forKey: .document) {
             document = try DocumentName.checked(name, param: "document")
+        }
+        budget = try Self.number(fields, .budget, in: 1...Int(Int32.max), "at least 1")
+        if budget != nil, document == nil {
+            throw APIError.invalid("`budget` is about a document; name one as `document`", param: "budget")
         }
         messages = try fields.decodeIfPresent([Message].self, forKey: .messages)?.map(\.message)
         prompt = try fields.decodeIfPresent(OneOrMany.self, forKey: .prompt)?.single(param: "prompt")
@@ -58,7 +64,9 @@ struct CompletionBody: Decodable {
         if let value = try Self.number(fields, .temperature, in: Float(0)...2, "between 0 and 2") {
             sampling.temperature = value
         }
-        if let value = try Self.number(fields, .topP, in: Float(0)...1, "between 0 and 1") { sampling.topP = value }
+        if let value = try Self.number(fields, .topP, in: Float.leastNonzeroMagnitude...1, "above 0 and at most 1") {
+            sampling.topP = value
+        }
         if let value = try Self.number(fields, .topK, in: 0...1_000_000, "between 0 and 1000000") {
             sampling.topK = value
         }

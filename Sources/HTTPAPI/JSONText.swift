@@ -7,7 +7,7 @@ import HummingbirdCore
 import NIOCore
 
 /// JSON as bytes.
-enum JSONText {
+package enum JSONText {
     /// `value` with sorted keys, so that the same value always has the same bytes.
     static func encode(_ value: some Encodable) -> [UInt8] {
         let encoder = JSONEncoder()
@@ -31,11 +31,18 @@ enum JSONText {
 
     /// Decodes a client's JSON after checking how deeply it nests.
     static func decode<T: Decodable>(_ type: T.Type, from body: ByteBuffer, maxDepth: Int) throws -> T {
-        guard nests(body.readableBytesView, within: maxDepth) else {
+        try decode(type, from: body.readableBytesView, maxDepth: maxDepth)
+    }
+
+    /// Decodes bytes, wherever they come from.
+    package static func decode<T: Decodable>(
+        _ type: T.Type, from body: some RandomAccessCollection<UInt8>, maxDepth: Int
+    ) throws -> T {
+        guard nests(body, within: maxDepth) else {
             throw APIError(.badRequest, "json_too_deep", "the JSON nests more than \(maxDepth) levels deep")
         }
         do {
-            return try JSONDecoder().decode(type, from: Data(body.readableBytesView))
+            return try JSONDecoder().decode(type, from: Data(body))
         } catch let error as DecodingError {
             throw translated(error)
         }

@@ -21,7 +21,7 @@ public final class DocumentPrefill {
     /// What the next step does.
     ///
     /// Rows are counted from the document's first.
-    private enum Stage {
+    enum Stage {
         case prepare
         case tile(firstRow: Int)
         case observeWindow
@@ -34,15 +34,17 @@ public final class DocumentPrefill {
 
     /// The most rows a method may observe at once: a chunk or a window.
     public static let maximumObservedRows = 4_096
+    /// The most probes: each is a branch with a step of its own in every layer.
+    public static let maximumProbes = 64
 
-    private let reader: LayerReader
-    private let layers: Int
-    private let meter = KVMeter()
-    private var cascade: Cascade
-    private var kept: [KeptLayer] = []
-    private var layer = 0
-    private var stage = Stage.prepare
-    private var work: PrefillWork
+    let reader: LayerReader
+    let layers: Int
+    let meter = KVMeter()
+    var cascade: Cascade
+    var kept: [KeptLayer] = []
+    var layer = 0
+    var stage = Stage.prepare
+    var work: PrefillWork
 
     /// Prepares to read a document; nothing is computed yet.
     ///
@@ -52,10 +54,11 @@ public final class DocumentPrefill {
     ///   - budget: average entries kept per (layer, KV head).
     ///   - rows: how rows are stored, in the layer being read as in the cache.
     ///   - instruction: tokens before each chunk, when the method reconstructs the document.
+    ///   - probes: questions that observe as branches, when the method has branches; their tokens.
     /// - Throws: `ModelError` when there are no tokens or too many, an id is unknown, or the budget does not fit.
     public init(
         model: Model, pool: WorkerPool, tokens ids: [Int32], templatePrefixTokens: Int, method: Method, budget: Int,
-        rows: KVRows = .f16, instruction: [Int32] = []
+        rows: KVRows = .f16, instruction: [Int32] = [], probes: [[Int32]] = []
     ) throws(ModelError) {
         let shape = model.configuration
         guard !ids.isEmpty else { throw .emptyPrompt }
@@ -64,8 +67,9 @@ public final class DocumentPrefill {
         }
         try model.check(ids)
         try model.check(instruction)
+        for probe in probes { try model.check(probe) }
         try rows.check(headWidth: shape.headWidth)
-        try Self.check(method, instruction: instruction.count)
+        try Self.check(method, instruction: instruction.count, probes: probes)
         guard (0...ids.count).contains(templatePrefixTokens) else {
             throw .invalidOption(
                 name: "the template prefix", value: "\(templatePrefixTokens) tokens", needed: "part of the document")
@@ -78,23 +82,42 @@ public final class DocumentPrefill {
             throw .eviction(error)
         }
         layers = shape.layers
+        let alwaysKept = AlwaysKept(method, tokens: ids.count, templatePrefixTokens: templatePrefixTokens)
         reader = try LayerReader(
-            model: model, pool: pool, document: ids, method: method, rows: rows, instruction: instruction,
-            meter: meter)
-        work = PrefillWork(shape, tokens: ids.count, chunks: reader.reconstruction?.chunks ?? [])
+            model: model, pool: pool, document: ids, method: method, sinks: alwaysKept.start.count, rows: rows,
+            instruction: instruction, probes: probes, meter: meter)
+        work = PrefillWork(
+            shape, tokens: ids.count, chunks: reader.reconstruction?.chunks ?? [],
+            everyRowObserves: method.observation == .everyRow)
     }
 
-    private static func check(_ method: Method, instruction: Int) throws(ModelError) {
-        let rows: Int
+    private static func check(_ method: Method, instruction: Int, probes: [[Int32]]) throws(ModelError) {
+        var rows = 1
         switch method.observation {
-        case .none: return
+        case .none, .everyRow: break
         case .window(let window): rows = window
-        case .reconstruction(let chunk): rows = chunk
+        case .probe: break
+        case .reconstruction(let chunk, _, _): rows = chunk
         }
         guard (1...maximumObservedRows).contains(rows), instruction <= maximumObservedRows else {
             throw .invalidOption(
                 name: "the number of observed rows of method \(method.name)", value: "\(rows)",
                 needed: "from 1 to \(maximumObservedRows)")
+        }
+        guard probes.isEmpty || method.takesProbes else {
+            throw .invalidOption(
+                name: "probes", value: "\(probes.count)",
+                needed: "a method that observes by branches, not \(method.name)")
+        }
+        guard !probes.isEmpty || method.observation != .probe else {
+            throw .invalidOption(name: "probes", value: "none", needed: "at least one for method \(method.name)")
+        }
+        guard probes.count <= maximumProbes,
+            probes.allSatisfy({ (1...maximumObservedRows).contains($0.count) })
+        else {
+            throw .invalidOption(
+                name: "probes", value: "\(probes.count)",
+                needed: "at most \(maximumProbes) of 1 to \(maximumObservedRows) tokens")
         }
     }
 
@@ -123,7 +146,7 @@ public final class DocumentPrefill {
                 ? .branchQueries(chunk: chunk, firstRow: next) : .branchHead(chunk: chunk, head: 0)
         case .branchHead(let chunk, let head):
             try reader.attendBranch(chunk, head: head)
-            work.branched(head: head, chunk: chunk)
+            work.branched(chunk: chunk)
             stage = afterBranchHead(chunk, head: head)
         case .branchTile(let chunk, let firstRow):
             let next = firstRow + reader.finishBranch(chunk, firstRow: firstRow)

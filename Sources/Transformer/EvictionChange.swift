@@ -130,6 +130,22 @@ final class EvictionChange {
             rowScales.floats.slice(0, count).base, change.base)
     }
 
+    /// Writes the norm ‖W_o v‖ of what each column's value adds to the residual stream through query head `head`.
+    @unsafe func observeNorms(
+        head: Int, values: UnsafeRawPointer, storedAs type: KVRows, worker: Int, into norms: Floats
+    ) {
+        let width = shape.headWidth
+        let scratch = scratch[worker]
+        let value = scratch.values.floats.slice(0, norms.count * width)
+        unsafe caked_dequantise(type.type, values, value.base, value.count)
+        MatrixProduct.timesTransposed(
+            value, stride: width, metric(head), stride: width, into: scratch.mapped.floats, stride: width,
+            m: norms.count, n: width, k: width)
+        for column in 0..<norms.count {
+            norms[column] = max(0, Self.product(value, scratch.mapped.floats, column * width, width)).squareRoot()
+        }
+    }
+
     /// The inner product of `count` elements from `offset` on.
     private static func product(_ one: Floats, _ other: Floats, _ offset: Int, _ count: Int) -> Float {
         let (one, other) = (one.slice(offset, count), other.slice(offset, count))

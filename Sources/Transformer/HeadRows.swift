@@ -22,6 +22,9 @@ import CKernels
         buffer = try KVBuffer(bytes.partialValue, meter: meter)
     }
 
+    /// Bytes the meter counts for it.
+    var bufferBytes: Int { buffer.count }
+
     /// Stores the key and the value of one token, `[headWidth]` each.
     func store(head: Int, row: Int, key: Floats, value: Floats) {
         storeKey(head: head, row: row, key)
@@ -35,15 +38,15 @@ import CKernels
         unsafe _ = caked_quantise(rows.type, key.base, address(head, row, values: false), headWidth)
     }
 
-    /// The first `count` entries of `head`.
+    /// `count` entries of `head` from row `first` on.
     ///
     /// Row i of a tile of queries sees `seenByFirst + i` of them, at most all.
-    func entries(head: Int, count: Int, seenByFirst: Int) -> Entries {
-        precondition(count <= capacity)
+    func entries(head: Int, first: Int = 0, count: Int, seenByFirst: Int) -> Entries {
+        precondition(first >= 0 && first + count <= capacity)
         return unsafe Entries(
-            rows: rows, keys: UnsafeRawPointer(buffer.at(offset(head, 0, values: false), bytes: count * rowBytes)),
-            values: UnsafeRawPointer(buffer.at(offset(head, 0, values: true), bytes: count * rowBytes)), count: count,
-            seenByFirst: seenByFirst)
+            rows: rows, keys: UnsafeRawPointer(buffer.at(offset(head, first, values: false), bytes: count * rowBytes)),
+            values: UnsafeRawPointer(buffer.at(offset(head, first, values: true), bytes: count * rowBytes)),
+            count: count, seenByFirst: seenByFirst)
     }
 
     /// Copies the first `count` rows of every head from a smaller buffer.

@@ -19,6 +19,8 @@ final class LayerReader {
     private let method: Method
     private let meter: KVMeter
     private let tileRows: Int
+    /// The document's first tokens that every branch sees and that are kept in any case.
+    private let sinks: Int
     /// Tokens of all rows: the document's, then the branches'.
     private let ids: [Int32]
     /// The residual stream, `[rows, width]`.
@@ -35,8 +37,8 @@ final class LayerReader {
     private var branchRows: HeadRows?
 
     init(
-        model: Model, pool: WorkerPool, document: [Int32], method: Method, rows: KVRows, instruction: [Int32],
-        meter: KVMeter
+        model: Model, pool: WorkerPool, document: [Int32], method: Method, sinks: Int, rows: KVRows,
+        instruction: [Int32], probes: [[Int32]], meter: KVMeter
     ) throws(ModelError) {
         let shape = model.configuration
         self.model = model
@@ -45,6 +47,8 @@ final class LayerReader {
         self.meter = meter
         tokens = document.count
         kvHeads = shape.kvHeads
+        self.sinks = sinks
+        tileRows = PrefillWork.tileRows(shape, tokens: tokens, isInteger: model.isInteger)
         let observed = method.observedTokens(documentTokens: tokens)
         var observingRows = 0
         var window: Range<Int>?
@@ -54,15 +58,17 @@ final class LayerReader {
         case .window:
             window = observed..<tokens
             observingRows = tokens - observed
-        case .reconstruction(let chunkRows):
-            let branches = ReconstructionRows(document: document, instruction: instruction, chunkRows: chunkRows)
+        case .everyRow:
+            observingRows = tileRows
+        case .probe, .reconstruction:
+            let branches = ReconstructionRows(
+                document: document, method: method, instruction: instruction, probes: probes)
             observingRows = branches.longest
             reconstruction = branches
         }
         self.window = window
         self.reconstruction = reconstruction
         ids = document + (reconstruction?.ids ?? [])
-        tileRows = PrefillWork.tileRows(shape, tokens: tokens, isInteger: model.isInteger)
         hidden = try FloatBuffer(ids.count * shape.width)
         panel = try LayerPanel(model)
         block = try Block(model, pool: pool, rows: tileRows)
@@ -78,7 +84,7 @@ final class LayerReader {
             ? nil
             : try Observer(
                 model, pool: pool, rows: observingRows, observedTokens: observed, firstPosition: tokens,
-                observesChange: method.observesChange)
+                method: method)
         accumulator = ObservationAccumulator(
             method: method, kvHeads: kvHeads, groupWidth: shape.groupWidth, evictableTokens: observed)
     }
@@ -89,6 +95,13 @@ final class LayerReader {
     private func rows(_ first: Int, _ count: Int) -> Floats {
         let width = model.configuration.width
         return hidden.floats.slice(first * width, count * width)
+    }
+
+    /// The residual stream's bytes, `[rows, width]` floats: what a layer begins with.
+    @unsafe var hiddenBytes: UnsafeMutableRawBufferPointer {
+        let floats = hidden.floats
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: floats.base, count: floats.count * MemoryLayout<Float>.stride)
     }
 
     private func embed(_ first: Int, _ count: Int) {
@@ -113,7 +126,8 @@ final class LayerReader {
         let x = rows(first, count)
         let dense = [RowRange(first: 0, count: count, isDense: true)]
         // Behind the last layer nobody reads the rows: only what observes has queries there.
-        let observes = window.map { first + count > $0.lowerBound } ?? false
+        let everyRow = method.observation == .everyRow
+        let observes = everyRow || window.map { first + count > $0.lowerBound } ?? false
         let attends = !isLast || observes
         embed(first, count)
         block.setPositions(first: 0, count: count, position: first)
@@ -124,19 +138,25 @@ final class LayerReader {
         guard attends else { return count }
 
         let observer = observes ? observer : nil
-        let windowStart = window?.lowerBound ?? 0
+        // The tile's first row among the observing ones, which stay for this tile alone where every row observes.
+        let firstObserving = everyRow ? 0 : first - (window?.lowerBound ?? 0)
         let gathers = !isLast || observer?.change != nil
+        let seen = (0..<kvHeads).map { layerRows.entries(head: $0, count: first + count, seenByFirst: first + 1) }
         var attention = BlockAttention(
             headWidth: layerRows.headWidth, groupWidth: model.configuration.groupWidth, kvHeads: kvHeads, rows: count,
-            query: block.query.floats, firstHead: 0,
-            runs: (0..<kvHeads).map { layerRows.entries(head: $0, count: first + count, seenByFirst: first + 1) },
-            runsPerHead: 1, attended: gathers ? block.attended.floats : nil, logSums: observer?.logSums.floats,
-            logSumStride: observer?.rows ?? 0, logSumColumn: first - windowStart, scratch: attentionScratch)
+            query: block.query.floats, firstHead: 0, runs: seen, runsPerHead: 1,
+            attended: gathers ? block.attended.floats : nil, logSums: observer?.logSums.floats,
+            logSumStride: observer?.rows ?? 0, logSumColumn: firstObserving, scratch: attentionScratch)
         attention.run(on: pool)
-        observer?.keepQueries(of: block, rows: count, firstRow: first - windowStart)
+        observer?.keepQueries(of: block, rows: count, firstRow: firstObserving)
         if let observer, let change = observer.change {
-            observer.keepAttended(of: block, rows: count, firstRow: first - windowStart)
-            change.keepSizes(x, rows: count, firstRow: first - windowStart)
+            observer.keepAttended(of: block, rows: count, firstRow: firstObserving)
+            change.keepSizes(x, rows: count, firstRow: firstObserving)
+        }
+        if everyRow, let observer {
+            for head in 0..<kvHeads {
+                observer.observe(head: head, rows: count, attentionScratch, keys: seen[head], into: &accumulator)
+            }
         }
         if !isLast {
             block.finish(weights, panel, attended: block.attended.floats, x: x, rows: count, ranges: dense)
@@ -204,16 +224,37 @@ final class LayerReader {
         let gathers = !isLast || observer.change != nil
         observer.storeKeys(
             weights, panel, head: head, rows: chunk.rows, in: own, values: gathers, scratch: attentionScratch)
-        let document = layerRows.entries(head: head, count: tokens, seenByFirst: tokens)
+        let ownKeys = own.entries(head: 0, count: chunk.rows, seenByFirst: 1)
+        attend(observer, chunk, head: head, runs: runs(head, chunk.reads) + [ownKeys], gathers: gathers)
+        if chunk.isRenormalised {
+            attend(observer, chunk, head: head, runs: runs(head, chunk.judges) + [ownKeys], gathers: false)
+        }
+        observer.observe(
+            head: head, rows: chunk.rows, attentionScratch, keys: entries(head, chunk.judges),
+            firstToken: chunk.judges.lowerBound, into: &accumulator)
+    }
+
+    private func entries(_ head: Int, _ range: Range<Int>) -> Entries {
+        layerRows.entries(head: head, first: range.lowerBound, count: range.count, seenByFirst: range.count)
+    }
+
+    /// The sinks that a range leaves out, and the range.
+    private func runs(_ head: Int, _ range: Range<Int>) -> [Entries] {
+        let before = 0..<min(sinks, range.lowerBound)
+        return before.isEmpty ? [entries(head, range)] : [entries(head, before), entries(head, range)]
+    }
+
+    /// Lets a branch's query heads of one KV head attend to `runs`, for their outputs or for their normalisers alone.
+    private func attend(
+        _ observer: Observer, _ chunk: ReconstructionRows.Chunk, head: Int, runs: [Entries], gathers: Bool
+    ) {
+        let shape = model.configuration
         var attention = BlockAttention(
             headWidth: shape.headWidth, groupWidth: shape.groupWidth, kvHeads: kvHeads, rows: chunk.rows,
-            query: observer.query.floats, firstHead: head,
-            runs: [document, own.entries(head: 0, count: chunk.rows, seenByFirst: 1)], runsPerHead: 2,
+            query: observer.query.floats, firstHead: head, runs: runs, runsPerHead: runs.count,
             attended: gathers ? observer.attended.floats : nil, logSums: observer.logSums.floats,
             logSumStride: observer.rows, scratch: attentionScratch)
         attention.run(on: pool)
-        observer.observe(
-            head: head, rows: chunk.rows, attentionScratch, keys: document, into: &accumulator)
     }
 
     /// Takes a tile of a branch's rows through the rest of the layer; returns how many.

@@ -12,8 +12,9 @@ final class Observer {
     let attended: FloatBuffer
     /// ln Σ e^score, `[heads, rows]`.
     let logSums: FloatBuffer
-    /// What evicting an entry would change; nil when the indicator does not ask.
+    /// What evicting an entry would change, or what its value adds; nil when the method does not ask.
     let change: EvictionChange?
+    private let weighsValues: Bool
 
     private let model: Model
     private let pool: WorkerPool
@@ -27,9 +28,11 @@ final class Observer {
     private let moments: ObservedMoments
     /// Per worker, `[rows, tileKeys]`.
     private let scores: [FloatBuffer]
+    /// Per worker, `[rows]`.
+    private let visible: [Cells<UInt32>]
 
     init(
-        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, observesChange: Bool
+        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, method: Method
     ) throws(ModelError) {
         let shape = model.configuration
         self.model = model
@@ -38,7 +41,8 @@ final class Observer {
         query = try FloatBuffer(rows * shape.heads * shape.headWidth)
         attended = try FloatBuffer(rows * shape.heads * shape.headWidth)
         logSums = try FloatBuffer(rows * shape.heads)
-        change = observesChange ? try EvictionChange(shape, threads: pool.threads, rows: rows) : nil
+        weighsValues = method.weighsValues
+        change = method.observesChange ? try EvictionChange(shape, threads: pool.threads, rows: rows) : nil
         normed = try FloatBuffer(rows * shape.width)
         quantised = try FloatBuffer(
             model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: shape.width) : 0)
@@ -48,6 +52,7 @@ final class Observer {
         var scores: [FloatBuffer] = []
         for _ in 0..<pool.threads { scores.append(try FloatBuffer(rows * ObservedAttention.tileKeys)) }
         self.scores = scores
+        visible = scores.map { _ in Cells(rows, of: 0) }
         var angles = FillAngles(
             rows: rows, firstPosition: firstPosition, rope: model.rope, cosines: cosines.floats, sines: sines.floats)
         angles.run(on: pool)
@@ -77,17 +82,19 @@ final class Observer {
             .copy(from: source.floats.slice(skipped * width, copied))
     }
 
-    /// Observes the query heads of one KV head over `keys`.
+    /// Observes the query heads of one KV head over `keys`, of which the first is the document's token `firstToken`.
     func observe(
-        head: Int, rows count: Int, _ scratch: [AttentionScratch], keys: Entries,
+        head: Int, rows count: Int, _ scratch: [AttentionScratch], keys: Entries, firstToken: Int = 0,
         into accumulator: inout ObservationAccumulator
     ) {
         let shape = model.configuration
         change?.keepOutputs(attended.floats, kvHead: head, rows: count)
         var observed = ObservedAttention(
             headWidth: shape.headWidth, groupWidth: shape.groupWidth, heads: shape.heads, kvHead: head, rows: count,
-            query: query.floats, logSums: logSums.floats, logSumStride: rows, keys: keys, moments: moments,
-            change: change, scratch: scratch, scores: scores)
+            query: query.floats, logSums: logSums.floats, logSumStride: rows, keys: keys,
+            firstToken: firstToken, moments: moments, change: change, weighsValues: weighsValues, scratch: scratch,
+            scores: scores,
+            visible: visible)
         observed.run(on: pool, into: &accumulator)
     }
 

@@ -3,26 +3,24 @@
 /// Floating-point operations of a document, done and in all.
 struct PrefillWork {
     private let layers: Double
-    private let layerWork: Double
+    private var layerWork: Double
     private let rowWork: Double
     private let attentionWork: Double
-    private let tokens: Int
     private let kvHeads: Int
-    private let chunkRows: [Int]
+    private let chunks: [ReconstructionRows.Chunk]
+    private let everyRowObserves: Bool
     private var done = 0.0
 
-    init(_ shape: ModelConfiguration, tokens: Int, chunks: [ReconstructionRows.Chunk]) {
+    init(_ shape: ModelConfiguration, tokens: Int, chunks: [ReconstructionRows.Chunk], everyRowObserves: Bool) {
         rowWork = Self.matrices(shape)
         // A query and a key: a product with the key and one with the value.
         attentionWork = 4 * Double(shape.heads * shape.headWidth)
         layers = Double(shape.layers)
-        self.tokens = tokens
         kvHeads = shape.kvHeads
-        chunkRows = chunks.map(\.rows)
-        let document = Double(tokens) * (rowWork + attentionWork * Double(tokens) / 2)
-        layerWork = chunkRows.reduce(document) { [rowWork, attentionWork] work, rows in
-            work + Self.branch(rows: rows, tokens: tokens, rowWork: rowWork, attentionWork: attentionWork)
-        }
+        self.chunks = chunks
+        self.everyRowObserves = everyRowObserves
+        layerWork = 0
+        layerWork = read(keysBefore: 0, rows: tokens) + chunks.reduce(0) { $0 + branch($1) }
     }
 
     /// Operations of one row in a layer's matrices.
@@ -31,9 +29,15 @@ struct PrefillWork {
         return 2 * Double(attention + 3 * shape.width * shape.feedForwardWidth)
     }
 
-    /// A branch's scores are computed once more to be observed.
-    private static func branch(rows: Int, tokens: Int, rowWork: Double, attentionWork: Double) -> Double {
-        Double(rows) * (rowWork + 1.5 * attentionWork * Double(tokens))
+    /// Observed scores are computed once more: half the work of attention.
+    private func branch(_ chunk: ReconstructionRows.Chunk) -> Double {
+        Double(chunk.rows)
+            * (rowWork + attentionWork * (Double(chunk.reads.count) + 0.5 * Double(chunk.judges.count)))
+    }
+
+    private func read(keysBefore: Int, rows: Int) -> Double {
+        let attention = attentionWork * (Double(keysBefore) + Double(rows) / 2)
+        return Double(rows) * (rowWork + (everyRowObserves ? 1.5 : 1) * attention)
     }
 
     /// Rows of a tile: about a tenth of a second of work on two cores, and many enough for dense products.
@@ -45,15 +49,9 @@ struct PrefillWork {
 
     var fraction: Double { min(1, done / (layerWork * layers)) }
 
-    mutating func read(rows: Int, keysBefore: Int) {
-        done += Double(rows) * (rowWork + attentionWork * (Double(keysBefore) + Double(rows) / 2))
-    }
+    mutating func read(rows: Int, keysBefore: Int) { done += read(keysBefore: keysBefore, rows: rows) }
 
-    mutating func branched(head: Int, chunk: Int) {
-        done +=
-            Self.branch(rows: chunkRows[chunk], tokens: tokens, rowWork: rowWork, attentionWork: attentionWork)
-            / Double(kvHeads)
-    }
+    mutating func branched(chunk: Int) { done += branch(chunks[chunk]) / Double(kvHeads) }
 
     mutating func finished(layers: Int) { done = layerWork * Double(layers) }
 }

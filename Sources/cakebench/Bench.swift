@@ -3,7 +3,6 @@
 import ArgumentParser
 import CAKE
 import CLinux
-import Glibc
 import Inference
 import Transformer
 
@@ -14,8 +13,8 @@ struct Bench {
     var model: Model { loaded.model }
 
     init(_ options: ModelOptions) throws {
-        loaded = try LoadedModel(path: options.model, templateName: nil)
         pool = try WorkerPool(threads: options.threads ?? Int(caked_available_processors()))
+        loaded = try LoadedModel(path: options.model, templateName: nil, repacking: options.repack, pool: pool)
     }
 
     /// Token ids of a document: drawn from a fixed seed, since arithmetic does not care what they say.
@@ -45,10 +44,4 @@ func timed<Result>(_ body: () throws -> Result) rethrows -> (result: Result, sec
     let begun = clock.now
     let result = try body()
     return (result, (clock.now - begun).seconds)
-}
-
-/// The process's largest resident size so far, in bytes (getrusage).
-func peakResidentBytes() -> Int {
-    var usage = rusage()
-    return unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0
 }

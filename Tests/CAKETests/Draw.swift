@@ -36,13 +36,21 @@ struct Draw {
     init(_ random: inout Seeded) {
         let floors = [0, 0, 0.2, 0.5, 1, Double.random(in: 0...1, using: &random)]
         let floorShare = floors[random.int(0...5)]
+        let allocations: [Method.Allocation] = [
+            .uniform, .pyramid(beta: random.int(1...30)), .global(floorShare: floorShare),
+            .global(floorShare: floorShare),
+        ]
+        let safeguards = [0, 0, 0.2, 0.5, 1, Double.random(in: 0...1, using: &random)]
+        let heads: Method.HeadShares =
+            random.chance(0.5) ? .equal : .compete(safeguard: safeguards[random.int(0...5)])
         method = Method(
             name: "drawn",
             observation: random.chance(0.5) ? .window(rows: random.int(1...8)) : .reconstruction(chunkRows: 512),
             indicator: .maximum,
-            allocation: random.chance(0.1) ? .uniform : .cake(tau1: 1, tau2: 1, floorShare: floorShare),
-            competeAcrossHeads: random.chance(0.5), protectedTokens: random.chance(0.5) ? random.int(0...4) : 0,
-            protectsTemplatePrefix: random.chance(0.5))
+            allocation: random.chance(0.6)
+                ? .cake(tau1: 1, tau2: 1, floorShare: floorShare) : allocations[random.int(0...3)],
+            heads: heads, protectedTokens: random.chance(0.5) ? random.int(0...4) : 0,
+            recentTokens: random.chance(0.2) ? random.int(0...9) : 0, protectsTemplatePrefix: random.chance(0.5))
         kvHeads = random.int(1...4)
         tokens = random.chance(0.1) ? random.int(1...12) : random.int(1...90)
         prefix = random.int(0...min(tokens, 6))

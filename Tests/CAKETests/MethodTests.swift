@@ -25,7 +25,12 @@ struct MethodTests {
     }
 
     @Test("every preset is found by its name") func presets() throws {
-        #expect(Method.presetNames == ["full", "cake", "cake-reconstruct", "cake-reconstruct-max"])
+        #expect(
+            Method.presetNames == [
+                "full", "cake", "cake-reconstruct", "cake-reconstruct-max", "cake-probe", "snapkv", "pyramidkv",
+                "adakv",
+                "streamingllm", "h2o", "tova", "kvzip",
+            ])
         for name in Method.presetNames { #expect(try Method.preset(name).name == name) }
         #expect(Method.presetNames.contains(Method.defaultPreset))
     }
@@ -33,8 +38,27 @@ struct MethodTests {
     @Test("an unknown preset is refused with the names there are") func unknownPreset() {
         let error = CAKEError.unknownPreset(name: "pie", known: Method.presetNames)
         #expect(throws: error) { try Method.preset("pie") }
-        let names = "full, cake, cake-reconstruct, cake-reconstruct-max"
+        let names = Method.presetNames.joined(separator: ", ")
         #expect(error.description == "unknown method \"pie\"; use one of: \(names)")
+    }
+
+    @Test("an effort changes what is read and judged again, and is found by its name") func effort() throws {
+        let best = try Method.preset("cake-reconstruct")
+        #expect(best.with(effort: .best) == best)
+        let fast = best.with(effort: .fast)
+        #expect(fast.name == "cake-reconstruct:fast")
+        #expect(fast.observation == .reconstruction(chunkRows: 512, reads: .around(tokens: 1024)))
+        #expect(try Method.preset("cake-reconstruct:fast") == fast)
+        let balanced = try Method.preset("cake-reconstruct:balanced")
+        #expect(balanced.observation == .reconstruction(chunkRows: 512, judges: .around(tokens: 0)))
+        #expect(fast.with(effort: .balanced) == balanced && balanced.with(effort: .best) == best)
+        for name in ["cake", "kvzip", "full"] {
+            #expect(try Method.preset(name).with(effort: .fast) == Method.preset(name))
+            #expect(throws: CAKEError.self) { try Method.preset(name + ":fast") }
+        }
+        for name in ["cake-reconstruct:", "cake-reconstruct:slow", ":fast", "cake-reconstruct:fast:fast"] {
+            #expect(throws: CAKEError.self) { try Method.preset(name) }
+        }
     }
 
     @Test("tuned exponents replace the preset's and nothing else") func tuned() throws {

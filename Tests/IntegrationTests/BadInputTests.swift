@@ -2,6 +2,7 @@
 
 import CakedClient
 import Foundation
+import TestDaemon
 import Testing
 
 @Suite(.serialized) struct BadInputTests {

@@ -3,6 +3,7 @@
 import CakedClient
 import Foundation
 import Synchronization
+import TestDaemon
 import Testing
 
 @Suite(.serialized) struct PressureTests {
@@ -43,20 +44,6 @@ import Testing
         (error as? ClientError)?.isBusy == true ? "refused" : "\(error)"
     }
 
-    // Waits until the daemon has nothing to do; fails after twenty seconds.
-    private func becomesIdle(_ client: DaemonClient) async throws {
-        for _ in 0..<400 {
-            let status = try await client.status()
-            if status.running?.documents == 0, status.running?.questions == 0, status.queue?.documents == 0,
-                status.queue?.questions == 0
-            {
-                return
-            }
-            try await Task.sleep(for: .milliseconds(50))
-        }
-        Issue.record("the daemon is still busy: \(try await client.status())")
-    }
-
     @Test("of a hundred questions at once each gets the answer it gets alone, or is told when to come back")
     func manyAtOnce() async throws {
         let daemon = try await Daemon()
@@ -72,7 +59,7 @@ import Testing
         }
         #expect(Set(outcomes.keys).isSubset(of: ["answered", "refused"]), "\(outcomes)")
         #expect(outcomes["answered"] ?? 0 >= 64)
-        try await becomesIdle(client)
+        try await daemon.becomesIdle()
     }
 
     @Test("without any queue, one request after the other is never refused: a place is free before its answer is heard")
@@ -110,7 +97,7 @@ import Testing
         let client = daemon.client
         try await putFacts(client)
         let alone = try await answersAlone(client)
-        try await becomesIdle(client)
+        try await daemon.becomesIdle()
         let descriptors = try daemon.descriptors()
         let chat = #"{"document":"facts","stream":true,"messages":[{"role":"user","content":"Which code is it?"}]}"#
         let text = String(repeating: Self.fact, count: 20)
@@ -127,7 +114,7 @@ import Testing
             connection.send(request.prefix(sent))
             if number % 3 == 0 { try await Task.sleep(for: .milliseconds(Int.random(in: 0...20, using: &random))) }
         }
-        try await becomesIdle(client)
+        try await daemon.becomesIdle()
         #expect(try await answersAlone(client) == alone)
         #expect(try daemon.descriptors() <= descriptors + 4, "connections of the clients that went are still open")
         let log = try String(contentsOf: daemon.folder.appending(path: "log"), encoding: .utf8)
@@ -167,68 +154,6 @@ import Testing
         #expect(
             try await daemon.client.documents().map(\.id) == (told.contains("stored") ? ["facts", "last"] : ["facts"]))
         #expect(try await answersAlone(daemon.client) == alone)
-    }
-
-    @Test("what was acknowledged before a kill at a random moment is there after it, and what was deleted is not")
-    func kills() async throws {
-        let daemon = try await Daemon()
-        // What each document may be: the number of its text, 0 when it is not there.
-        var allowed: [String: Set<Int>] = [:]
-        for round in 0..<12 {
-            let outcomes = await clientsUntilKilled(daemon, before: allowed, round: round)
-            allowed.merge(outcomes) { $1 }
-            try await daemon.start()
-            let stored = try await daemon.client.documents()
-            for (name, numbers) in allowed {
-                let number = stored.first { $0.id == name }.map { ($0.textBytes ?? 0) - Self.fact.utf8.count } ?? 0
-                #expect(numbers.contains(number), "\(name) is \(number), not one of \(numbers), in round \(round)")
-                allowed[name] = [number]
-                if number > 0 {
-                    let answer = try await daemon.client.complete(
-                        ChatRequest(document: name, question: "What is the access code for Lisbon?"))
-                    #expect(answer.text.contains("58213"))
-                }
-            }
-            #expect(stored.allSatisfy { allowed[$0.id] != nil })
-        }
-    }
-
-    // Three clients put and delete documents of their own until the daemon is killed; returns what each may be.
-    private func clientsUntilKilled(
-        _ daemon: Daemon, before: [String: Set<Int>], round: Int
-    ) async -> [String: Set<Int>] {
-        let client = daemon.client
-        return await withTaskGroup(of: [String: Set<Int>].self) { group in
-            for number in 0..<3 {
-                group.addTask {
-                    var allowed: [String: Set<Int>] = [:]
-                    for turn in 1...1000 {
-                        let name = "\(number)-\(turn % 2)"
-                        // The length of the text tells its number.
-                        let now = turn % 5 == 0 ? 0 : turn % 50 + 1
-                        allowed[name, default: before[name] ?? [0]].insert(now)
-                        do throws(ClientError) {
-                            if now == 0 {
-                                try await client.delete(name)
-                            } else {
-                                let text = Self.fact + String(repeating: ".", count: now)
-                                let options = PutOptions(keep: .percent(100))
-                                _ = try await client.put(name, DocumentText(Array(text.utf8)), options: options)
-                            }
-                            allowed[name] = [now]
-                        } catch .api(404, _, _, _, _) {
-                            allowed[name] = [0]
-                        } catch {
-                            break
-                        }
-                    }
-                    return allowed
-                }
-            }
-            try? await Task.sleep(for: .milliseconds(Int.random(in: 5...500)))
-            daemon.stop(SIGKILL)
-            return await group.reduce(into: [:]) { $0.merge($1) { $1 } }
-        }
     }
 
     private static func request(_ method: String, _ path: String, _ body: String) -> [UInt8] {

@@ -8,11 +8,12 @@ import Transformer
 /// Reads a document to its end.
 func read(
     _ ids: [Int32], _ model: Model, _ pool: WorkerPool, method: Method? = nil, budget: Int, rows: KVRows = .f16,
-    instruction: [Int32] = [1, 2]
+    instruction: [Int32] = [1, 2], probes: [[Int32]] = []
 ) throws -> CompactCache {
     let prefill = try DocumentPrefill(
         model: model, pool: pool, tokens: ids, templatePrefixTokens: 0,
-        method: method ?? Method.preset("cake-reconstruct"), budget: budget, rows: rows, instruction: instruction)
+        method: method ?? Method.preset("cake-reconstruct"), budget: budget, rows: rows, instruction: instruction,
+        probes: probes)
     var fraction = 0.0
     while true {
         let progress = try prefill.step()
@@ -76,7 +77,7 @@ struct PrefillTests {
     /// An eviction that keeps a part of every head, ragged across heads.
     static let evicting = Method(
         name: "test", observation: .reconstruction(chunkRows: 30), indicator: .maximum,
-        allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2), competeAcrossHeads: true, protectedTokens: 2)
+        allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2), heads: .compete(safeguard: 0), protectedTokens: 2)
 
     func ids(_ count: Int, _ shape: TinyShape) -> [Int32] {
         var random = TestRandom(state: 11)

@@ -1,20 +1,19 @@
 // The real programs on a temporary socket and state directory, started and killed by the tests.
 
-import CakedClient
-import Foundation
-import Testing
+package import CakedClient
+package import Foundation
 
 /// Where the programs and fixtures are.
-enum Project {
-    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+package enum Project {
+    package static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
-    static let model = root.appending(path: "models/needle-4m/needle-4m-q8_0.gguf").path
-    static let fixtures = root.appending(path: "Tests/Fixtures")
+    package static let model = root.appending(path: "models/needle-4m/needle-4m-q8_0.gguf").path
+    package static let fixtures = root.appending(path: "Tests/Fixtures")
 
     /// The folder the test bundle was built into holds the programs as well.
-    static let programs = Bundle.main.executableURL.map { $0.deletingLastPathComponent() } ?? root
+    package static let programs = Bundle.main.executableURL.map { $0.deletingLastPathComponent() } ?? root
 
-    static func program(_ name: String) -> URL {
+    package static func program(_ name: String) -> URL {
         // `swift test` runs the bundle through a host program elsewhere; the first argument names the bundle itself.
         for argument in CommandLine.arguments where argument.hasSuffix(".xctest") {
             return URL(filePath: argument).deletingLastPathComponent().appending(path: name)
@@ -24,14 +23,14 @@ enum Project {
 }
 
 /// What a program printed and how it ended.
-struct Outcome: Sendable {
-    var status: Int32
-    var output: String
-    var errors: String
+package struct Outcome: Sendable {
+    package var status: Int32
+    package var output: String
+    package var errors: String
 }
 
 /// Runs a program to its end.
-func run(_ program: URL, _ arguments: [String], input: String = "", environment: [String: String] = [:]) throws
+package func run(_ program: URL, _ arguments: [String], input: String = "", environment: [String: String] = [:]) throws
     -> Outcome
 {
     let process = Process()
@@ -59,15 +58,15 @@ func run(_ program: URL, _ arguments: [String], input: String = "", environment:
 }
 
 /// One daemon process; its folder survives restarts and goes with the object.
-final class Daemon {
-    let folder: URL
-    var socket: String { folder.appending(path: "s").path }
-    var state: String { folder.appending(path: "state").path }
-    var client: DaemonClient { DaemonClient(socketPath: socket, idleTimeoutSeconds: 60) }
-    private(set) var process: Process?
-    let extra: [String]
+package final class Daemon {
+    package let folder: URL
+    package var socket: String { folder.appending(path: "s").path }
+    package var state: String { folder.appending(path: "state").path }
+    package var client: DaemonClient { DaemonClient(socketPath: socket, idleTimeoutSeconds: 60) }
+    package private(set) var process: Process?
+    package let extra: [String]
 
-    init(_ extra: [String] = []) async throws {
+    package init(_ extra: [String] = []) async throws {
         // A short path: a socket's is limited to 107 bytes.
         folder = URL(filePath: "/tmp").appending(path: "caked-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -81,10 +80,10 @@ final class Daemon {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    var arguments: [String] { ["--model", Project.model, "--socket", socket, "--state", state] + extra }
+    package var arguments: [String] { ["--model", Project.model, "--socket", socket, "--state", state] + extra }
 
     /// Starts the daemon and waits until it answers.
-    func start() async throws {
+    package func start() async throws {
         let process = Process()
         process.executableURL = Project.program("caked")
         process.arguments = arguments
@@ -104,13 +103,33 @@ final class Daemon {
         throw StartFailure(log: (try? String(contentsOf: log, encoding: .utf8)) ?? "")
     }
 
-    struct StartFailure: Error {
-        let log: String
+    /// Waits until the daemon has nothing to do, twenty seconds at most.
+    package func becomesIdle() async throws {
+        var last = ""
+        for _ in 0..<1000 {
+            let status = try await client.status()
+            if status.running?.documents == 0, status.running?.questions == 0, status.queue?.documents == 0,
+                status.queue?.questions == 0
+            {
+                return
+            }
+            last = "\(status)"
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw StillBusy(status: last)
+    }
+
+    package struct StillBusy: Error {
+        package let status: String
+    }
+
+    package struct StartFailure: Error {
+        package let log: String
     }
 
     /// Ends the daemon with a signal and returns its exit status.
     @discardableResult
-    func stop(_ signal: Int32) -> Int32 {
+    package func stop(_ signal: Int32) -> Int32 {
         guard let process else { return 0 }
         kill(process.processIdentifier, signal)
         process.waitUntilExit()
@@ -119,26 +138,26 @@ final class Daemon {
     }
 
     /// Runs cakectl against this daemon.
-    func cakectl(_ arguments: [String], input: String = "") throws -> Outcome {
+    package func cakectl(_ arguments: [String], input: String = "") throws -> Outcome {
         try run(Project.program("cakectl"), arguments, input: input, environment: ["CAKED_SOCKET": socket])
     }
 }
 
 /// Documents with questions from the recipe's generator, a seed never used in training.
-struct HeldOut: Decodable {
-    struct Question: Decodable {
-        var kind: String
-        var question: String
-        var answer: String
-        var value: String
+package struct HeldOut: Decodable {
+    package struct Question: Decodable {
+        package var kind: String
+        package var question: String
+        package var answer: String
+        package var value: String
     }
-    struct Document: Decodable {
-        var text: String
-        var questions: [Question]
+    package struct Document: Decodable {
+        package var text: String
+        package var questions: [Question]
     }
-    var documents: [Document]
+    package var documents: [Document]
 
-    static func load() throws -> HeldOut {
+    package static func load() throws -> HeldOut {
         let data = try Data(contentsOf: Project.fixtures.appending(path: "heldout-2k.json"))
         return try JSONDecoder().decode(HeldOut.self, from: data)
     }

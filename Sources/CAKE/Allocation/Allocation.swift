@@ -1,0 +1,28 @@
+// How the total budget is shared: among the layers, and among the heads of a layer.
+
+extension Method {
+    /// How the total budget is shared among the layers.
+    public enum Allocation: Sendable, Hashable {
+        /// Every layer keeps every entry, whatever the budget.
+        case everything
+        /// Every layer gets the average.
+        case uniform
+        /// Falling from layer to layer in equal steps, down to about the average / `beta` (PyramidKV; see `Pyramid`).
+        case pyramid(beta: Int)
+        /// In proportion to the layer's preference H^(1/tau1) · V^(1/tau2), but no less than `floorShare` of the average
+        /// (CAKE; see `WaterFilling`).
+        case cake(tau1: Double, tau2: Double, floorShare: Double)
+        /// One ranking over all layers and heads, but no less than `floorShare` of the average for each head (KVzip; see
+        /// `GlobalRanking`).
+        case global(floorShare: Double)
+    }
+
+    /// How a layer's budget is shared among its KV heads.
+    public enum HeadShares: Sendable, Hashable {
+        /// Equally many entries each.
+        case equal
+        /// By one ranking over the layer's heads, so that counts differ (ragged), but no less than `safeguard` of the layer's
+        /// average for each (Ada-KV; see `HeadRanking`).
+        case compete(safeguard: Double)
+    }
+}

@@ -1,0 +1,35 @@
+// One ranking over all layers and heads (KVzip, Kim et al., arXiv 2505.23416, §3.3), with a floor per head.
+
+/// Shares a total among the heads of the layers seen so far: each keeps its best `floor` entries, the best of all others
+/// fill the total.
+///
+/// A cascade can do this, too. A new layer brings its floor and perhaps better entries; both only push others down one
+/// fixed order, so what a stage evicted belongs to no later result, and the cascade keeps exactly what one shot keeps.
+/// Its memory bound is that of budgets by preference: the whole total, and the layer being read. The bound is on the sum:
+/// while few layers are read they hold all of it, and in the end a single layer may hold most.
+package enum GlobalRanking {
+    /// Evictable entries each head keeps, `[layer][head]`, of those it has.
+    ///
+    /// - Parameters:
+    ///   - alwaysKept: entries at the start of each head's ranking that are not counted here.
+    ///   - total: entries to keep over all heads, at least `floor` a head.
+    package static func counts(_ layers: [RankedLayer], alwaysKept: Int, total: Int, floor: Int) -> [[Int]] {
+        var counts = layers.map { $0.heads.map { min(floor, $0.count - alwaysKept) } }
+        var candidates: [RankKey] = []
+        var owners: [(layer: Int, head: Int)] = []
+        for (layer, ranked) in layers.enumerated() {
+            for (head, entries) in ranked.heads.enumerated() {
+                for rank in alwaysKept + counts[layer][head]..<entries.count {
+                    // Ties: the lower layer, then the lower head, then the lower position.
+                    candidates.append(RankKey(indicator: entries.indicators[rank], index: candidates.count))
+                    owners.append((layer, head))
+                }
+            }
+        }
+        let taken = counts.joined().reduce(0, +)
+        for key in RankKey.best(max(0, total - taken), of: candidates) {
+            counts[owners[key.index].layer][owners[key.index].head] += 1
+        }
+        return counts
+    }
+}
