@@ -12,7 +12,7 @@ public struct Method: Sendable, Hashable {
     public var indicator: Indicator
     /// Whether an entry's score is multiplied by the norm of what its value adds to the residual stream, ‖W_o v‖.
     ///
-    /// CriticalKV (Feng et al., arXiv 2502.03805) and KVzip+ do this.
+    /// CriticalKV (Feng et al., arXiv 2502.03805) and KVzip+ do this; `Indicator.largestChange` does it by itself.
     public var weighsValues: Bool
     /// The share of a layer.
     public var allocation: Allocation
@@ -34,6 +34,7 @@ public struct Method: Sendable, Hashable {
         self.name = name
         self.observation = observation
         self.indicator = indicator
+        if case .largestChange = indicator { precondition(!weighsValues, "the largest change weighs values itself") }
         self.weighsValues = weighsValues
         self.allocation = allocation
         self.heads = heads

@@ -7,14 +7,16 @@ extension Method {
     /// The names `preset(_:)` knows.
     public static let presetNames = presets.map(\.name)
 
-    /// Returns the method of that name.
+    /// Returns the method of that name, which may say with how much effort: "cake-reconstruct:fast".
     ///
     /// - Throws: `CAKEError.unknownPreset` with the names there are.
     public static func preset(_ name: String) throws(CAKEError) -> Method {
-        guard let method = presets.first(where: { $0.name == name }) else {
-            throw .unknownPreset(name: name, known: presetNames)
-        }
-        return method
+        if let method = presets.first(where: { $0.name == name }) { return method }
+        let parts = name.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, let method = presets.first(where: { $0.name == parts[0] }),
+            let effort = Effort(rawValue: parts[1]), method.with(effort: .fast) != method
+        else { throw .unknownPreset(name: name, known: presetNames) }
+        return method.with(effort: effort)
     }
 
     private static let presets = [
@@ -27,7 +29,7 @@ extension Method {
         // For questions nobody knew at write time. The floor keeps a layer of tiny preference from starving.
         Method(
             name: "cake-reconstruct", observation: .reconstruction(chunkRows: 512),
-            indicator: .largestChange(poolWidth: 5),
+            indicator: .largestChange(poolWidth: 3),
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
             heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
         // The same by attention alone, as KVzip judges entries: what the default is measured against.
@@ -37,7 +39,7 @@ extension Method {
             heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
         // The default with questions for rows, when the user can say what will be asked.
         Method(
-            name: "cake-probe", observation: .probe, indicator: .largestChange(poolWidth: 5),
+            name: "cake-probe", observation: .probe, indicator: .largestChange(poolWidth: 3),
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
             heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
         Method(

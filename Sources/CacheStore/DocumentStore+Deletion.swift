@@ -16,30 +16,41 @@ extension DocumentStore {
     @discardableResult
     public func collectExpired(nowSeconds: Int) throws(StoreError) -> [DocumentKey] {
         collectLeftovers()
-        var expired: [(key: DocumentKey, generation: UInt64)] = []
-        try forEachManifest(owner: nil) { key, manifest in
-            if case .success(let manifest) = manifest, manifest.isExpired(atSeconds: nowSeconds) {
-                expired.append((key, manifest.id))
-            }
-        }
         var deleted: [DocumentKey] = []
-        for (key, generation) in expired where try delete(key, onlyGeneration: generation) { deleted.append(key) }
+        for (key, manifest) in try expired(atSeconds: nowSeconds) where try delete(key, onlyGeneration: manifest.id) {
+            deleted.append(key)
+        }
         return deleted
     }
 
-    private func delete(_ key: DocumentKey, onlyGeneration: UInt64?) throws(StoreError) -> Bool {
+    /// The documents that have expired by a Unix time.
+    func expired(atSeconds now: Int) throws(StoreError) -> [(key: DocumentKey, manifest: Manifest)] {
+        var expired: [(key: DocumentKey, manifest: Manifest)] = []
+        try forEachManifest(owner: nil) { key, manifest in
+            if case .success(let manifest) = manifest, manifest.isExpired(atSeconds: now) {
+                expired.append((key, manifest))
+            }
+        }
+        return expired
+    }
+
+    func delete(_ key: DocumentKey, onlyGeneration: UInt64?) throws(StoreError) -> Bool {
         let isDeleted = try write { transaction throws(StoreError) in
             do throws(LMDBError) {
                 let manifestKey = RecordFormat.manifestKey(key)
                 let old = try generation(ofManifest: manifestKey, in: transaction)
                 if let onlyGeneration, old != onlyGeneration { return false }
                 guard try transaction.delete(manifestKey, in: manifestsDatabase) else { return false }
+                try removeMark(key, in: &transaction)
                 if let old { try deleteRecords(of: old, in: &transaction) }
                 return true
             } catch { throw storeError(error) }
         }
         if isDeleted {
-            state.withLock { $0.usage[key] = nil }
+            state.withLock { state in
+                state.usage[key] = nil
+                state.quarantine[key] = nil
+            }
             collectLeftovers()
         }
         return isDeleted
@@ -56,6 +67,7 @@ extension DocumentStore {
     /// Deletes a generation's records as part of a transaction; what exceeds its bound is left over.
     func deleteRecords(of generation: UInt64, in transaction: inout WriteTransaction) throws(LMDBError) {
         let step = try GarbageCollection.deleteSome(of: generation, in: recordsDatabase, &transaction)
+        state.withLock { _ = $0.verified.remove(generation) }
         if !step.isDone { state.withLock { _ = $0.garbage.insert(generation) } }
     }
 

@@ -1,22 +1,8 @@
-// Putting records: room for them in the map, and the bytes in LMDB's pages.
+// Putting records: their bytes in LMDB's pages.
 
 import LMDB
 
 extension DocumentStore {
-    /// Pages that staging leaves alone, so that deleting still has the few it needs when the map is full.
-    private static let reservedPages = 256
-
-    /// Refuses what would leave too little of the map; the check is exact enough for a bound, LMDB's own is behind it.
-    func ensureRoom(bytes: Int) throws(StoreError) {
-        try mapped { () throws(LMDBError) in
-            let info = try environment.info()
-            let needed = bytes / info.pageBytes + 1 + Self.reservedPages
-            let untouched = info.mapBytes / info.pageBytes - info.usedPages
-            if untouched >= needed { return }
-            guard try environment.freePages() + untouched >= needed else { throw .mapFull }
-        }
-    }
-
     /// Puts a record whose payload `fill` writes straight into LMDB's page.
     func put(
         _ header: RecordHeader, in transaction: inout WriteTransaction, fill: (inout PayloadWriter) -> Void
@@ -25,7 +11,7 @@ extension DocumentStore {
             generation: header.generation, kind: header.kind, layer: header.layer, head: header.head,
             part: header.part)
         do throws(LMDBError) {
-            let bytes = header.valueBytes(pageBytes: pageBytes)
+            let bytes = header.valueBytes(in: self)
             try transaction.reserve(byteCount: bytes, forKey: key, in: recordsDatabase) { value in
                 unsafe value.withUnsafeMutableBytes { value in
                     let payload = unsafe UnsafeMutableRawBufferPointer(

@@ -4,50 +4,37 @@ import Glibc
 import LMDB
 import Synchronization
 
-/// What the store holds, and in how much space.
-public struct StoreStatistics: Equatable, Sendable {
-    /// Documents, expired ones not yet collected included.
-    public var documents: Int
-    /// What the documents' records and manifests take.
-    public var storedBytes: Int
-    /// Space in the file that later documents will use.
-    public var freeBytes: Int
-    /// The size of the data file, which never shrinks.
-    public var fileBytes: Int
-    /// The most that the data file can grow to.
-    public var mapBytes: Int
-    /// Documents open for reading, each of which pins the pages freed since.
-    public var openDocuments: Int
-    /// Records without a manifest that were deleted when the store was opened.
-    public var collectedRecords: Int
-}
-
 /// A directory of documents; one per process and directory.
 ///
 /// Its methods may be called from any thread.
 ///
 /// Writes are whole transactions on the calling thread, one after the other; reads never wait for them. A write that
-/// fails (disk full, an I/O error, map full) has not happened, and the store goes on.
+/// fails (disk full, an I/O error, map full) has not happened, and the store goes on; only after `.failed` it must be
+/// opened again.
 public final class DocumentStore: Sendable {
     /// Address space for the data file: enough for any disk this is meant for, and no cost until it is used.
     public static let defaultMapBytes = 256 << 30
     /// Documents open at once: LMDB's reader slots, 64 bytes each.
     public static let defaultMaxReaders = 512
 
+    /// How much space the store may take.
+    public let limits: StoreLimits
     let environment: Environment
     let manifestsDatabase: Database
     let recordsDatabase: Database
+    let quarantineDatabase: Database
     /// Where in 64 bytes LMDB starts the values it gives pages of their own, as measured in the map.
     let valueOffset: Int
     let pageBytes: Int
     let maximumValueBytes: Int
     let state: Mutex<State>
     let openDocuments = Atomic<Int>(0)
+    let collectedRecords: Int
+    let directory: StoreDirectory
+    let truncate: Truncating
     private let clock: @Sendable () -> Int
     private let mapBytes: Int
     private let maxReaders: Int
-    private let collectedRecords: Int
-    private let directory: StoreDirectory
 
     /// What lives in memory only.
     struct State {
@@ -56,6 +43,13 @@ public final class DocumentStore: Sendable {
         var usage: [DocumentKey: Usage] = [:]
         /// Generations no manifest names whose records could not all be deleted yet.
         var garbage: Set<UInt64> = []
+        /// Generations whose checksums were compared since the store was opened.
+        var verified: Set<UInt64> = []
+        /// Documents set aside, as the quarantine database has them.
+        var quarantine: [DocumentKey: Quarantine] = [:]
+        /// When each open document was opened.
+        var readers: [UInt64: ContinuousClock.Instant] = [:]
+        var nextReader: UInt64 = 0
     }
 
     struct Usage {
@@ -63,27 +57,34 @@ public final class DocumentStore: Sendable {
         var hits: Int
     }
 
-    /// Opens the store in a directory, creating it (mode 0700) if it is missing, and collects garbage.
+    /// Opens the store in a directory, creating it (mode 0700) if it is missing, checks its structure, collects
+    /// garbage, and compacts it when that pays.
     ///
-    /// Throws `.inUse` when another store is open there, and refuses directories of other users and network file
-    /// systems. The map size counts for good as long as the store is open.
+    /// Throws `.inUse` when another store is open there, `.damagedStore` when the file's structure is damaged or its
+    /// end is missing, and refuses directories of other users and network file systems. The map size counts for good
+    /// as long as the store is open.
+    ///
+    /// - Parameter truncate: says what a document keeps under a smaller budget; without it none is shrunk.
     public convenience init(
         directory: String, mapBytes: Int = defaultMapBytes, maxReaders: Int = defaultMaxReaders,
-        clock: @escaping @Sendable () -> Int = { time(nil) }
+        limits: StoreLimits = StoreLimits(), clock: @escaping @Sendable () -> Int = { time(nil) },
+        truncate: @escaping Truncating = { _, _ in nil }
     ) throws(StoreError) {
         try self.init(
             directory: directory, mapBytes: mapBytes, maxReaders: maxReaders,
-            maximumValueBytes: RecordFormat.maximumValueBytes, clock: clock)
+            maximumValueBytes: RecordFormat.maximumValueBytes, limits: limits, clock: clock, truncate: truncate)
     }
 
     /// As above, with a smaller bound of a value, so that tests see heads split.
     package init(
         directory path: String, mapBytes: Int, maxReaders: Int, maximumValueBytes: Int,
-        clock: @escaping @Sendable () -> Int
+        limits: StoreLimits = StoreLimits(), clock: @escaping @Sendable () -> Int,
+        truncate: @escaping Truncating = { _, _ in nil }
     ) throws(StoreError) {
         directory = try StoreDirectory(path: path)
         let opened: OpenedEnvironment
         let collection: GarbageCollection.Outcome
+        let quarantine: [DocumentKey: Quarantine]
         do throws(LMDBError) {
             opened = try OpenedEnvironment(directory: path, mapBytes: mapBytes, maxReaders: maxReaders)
         } catch {
@@ -96,22 +97,24 @@ public final class DocumentStore: Sendable {
         do throws(LMDBError) {
             collection = try GarbageCollection.run(
                 opened.environment, manifests: opened.manifests, records: opened.records)
+            quarantine = try Quarantine.all(in: opened.quarantine, opened.environment)
         } catch {
             throw StoreError(error, directory: path, mapBytes: mapBytes, maxReaders: maxReaders)
         }
         environment = opened.environment
         (manifestsDatabase, recordsDatabase) = (opened.manifests, opened.records)
+        quarantineDatabase = opened.quarantine
         (valueOffset, pageBytes) = (opened.valueOffset, opened.pageBytes)
         collectedRecords = collection.collectedRecords
-        state = Mutex(State(nextGeneration: collection.nextGeneration))
+        state = Mutex(State(nextGeneration: collection.nextGeneration, quarantine: quarantine))
         (self.mapBytes, self.maxReaders, self.maximumValueBytes) = (mapBytes, maxReaders, maximumValueBytes)
-        self.clock = clock
+        (self.limits, self.clock, self.truncate) = (limits, clock, truncate)
     }
 
     // MARK: Looking
 
-    /// The manifests of an owner's documents (of all owners when nil), by owner and name; expired and damaged ones
-    /// are left out (`damagedDocuments()` names the latter).
+    /// The manifests of an owner's documents (of all owners when nil), by owner and name; expired ones and those whose
+    /// manifest is damaged are left out (`quarantined()` names the latter).
     public func manifests(owner: UInt32? = nil) throws(StoreError) -> [Manifest] {
         let now = clock()
         var manifests: [Manifest] = []
@@ -123,48 +126,51 @@ public final class DocumentStore: Sendable {
         return manifests
     }
 
-    /// The documents whose manifest cannot be read, and why.
-    public func damagedDocuments() throws(StoreError) -> [(key: DocumentKey, error: StoreError)] {
-        var damaged: [(DocumentKey, StoreError)] = []
-        try forEachManifest(owner: nil) { key, manifest in
-            if case .failure(let error) = manifest { damaged.append((key, error)) }
-        }
-        return damaged
-    }
-
-    /// The manifest of a document, or nil when there is none (or it has expired); `.corrupt` when it is damaged.
+    /// The manifest of a document, or nil when there is none (or it has expired); that of a quarantined document too.
+    ///
+    /// Throws `.quarantined` when it is damaged itself.
     public func manifest(_ key: DocumentKey) throws(StoreError) -> Manifest? {
         let transaction = try beginRead()
-        guard let manifest = try readManifest(key, in: transaction) else { return nil }
+        guard let manifest = try quarantining(key, { () throws(StoreError) in try readManifest(key, in: transaction) })
+        else { return nil }
         return manifest.isExpired(atSeconds: clock()) ? nil : manifest
     }
 
     /// Opens a document for reading, without copying it.
     ///
-    /// Throws `.notFound`, `.mismatch` naming the first field in which the fingerprints differ, or `.corrupt`.
-    public func open(_ key: DocumentKey, fingerprint: [String: String]) throws(StoreError) -> OpenDocument {
-        let transaction = try beginRead()
-        guard let manifest = try readManifest(key, in: transaction), !manifest.isExpired(atSeconds: clock()) else {
-            throw .notFound(name: key.name)
+    /// The first time since the store was opened, all its checksums are compared: XXH3 takes some 0.1 s for a GiB that
+    /// is in memory, and the disk's time for one that is not.
+    ///
+    /// - Parameter budget: reads only what this budget keeps, when it is smaller than the document's own.
+    /// - Throws: `.notFound`, `.quarantined`, or `.mismatch` naming the first field in which the fingerprints differ.
+    public func open(
+        _ key: DocumentKey, fingerprint: [String: String], budget: Int? = nil
+    ) throws(StoreError) -> OpenDocument {
+        let document = try openUnchecked(key, fingerprint: fingerprint)
+        guard let budget, budget < document.manifest.budget, let truncation = truncate(document, budget) else {
+            return document
         }
-        if let difference = Manifest.difference(stored: manifest.fingerprint, current: fingerprint) {
-            throw difference
-        }
-        return try OpenDocument(store: self, manifest: manifest, transaction: transaction)
+        return try document.truncated(truncation, budget: budget)
     }
 
-    /// The size of the store.
-    public func statistics() throws(StoreError) -> StoreStatistics {
-        try mapped { () throws(LMDBError) in
-            let transaction = try environment.read()
-            let manifests = try transaction.statistics(of: manifestsDatabase)
-            let records = try transaction.statistics(of: recordsDatabase)
-            let info = try environment.info()
-            return StoreStatistics(
-                documents: manifests.entries, storedBytes: (manifests.pages + records.pages) * info.pageBytes,
-                freeBytes: try environment.freePages() * info.pageBytes, fileBytes: info.fileBytes,
-                mapBytes: info.mapBytes, openDocuments: openDocuments.load(ordering: .relaxed),
-                collectedRecords: collectedRecords)
+    /// Opens a document as it is stored; `fingerprint` nil asks for none.
+    func openUnchecked(_ key: DocumentKey, fingerprint: [String: String]?) throws(StoreError) -> OpenDocument {
+        let transaction = try beginRead()
+        let found = try quarantining(key) { () throws(StoreError) in try readManifest(key, in: transaction) }
+        guard let manifest = found, !manifest.isExpired(atSeconds: clock()) else { throw .notFound(name: key.name) }
+        if let quarantine = quarantine(key) { throw .quarantined(name: key.name, reason: quarantine.reason) }
+        if let fingerprint, let difference = Manifest.difference(stored: manifest.fingerprint, current: fingerprint) {
+            throw difference
+        }
+        let isVerified = state.withLock { $0.verified.contains(manifest.id) }
+        let snapshot = Snapshot(store: self, transaction: transaction)
+        return try quarantining(key, generation: manifest.id) { () throws(StoreError) in
+            let document = try OpenDocument(manifest: manifest, snapshot: snapshot)
+            if !isVerified {
+                try document.verify()
+                state.withLock { _ = $0.verified.insert(manifest.id) }
+            }
+            return document
         }
     }
 
@@ -186,15 +192,17 @@ public final class DocumentStore: Sendable {
     ///
     /// Counts as a use.
     public func update(_ key: DocumentKey, ttlSeconds: Int?, pinned: Bool) throws(StoreError) -> Manifest {
-        let manifest = try write { transaction throws(StoreError) in
-            guard var manifest = try storedManifest(key, in: transaction),
-                !withUsage(manifest, key: key).isExpired(atSeconds: clock())
-            else { throw .notFound(name: key.name) }
-            (manifest.ttlSeconds, manifest.pinned) = (ttlSeconds, pinned)
-            manifest.lastUsedSeconds = max(manifest.lastUsedSeconds, clock())
-            if let problem = manifest.problem() { throw .invalidManifest(problem) }
-            try put(manifest, key: key, in: &transaction)
-            return manifest
+        let manifest = try quarantining(key) { () throws(StoreError) in
+            try write { transaction throws(StoreError) in
+                guard var manifest = try storedManifest(key, in: transaction),
+                    !withUsage(manifest, key: key).isExpired(atSeconds: clock())
+                else { throw .notFound(name: key.name) }
+                (manifest.ttlSeconds, manifest.pinned) = (ttlSeconds, pinned)
+                manifest.lastUsedSeconds = max(manifest.lastUsedSeconds, clock())
+                if let problem = manifest.problem() { throw .invalidManifest(problem) }
+                try put(manifest, key: key, in: &transaction)
+                return manifest
+            }
         }
         return withUsage(manifest, key: key)
     }
@@ -207,26 +215,6 @@ public final class DocumentStore: Sendable {
             guard state.usage[key] != nil || state.usage.count < 65_536 else { return }
             let hits = state.usage[key]?.hits ?? 0
             state.usage[key] = Usage(lastUsedSeconds: now, hits: hits + 1)
-        }
-    }
-
-    /// Writes the usage noted since the last flush, in one transaction.
-    public func flushUsage() throws(StoreError) {
-        let usage = state.withLock(\.usage)
-        guard !usage.isEmpty else { return }
-        try write { transaction throws(StoreError) in
-            for (key, usage) in usage {
-                // Deleted since: nothing to note. Damaged: it stays as it is, for whoever opens it to be told.
-                guard let manifest = try? storedManifest(key, in: transaction) else { continue }
-                try put(manifest.adding(usage), key: key, in: &transaction)
-            }
-        }
-        state.withLock { state in
-            for (key, flushed) in usage {
-                guard let current = state.usage[key] else { continue }
-                let later = current.hits - flushed.hits
-                state.usage[key] = later > 0 ? Usage(lastUsedSeconds: current.lastUsedSeconds, hits: later) : nil
-            }
         }
     }
 
@@ -256,76 +244,6 @@ public final class DocumentStore: Sendable {
     func storeError(_ error: LMDBError) -> StoreError {
         StoreError(error, directory: directory.path, mapBytes: mapBytes, maxReaders: maxReaders)
     }
-
-    // MARK: Manifests
-
-    /// The manifest as a question sees it: with the usage that is not written yet.
-    private func readManifest(
-        _ key: DocumentKey, in transaction: borrowing ReadTransaction
-    ) throws(StoreError) -> Manifest? {
-        let manifest: Result<Manifest, StoreError>
-        do throws(LMDBError) {
-            guard let value = try transaction.value(forKey: RecordFormat.manifestKey(key), in: manifestsDatabase)
-            else { return nil }
-            manifest = ManifestRecord.decoded(value, key: key)
-        } catch { throw storeError(error) }
-        return withUsage(try manifest.get(), key: key)
-    }
-
-    /// The manifest as it is stored.
-    func storedManifest(
-        _ key: DocumentKey, in transaction: borrowing WriteTransaction
-    ) throws(StoreError) -> Manifest? {
-        let manifest: Result<Manifest, StoreError>
-        do throws(LMDBError) {
-            guard let value = try transaction.value(forKey: RecordFormat.manifestKey(key), in: manifestsDatabase)
-            else { return nil }
-            manifest = ManifestRecord.decoded(value, key: key)
-        } catch { throw storeError(error) }
-        return try manifest.get()
-    }
-
-    /// Visits every manifest of an owner (all owners when nil), in order of owner and name.
-    func forEachManifest(
-        owner: UInt32?, _ body: (DocumentKey, Result<Manifest, StoreError>) -> Void
-    ) throws(StoreError) {
-        try mapped { () throws(LMDBError) in
-            let transaction = try environment.read()
-            var cursor = try transaction.cursor(in: manifestsDatabase)
-            var found = try cursor.seek(to: owner.map(RecordFormat.bigEndian) ?? [])
-            while found {
-                // A key that is none was not written here; nothing can be asked of it by name.
-                if let key = RecordFormat.documentKey(cursor.key) {
-                    if let owner, key.owner != owner { return }
-                    body(key, ManifestRecord.decoded(cursor.value, key: key).map { withUsage($0, key: key) })
-                }
-                found = try cursor.next()
-            }
-        }
-    }
-
-    private func withUsage(_ manifest: Manifest, key: DocumentKey) -> Manifest {
-        guard let usage = state.withLock({ $0.usage[key] }) else { return manifest }
-        return manifest.adding(usage)
-    }
-
-    func put(
-        _ manifest: Manifest, key: DocumentKey, in transaction: inout WriteTransaction
-    ) throws(StoreError) {
-        let value = try ManifestRecord.encode(manifest)
-        do {
-            unsafe try transaction.put(value.span.bytes, forKey: RecordFormat.manifestKey(key), in: manifestsDatabase)
-        } catch { throw storeError(error) }
-    }
-}
-
-extension Manifest {
-    func adding(_ usage: DocumentStore.Usage) -> Manifest {
-        var manifest = self
-        manifest.lastUsedSeconds = max(lastUsedSeconds, usage.lastUsedSeconds)
-        manifest.hits = hits.addingReportingOverflow(usage.hits).partialValue
-        return manifest
-    }
 }
 
 extension StoreError {
@@ -337,6 +255,8 @@ extension StoreError {
         case .readersFull: self = .tooManyReaders(limit: maxReaders)
         case .networkFileSystem(_, let kind): self = .networkFileSystem(directory: directory, kind: kind)
         case .alreadyOpen: self = .inUse(directory: directory)
+        case .corrupted, .pageNotFound: self = .damagedStore(directory: directory, problem: error.description)
+        case .panic: self = .failed(directory: directory)
         default: self = .database(error)
         }
     }

@@ -50,6 +50,8 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var templatePrefix: String
     /// Tokens of that prefix.
     public var prefixTokens: Int
+    /// What became of the document when space was short; nil while it is as it was written.
+    public var shrinkage: Shrinkage?
 
     /// A manifest; what `commit` sets needs no value here.
     public init(
@@ -83,8 +85,20 @@ public struct Manifest: Codable, Equatable, Sendable {
     /// Entries kept over all layers and heads.
     public var entries: Int { counts.reduce(0) { $0 + $1.reduce(0, +) } }
 
+    /// The manifest of the same document with a smaller budget; `.invalidManifest` when it would keep more than now.
+    func truncated(_ truncation: Truncation, budget: Int) throws(StoreError) -> Manifest {
+        var manifest = self
+        (manifest.budget, manifest.counts) = (budget, truncation.counts)
+        (manifest.layerBudgets, manifest.preferenceFellBack) = (truncation.layerBudgets, truncation.preferenceFellBack)
+        if let problem = manifest.problem() { throw .invalidManifest(problem) }
+        for (now, then) in zip(counts.joined(), truncation.counts.joined()) where then > now {
+            throw .invalidManifest("a budget of \(budget) keeps \(then) entries of a head's \(now)")
+        }
+        return manifest
+    }
+
     /// Says what makes the manifest impossible, or nil; nothing read from disk is used before this.
-    func problem() -> String? {
+    package func problem() -> String? {
         do throws(StoreError) { try shape.validate() } catch { return error.description }
         guard counts.count == shape.layers, counts.allSatisfy({ $0.count == shape.kvHeads }) else {
             return "entry counts are not \(shape.layers) layers of \(shape.kvHeads) heads"
@@ -102,7 +116,7 @@ public struct Manifest: Codable, Equatable, Sendable {
     }
 
     /// The first field, by name, in which two fingerprints differ.
-    static func difference(stored: [String: String], current: [String: String]) -> StoreError? {
+    package static func difference(stored: [String: String], current: [String: String]) -> StoreError? {
         for field in Set(stored.keys).union(current.keys).sorted() where stored[field] != current[field] {
             return .mismatch(field: field, stored: stored[field] ?? "none", current: current[field] ?? "none")
         }

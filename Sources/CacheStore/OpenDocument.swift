@@ -24,10 +24,9 @@ import Synchronization
 /// It may be used from any thread, also after the document was replaced or deleted; while it lives, pages freed since
 /// it was opened are not used again.
 @safe public final class OpenDocument: @unchecked Sendable {
-    /// What the document is.
+    /// What the document is; where it was opened for a smaller budget, with that budget and its counts.
     public let manifest: Manifest
-    private let store: DocumentStore
-    private let transaction: ReadTransaction
+    private let snapshot: Snapshot
     private let heads: [[Segment]]  // by layer · kvHeads + head
     private let records: [Record]
     /// Copies of payloads that were misaligned in the map; normally none.
@@ -39,27 +38,54 @@ import Synchronization
     }
 
     /// Finds and checks every record of the document, so that nothing can fail later.
-    init(store: DocumentStore, manifest: Manifest, transaction: consuming ReadTransaction) throws(StoreError) {
-        var reader = RecordReader(store: store, manifest: manifest)
+    init(manifest: Manifest, snapshot: Snapshot) throws(StoreError) {
+        var reader = RecordReader(store: snapshot.store, manifest: manifest)
         var heads: [[Segment]] = unsafe []
         unsafe heads.reserveCapacity(manifest.shape.layers * manifest.shape.kvHeads)
         for layer in manifest.counts.indices {
             for (head, count) in manifest.counts[layer].enumerated() {
-                try unsafe heads.append(reader.segments(layer: layer, head: head, count: count, in: transaction))
+                try unsafe heads.append(
+                    reader.segments(layer: layer, head: head, count: count, in: snapshot.transaction))
             }
         }
-        try reader.appendAll(.text, total: manifest.textBytes, in: transaction)
-        try reader.appendAll(.tokens, total: manifest.shape.tokens, in: transaction)
+        try reader.appendAll(.text, total: manifest.textBytes, in: snapshot.transaction)
+        try reader.appendAll(.tokens, total: manifest.shape.tokens, in: snapshot.transaction)
         unsafe self.heads = heads
         unsafe records = reader.records.map { unsafe Record(header: $0.header, payload: $0.payload) }
         copies = reader.copies
         self.manifest = manifest
-        self.store = store
-        self.transaction = transaction
-        store.openDocuments.add(1, ordering: .relaxed)
+        self.snapshot = snapshot
     }
 
-    deinit { store.openDocuments.subtract(1, ordering: .relaxed) }
+    /// The same snapshot, of which only the first entries are read.
+    private init(_ whole: OpenDocument, manifest: Manifest) {
+        unsafe heads = zip(whole.heads, manifest.counts.joined()).map { segments, count in
+            unsafe Self.prefix(count, of: segments)
+        }
+        unsafe (self.manifest, records) = (manifest, whole.records)
+        (snapshot, copies) = (whole.snapshot, whole.copies)
+    }
+
+    /// What a smaller budget keeps of the document, read from the same pages.
+    func truncated(_ truncation: Truncation, budget: Int) throws(StoreError) -> OpenDocument {
+        OpenDocument(self, manifest: try manifest.truncated(truncation, budget: budget))
+    }
+
+    private static func prefix(_ count: Int, of segments: [Segment]) -> [Segment] {
+        var (left, prefix): (Int, [Segment]) = unsafe (count, [])
+        for index in unsafe segments.indices where left > 0 {
+            let segment = unsafe segments[index]
+            let part = unsafe Segment(
+                count: min(segment.count, left), positions: segment.positions, indicators: segment.indicators,
+                keys: segment.keys, values: segment.values)
+            unsafe prefix.append(part)
+            unsafe left -= part.count
+        }
+        return unsafe prefix
+    }
+
+    /// The bytes of the document's records, without padding.
+    var payloadBytes: Int { unsafe records.reduce(0) { unsafe $0 + $1.payload.count } }
 
     /// The kept entries of a head, in rank order; none for a head that kept nothing or does not exist.
     @unsafe public func segments(layer: Int, head: Int) -> [Segment] {
@@ -107,7 +133,7 @@ import Synchronization
 
     /// Tells the kernel that all rows will be read, so that the first question does not wait for each page.
     public func prefetch() {
-        let page = UInt(store.pageBytes)
+        let page = UInt(snapshot.store.pageBytes)
         for index in unsafe records.indices {
             let record = unsafe records[index]
             guard unsafe record.header.kind == .segment else { continue }
@@ -133,6 +159,29 @@ import Synchronization
         for layer in 0..<manifest.shape.layers {
             for head in 0..<manifest.shape.kvHeads { _ = try positions(layer: layer, head: head) }
         }
+    }
+}
+
+/// A read transaction of a store, counted among its readers.
+@safe final class Snapshot: @unchecked Sendable {
+    let store: DocumentStore
+    let transaction: ReadTransaction
+    private let id: UInt64
+
+    init(store: DocumentStore, transaction: consuming ReadTransaction) {
+        self.store = store
+        self.transaction = transaction
+        store.openDocuments.add(1, ordering: .relaxed)
+        id = store.state.withLock { state in
+            defer { state.nextReader += 1 }
+            state.readers[state.nextReader] = .now
+            return state.nextReader
+        }
+    }
+
+    deinit {
+        store.openDocuments.subtract(1, ordering: .relaxed)
+        store.state.withLock { [id] in _ = $0.readers.removeValue(forKey: id) }
     }
 }
 

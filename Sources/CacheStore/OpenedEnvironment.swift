@@ -7,6 +7,7 @@ struct OpenedEnvironment {
     let environment: Environment
     let manifests: Database
     let records: Database
+    let quarantine: Database
     /// The format that the store was written in; 0 when what stands there is none.
     let formatVersion: Int
     /// How far from a multiple of 64 bytes LMDB starts the values it gives pages of their own.
@@ -17,10 +18,11 @@ struct OpenedEnvironment {
     init(directory: String, mapBytes: Int, maxReaders: Int) throws(LMDBError) {
         environment = try Environment(
             directory: directory, mapBytes: mapBytes, maxReaders: maxReaders,
-            databases: ["format", "manifests", "records"])
+            databases: ["format", "manifests", "records", "quarantine"])
         try environment.clearStaleReaders()
         manifests = try environment.database("manifests")
         records = try environment.database("records")
+        quarantine = try environment.database("quarantine")
         pageBytes = try environment.info().pageBytes
         let format = try environment.database("format")
         if try !Self.isPresent(format, in: environment) {

@@ -7,6 +7,7 @@
 //   manifests   owner u32, name bytes                           manifest value
 //   records     generation u64, kind u8, layer u16, head u16,   record
 //               part u16
+//   quarantine  as in manifests; a damaged document             `Quarantine`
 //
 // Format value, one page: magic "CKST" u32, version u32, zeros. Being a page long it lies on an overflow page, so its
 // address shows at which offset in a page LMDB starts large values (16 in 0.9, 24 in 1.0; not assumed).
@@ -20,8 +21,9 @@
 //   segment (kind 0)  positions u32[n], indicators f32[n], key rows, value rows, in rank order
 //   text (kind 1)     UTF-8, layer and head 0
 //   tokens (kind 2)   i32[n], layer and head 0
-// A record is at least a page long, which forces it to an overflow page; below about half a page LMDB stores values in
-// the leaf, where they are only even-aligned. A reader copies what it finds misaligned all the same.
+// A record fills whole pages of a size class (`SizeClass`), which forces it to overflow pages; below about half a page
+// LMDB stores values in the leaf, where they are only even-aligned. A reader copies what it finds misaligned all the
+// same.
 //
 // One (layer, head) may have several parts (values stay below 64 MiB): part p starts at entry `first`. A head without
 // entries has no record. Records no manifest names are garbage. The entries a manifest counts are the first ones of

@@ -54,8 +54,11 @@ package struct RecordHeader: Equatable, Sendable {
         }
     }
 
-    /// The size of the value: at least a page, so that LMDB gives it pages of its own.
-    package func valueBytes(pageBytes: Int) -> Int { max(payloadOffset + payloadBytes, pageBytes) }
+    /// The size of the value: whole pages of a size class, so that LMDB gives it pages of its own.
+    func valueBytes(in store: DocumentStore) -> Int {
+        SizeClass.valueBytes(
+            payloadOffset + payloadBytes, pageBytes: store.pageBytes, valueOffset: store.valueOffset)
+    }
 
     /// The 64 bytes.
     package var encoded: [UInt8] {
@@ -72,6 +75,15 @@ package struct RecordHeader: Equatable, Sendable {
         writer.append(payloadChecksum)
         unsafe writer.append(RecordFormat.checksum(writer.bytes.span.bytes))
         return writer.bytes
+    }
+
+    /// A part of a document's text, or nil when it is damaged or another record.
+    static func text(in value: RawSpan, generation: UInt64, part: Int, first: Int) -> [UInt8]? {
+        guard let header = try? RecordHeader(value), header.kind == .text, header.generation == generation,
+            header.part == part, header.first == first
+        else { return nil }
+        let payload = value.extracting(header.payloadOffset..<header.payloadOffset + header.payloadBytes)
+        return RecordFormat.checksum(payload) == header.payloadChecksum ? RecordFormat.copy(payload) : nil
     }
 
     /// Why bytes are not a record.

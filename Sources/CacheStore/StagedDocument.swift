@@ -44,6 +44,7 @@ public final class StagedDocument: Sendable {
         var textBytes: Int?
         var tokens: Int?
         var storedBytes = 0
+        var reclaimed: [Reclaim] = []
     }
 
     /// The records of one transaction together: they lie on the heap until it commits.
@@ -54,6 +55,16 @@ public final class StagedDocument: Sendable {
     }
 
     deinit { abandon() }
+
+    /// What was done to other documents to make room for this one, so far.
+    public var reclaimed: [Reclaim] { state.withLock(\.reclaimed) }
+
+    /// Makes room for a transaction of records, reclaiming other documents where it must.
+    private func makeRoom(bytes: Int) throws(StoreError) {
+        var acts: [Reclaim] = []
+        defer { state.withLock { [acts] in $0.reclaimed += acts } }
+        try store.makeRoom(bytes: bytes, for: key, acts: &acts)
+    }
 
     /// Writes heads of a layer durably, in one transaction (or several of up to 64 MiB for a larger layer).
     ///
@@ -73,7 +84,7 @@ public final class StagedDocument: Sendable {
         var (batchBytes, storedBytes) = (0, 0)
         for index in unsafe heads.indices {
             for header in unsafe split(heads[index], layer: layer) {
-                let bytes = header.valueBytes(pageBytes: store.pageBytes)
+                let bytes = header.valueBytes(in: store)
                 if !batch.isEmpty, batchBytes + bytes > Self.transactionBytes {
                     try unsafe write(batch, of: heads, bytes: batchBytes)
                     (batch, batchBytes) = ([], 0)
@@ -115,8 +126,10 @@ public final class StagedDocument: Sendable {
     /// staged, `.invalidManifest`, `.full`, `.diskFull`; the document can then still be committed.
     public func commit(_ proposed: Manifest) throws(StoreError) -> Manifest {
         let manifest = try complete(proposed)
+        try makeRoom(bytes: store.pageBytes)
         try store.write { transaction throws(StoreError) in
             do throws(LMDBError) {
+                try store.removeMark(key, in: &transaction)
                 // The old generation goes in the same transaction; GarbageCollection says why readers do not mind.
                 if let old = try store.generation(ofManifest: RecordFormat.manifestKey(key), in: transaction) {
                     try store.deleteRecords(of: old, in: &transaction)
@@ -125,7 +138,12 @@ public final class StagedDocument: Sendable {
             try store.put(manifest, key: key, in: &transaction)
         }
         state.withLock { $0.isClosed = true }
-        store.state.withLock { $0.usage[key] = nil }
+        store.state.withLock { state in
+            state.usage[key] = nil
+            state.quarantine[key] = nil
+            // What this process has just written it need not read again to trust.
+            state.verified.insert(generation)
+        }
         store.collectLeftovers()
         return manifest
     }
@@ -228,7 +246,7 @@ public final class StagedDocument: Sendable {
     @unsafe private func write(
         _ batch: [(index: Int, header: RecordHeader)], of heads: [StagedHead], bytes: Int
     ) throws(StoreError) {
-        try store.ensureRoom(bytes: bytes)
+        try makeRoom(bytes: bytes)
         let rowBytes = shape.rowBytes
         try store.write { transaction throws(StoreError) in
             for (index, header) in batch {
@@ -258,8 +276,8 @@ public final class StagedDocument: Sendable {
         for (part, first) in stride(from: 0, to: count, by: limit).enumerated() {
             let header = header(kind, part: part, first: first, count: min(limit, count - first))
             let source = bytes.extracting(first * elementBytes..<(first + header.count) * elementBytes)
-            let valueBytes = header.valueBytes(pageBytes: store.pageBytes)
-            try store.ensureRoom(bytes: valueBytes)
+            let valueBytes = header.valueBytes(in: store)
+            try makeRoom(bytes: valueBytes)
             try store.write { transaction throws(StoreError) in
                 try store.put(header, in: &transaction) { payload in
                     unsafe source.withUnsafeBytes { unsafe payload.copy($0, to: 0) }

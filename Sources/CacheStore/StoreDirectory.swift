@@ -30,6 +30,15 @@ struct StoreDirectory: ~Copyable {
 
     deinit { close(lock) }
 
+    /// What the file system has free for users without privilege.
+    func freeBytes() throws(StoreError) -> Int {
+        var status = statvfs()
+        guard unsafe statvfs(path, &status) == 0 else { throw .system(call: "statvfs", path: path, errno: errno) }
+        let (bytes, overflow) = Int(clamping: status.f_bavail).multipliedReportingOverflow(
+            by: Int(clamping: status.f_frsize))
+        return overflow ? .max : bytes
+    }
+
     private static func check(_ path: String) throws(StoreError) {
         var status = stat()
         guard unsafe stat(path, &status) == 0 else { throw .system(call: "stat", path: path, errno: errno) }

@@ -35,6 +35,16 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case mismatch(field: String, stored: String, current: String)
     /// What the document's records hold is not what was written.
     case corrupt(name: String, problem: String)
+    /// The document was found damaged and set aside; its text can be read when it is intact.
+    case quarantined(name: String, reason: String)
+    /// The database file is damaged in its structure, or shorter than it says: no document of it can be trusted.
+    case damagedStore(directory: String, problem: String)
+    /// Writing failed half-way through a commit; what was committed is safe, and the store must be opened again.
+    case failed(directory: String)
+    /// The document is larger than the quota leaves room for, whatever is reclaimed.
+    case overQuota(neededBytes: Int, availableBytes: Int)
+    /// The disk has no room that is not kept for others, whatever is reclaimed.
+    case diskReserved(directory: String, neededBytes: Int, availableBytes: Int)
     /// The store has reached the size it was opened with.
     case full(mapBytes: Int)
     /// The disk has no room.
@@ -72,6 +82,16 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         case .mismatch(let field, let stored, let current):
             "the document was read with another \(field) (\(stored), now \(current)); put it again, or go back"
         case .corrupt(let name, let problem): "document \(name) is damaged: \(problem); delete it and put it again"
+        case .quarantined(let name, let reason):
+            "document \(name) is damaged and was set aside: \(reason); rebuild it from its text, or delete it"
+        case .damagedStore(let directory, let problem):
+            "the store in \(directory) is damaged: \(problem); restore data.mdb from a backup, or move it away to begin anew"
+        case .failed(let directory):
+            "writing to the store in \(directory) failed half-way; check the disk and start caked again"
+        case .overQuota(let needed, let available):
+            "the document needs \(Self.megabytes(needed)) and the store's quota leaves \(Self.megabytes(available)); keep less of it, delete or unpin documents, or raise the quota"
+        case .diskReserved(let directory, let needed, let available):
+            "the document needs \(Self.megabytes(needed)) and the disk of \(directory) has \(Self.megabytes(available)) to spare; free some space, or keep less of the document"
         case .full(let mapBytes):
             "the store is full (\(mapBytes >> 20) MiB); delete documents, or open it with a larger size"
         case .diskFull(let directory): "the disk of \(directory) is full; free some space and try again"
@@ -80,5 +100,15 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(call) \(path): \(LMDBError.system(errno: errno).description)"
         case .database(let error): "store: \(error.description)"
         }
+    }
+
+    /// What is wrong with a document, without its name.
+    var problem: String {
+        if case .corrupt(_, let problem) = self { problem } else { description }
+    }
+
+    private static func megabytes(_ bytes: Int) -> String {
+        let tenths = (max(bytes, 0) + 52_428) / 104_858
+        return "\(tenths / 10).\(tenths % 10) MiB"
     }
 }

@@ -12,10 +12,28 @@ public struct Document: Codable, Equatable, Sendable {
         public var entries: [Int]
     }
 
+    /// How far a document has been read.
+    public struct Progress: Codable, Equatable, Sendable {
+        /// "prefill", then "store".
+        public var phase: String
+        /// The layer at work, from 1.
+        public var layer: Int
+        /// The model's layers.
+        public var layers: Int
+        /// The share of the work that is done, 0 to 1.
+        public var fraction: Double
+    }
+
     /// The document's name.
     public var id: String
     /// Always "document".
     public var object: String?
+    /// "ready", "queued", "reading", "interrupted" or "damaged".
+    public var state: String?
+    /// How far it has been read, while it is.
+    public var progress: Progress?
+    /// Why it is interrupted or damaged.
+    public var problem: String?
     /// When it was cached, Unix seconds.
     public var created: Int?
     /// Tokens of the document, with the template's prefix.
@@ -32,6 +50,10 @@ public struct Document: Codable, Equatable, Sendable {
     public var budget: Int?
     /// The preset that chose the entries.
     public var method: String?
+    /// What choosing them may cost: "fast", "balanced" or "best".
+    public var effort: String?
+    /// Questions like those that will be asked.
+    public var probes: [String]
     /// The type of the stored rows, "f16" or "q8_0".
     public var rows: String?
     /// Size of the compact cache.
@@ -86,6 +108,16 @@ public struct Retention: Codable, Equatable, Sendable {
     public var layers: [Layer]
 }
 
+/// A document's text, and where its tokens stand in it.
+public struct DocumentSource: Codable, Equatable, Sendable {
+    /// Tokens of the document, the template's included.
+    public var tokens: Int
+    /// The text as it was put.
+    public var text: String
+    /// Token i is the bytes `offsets[i]..<offsets[i + 1]` of the text; nil when the loaded model has another tokenizer.
+    public var offsets: [Int]?
+}
+
 /// How a document is to be cached; what is nil is the daemon's choice.
 public struct PutOptions: Equatable, Sendable {
     /// How much of the cache to keep.
@@ -106,12 +138,16 @@ public struct PutOptions: Equatable, Sendable {
     public var ttlSeconds: Int?
     /// Never reclaim the document.
     public var pinned: Bool
+    /// Answer as soon as the request is safe; it is read whether anybody waits or not, also after a restart.
+    public var detached: Bool
 
     /// Options for a put.
     public init(
-        keep: Keep? = nil, method: String? = nil, rows: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false
+        keep: Keep? = nil, method: String? = nil, effort: String? = nil, probes: [String] = [], rows: String? = nil,
+        ttlSeconds: Int? = nil, pinned: Bool = false, detached: Bool = false
     ) {
-        (self.keep, self.method, self.rows, self.ttlSeconds, self.pinned) = (keep, method, rows, ttlSeconds, pinned)
+        (self.keep, self.method, self.effort, self.probes) = (keep, method, effort, probes)
+        (self.rows, self.ttlSeconds, self.pinned, self.detached) = (rows, ttlSeconds, pinned, detached)
     }
 
     /// The options as items of a query, values not yet percent-encoded.
@@ -124,9 +160,12 @@ public struct PutOptions: Equatable, Sendable {
         case nil: break
         }
         if let method { items.append(("method", method)) }
+        if let effort { items.append(("effort", effort)) }
+        items += probes.map { ("probe", $0) }
         if let rows { items.append(("rows", rows)) }
         if let ttlSeconds { items.append(("ttl", String(ttlSeconds))) }
         if pinned { items.append(("pin", "true")) }
+        if detached { items.append(("detach", "true")) }
         return items
     }
 }

@@ -133,6 +133,16 @@ final class EvictionChange {
     @unsafe func judge(
         head: Int, firstToken: Int, _ entries: Entries, rows count: Int, worker: Int
     ) -> caked_change {
+        let squares = squares(head: head, firstToken: firstToken, entries, worker)
+        let j = head % shape.groupWidth
+        return unsafe caked_change(
+            mapped: mapped.head(j).base, mapped_step: mapped.unit,
+            out_squares: outputSquares.floats.slice(j * rows, count).base,
+            row_scales: rowScales.floats.slice(0, count).base, values: entries.values, value_squares: squares.base)
+    }
+
+    /// v·Mv of a tile of entries, computed once a layer.
+    private func squares(head: Int, firstToken: Int, _ entries: Entries, _ worker: Int) -> Floats {
         let squares = valueSquares.floats.slice(head * tokens + firstToken, entries.count)
         // Tiles that start elsewhere are those of a method that observes parts: nobody comes back to them.
         let tile = firstToken.isMultiple(of: Self.tileKeys) ? head * tiles + firstToken / Self.tileKeys : nil
@@ -140,11 +150,7 @@ final class EvictionChange {
             square(entries, head: head, worker, into: squares)
             if let tile { known[tile] = UInt8(entries.count) }
         }
-        let j = head % shape.groupWidth
-        return unsafe caked_change(
-            mapped: mapped.head(j).base, mapped_step: mapped.unit,
-            out_squares: outputSquares.floats.slice(j * rows, count).base,
-            row_scales: rowScales.floats.slice(0, count).base, values: entries.values, value_squares: squares.base)
+        return squares
     }
 
     private func square(_ entries: Entries, head: Int, _ worker: Int, into squares: Floats) {
@@ -156,6 +162,12 @@ final class EvictionChange {
             value, stride: width, metric(head), stride: width, into: mapped, stride: width, m: entries.count,
             n: width, k: width)
         for entry in 0..<entries.count { squares[entry] = Self.product(value, mapped, entry * width, width) }
+    }
+
+    /// Writes the norm ‖W_o v‖ of what each entry's value adds to the residual stream through query head `head`.
+    func observeNorms(head: Int, firstToken: Int, _ entries: Entries, worker: Int, into norms: Floats) {
+        let squares = squares(head: head, firstToken: firstToken, entries, worker)
+        for entry in 0..<entries.count { norms[entry] = max(0, squares[entry]).squareRoot() }
     }
 
     /// The inner product of `count` elements from `offset` on.

@@ -84,7 +84,7 @@ final class LayerReader {
             ? nil
             : try Observer(
                 model, pool: pool, rows: observingRows, observedTokens: observed, firstPosition: tokens,
-                observesChange: method.observesChange)
+                method: method)
         accumulator = ObservationAccumulator(
             method: method, kvHeads: kvHeads, groupWidth: shape.groupWidth, evictableTokens: observed)
     }
@@ -95,6 +95,13 @@ final class LayerReader {
     private func rows(_ first: Int, _ count: Int) -> Floats {
         let width = model.configuration.width
         return hidden.floats.slice(first * width, count * width)
+    }
+
+    /// The residual stream's bytes, `[rows, width]` floats: what a layer begins with.
+    @unsafe var hiddenBytes: UnsafeMutableRawBufferPointer {
+        let floats = hidden.floats
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: floats.base, count: floats.count * MemoryLayout<Float>.stride)
     }
 
     private func embed(_ first: Int, _ count: Int) {

@@ -26,6 +26,8 @@ struct ObservedAttention {
     let moments: ObservedMoments
     /// When the indicator asks for it: gathers the largest change in place of the largest attention.
     let change: EvictionChange?
+    /// Whether it writes the norms of the values instead.
+    let weighsValues: Bool
     /// Per worker.
     let scratch: [AttentionScratch]
 
@@ -39,12 +41,18 @@ struct ObservedAttention {
         for j in 0..<groupWidth {
             var entropy = 0.0
             for tile in 0..<tiles { entropy += moments.entropies[j * tiles + tile] }
-            moments.mean.floats.slice(j * keys.count, keys.count).withSpan { mean in
-                moments.variance.floats.slice(j * keys.count, keys.count).withSpan { variance in
-                    moments.maximum.floats.slice(j * keys.count, keys.count).withSpan { maximum in
-                        accumulator.add(
-                            queryHead: kvHead * groupWidth + j, firstToken: firstToken, rows: rows, mean: mean,
-                            variance: variance, maximum: maximum, entropy: entropy)
+            let columns = [moments.mean, moments.variance, moments.maximum, moments.norms].map {
+                $0.floats.slice(j * keys.count, keys.count)
+            }
+            columns[0].withSpan { mean in
+                columns[1].withSpan { variance in
+                    columns[2].withSpan { maximum in
+                        columns[3].withSpan { norms in
+                            accumulator.add(
+                                queryHead: kvHead * groupWidth + j, firstToken: firstToken, rows: rows, mean: mean,
+                                variance: variance, maximum: maximum, entropy: entropy,
+                                valueNorms: weighsValues ? norms : nil)
+                        }
                     }
                 }
             }
@@ -61,8 +69,11 @@ struct ObservedAttention {
             let place = j * keys.count + first
             let maximum = moments.maximum.floats.slice(place, columns)
             let logSums = logSums.slice(head * logSumStride, rows)
-            guard let change else {
+            guard let change, !weighsValues else {
                 maximum.fill(0)
+                change?.observeNorms(
+                    head: head, firstToken: firstToken + first, part, worker: worker,
+                    into: moments.norms.floats.slice(place, columns))
                 unsafe observe(part, j, logSums, nil, place, entropyOf: tile, maximum, scratch)
                 continue
             }
@@ -126,6 +137,8 @@ final class ObservedMoments {
     let mean: FloatBuffer
     let variance: FloatBuffer
     let maximum: FloatBuffer
+    /// ‖W_o v‖, where a method weighs values.
+    let norms: FloatBuffer
     /// `[groupWidth, tiles]`.
     let entropies: Cells<Double>
 
@@ -133,6 +146,7 @@ final class ObservedMoments {
         mean = try FloatBuffer(groupWidth * tokens)
         variance = try FloatBuffer(groupWidth * tokens)
         maximum = try FloatBuffer(groupWidth * tokens)
+        norms = try FloatBuffer(groupWidth * tokens)
         entropies = Cells(groupWidth * (tokens / ObservedAttention.tileKeys + 1), of: 0)
     }
 }

@@ -12,8 +12,9 @@ final class Observer {
     let attended: FloatBuffer
     /// ln Σ e^score, `[heads, rows]`.
     let logSums: FloatBuffer
-    /// What evicting an entry would change; nil when the indicator does not ask.
+    /// What evicting an entry would change, or what its value adds; nil when the method does not ask.
     let change: EvictionChange?
+    private let weighsValues: Bool
 
     private let model: Model
     private let pool: WorkerPool
@@ -30,7 +31,7 @@ final class Observer {
     private let packedMemory: FloatBuffer
 
     init(
-        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, observesChange: Bool
+        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, method: Method
     ) throws(ModelError) {
         let shape = model.configuration
         self.model = model
@@ -39,8 +40,9 @@ final class Observer {
         query = try FloatBuffer(rows * shape.heads * shape.headWidth)
         attended = try FloatBuffer(rows * shape.heads * shape.headWidth)
         logSums = try FloatBuffer(rows * shape.heads)
+        weighsValues = method.weighsValues
         change =
-            observesChange ? try EvictionChange(shape, pool: pool, rows: rows, tokens: observedTokens) : nil
+            method.observesChange ? try EvictionChange(shape, pool: pool, rows: rows, tokens: observedTokens) : nil
         normed = try FloatBuffer(rows * shape.width)
         quantised = try FloatBuffer(
             model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: shape.width) : 0)
@@ -92,7 +94,7 @@ final class Observer {
         var observed = ObservedAttention(
             precision: model.attentionPrecision, headWidth: shape.headWidth, groupWidth: shape.groupWidth,
             kvHead: head, rows: count, query: packed, logSums: logSums.floats, logSumStride: rows, keys: keys,
-            firstToken: firstToken, moments: moments, change: change, scratch: scratch)
+            firstToken: firstToken, moments: moments, change: change, weighsValues: weighsValues, scratch: scratch)
         observed.run(on: pool, into: &accumulator)
     }
 

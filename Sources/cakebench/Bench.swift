@@ -3,7 +3,6 @@
 import ArgumentParser
 import CAKE
 import CLinux
-import Glibc
 import Inference
 import Transformer
 
@@ -45,10 +44,4 @@ func timed<Result>(_ body: () throws -> Result) rethrows -> (result: Result, sec
     let begun = clock.now
     let result = try body()
     return (result, (clock.now - begun).seconds)
-}
-
-/// The process's largest resident size so far, in bytes (getrusage).
-func peakResidentBytes() -> Int {
-    var usage = rusage()
-    return unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0
 }

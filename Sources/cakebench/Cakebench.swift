@@ -9,7 +9,8 @@ struct Cakebench: ParsableCommand {
         commandName: "cakebench",
         abstract: "Measures caked's parts on this machine and evaluates its answers.",
         subcommands: [
-            Tokenize.self, LogitsCommand.self, Prefill.self, Decode.self, Reload.self, Needle.self,
+            Tokenize.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self, Kernels.self,
+            Roofline.self, Needle.self, Ruler.self, LongBench.self, Fidelity.self,
         ])
 }
 

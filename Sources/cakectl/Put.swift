@@ -13,10 +13,17 @@ struct Put: DaemonCommand {
               cakectl put manual manual.txt
               cakectl put manual manual.txt --keep 20% --ttl 7d
               pdftotext paper.pdf - | cakectl put paper - --pin
+              cakectl put manual manual.txt --probe "How is it cleaned?" --probe "What does the red light mean?"
             """)
 
     @ParentCommand var root: Cakectl
     @OptionGroup var global: GlobalOptions
+
+    /// The daemon's presets.
+    private static let methods = [
+        "full", "cake", "cake-reconstruct", "cake-reconstruct-max", "cake-probe", "snapkv", "pyramidkv", "adakv",
+        "streamingllm", "h2o", "tova", "kvzip",
+    ]
 
     @Argument(help: "What to call it: 1 to 128 letters, digits, \".\", \"_\" or \"-\".", completion: .documentNames)
     var name: String
@@ -31,9 +38,17 @@ struct Put: DaemonCommand {
     var budget: Int?
 
     @Option(
-        help: ArgumentHelp("How to choose them: full, cake or cake-reconstruct.", valueName: "preset"),
-        completion: .list(["full", "cake", "cake-reconstruct"]))
+        help: ArgumentHelp("How to choose them: \(methods.joined(separator: ", ")).", valueName: "preset"),
+        completion: .list(methods))
     var method: String?
+
+    @Option(help: "What choosing them may cost, where the document is fed again for it.")
+    var effort: Effort?
+
+    @Option(
+        name: .customLong("probe"),
+        help: ArgumentHelp("A question like those that will be asked; may be repeated.", valueName: "text"))
+    var probes: [String] = []
 
     @Option(help: "The type of the rows on disk.")
     var rows: Rows?
@@ -44,6 +59,11 @@ struct Put: DaemonCommand {
     @Flag(help: "Never reclaim it to make room.")
     var pin = false
 
+    @Flag(
+        help: "Do not wait: the daemon reads it in the background, also after a restart; \"show\" says how far it is.")
+    var detach = false
+
+    enum Effort: String, ExpressibleByArgument, CaseIterable { case fast, balanced, best }
     enum Rows: String, ExpressibleByArgument, CaseIterable { case f16, q8_0 }
 
     func validate() throws {
@@ -58,7 +78,8 @@ struct Put: DaemonCommand {
         let text = try DocumentText(path: file)
         let options = PutOptions(
             keep: keep.map { .percent($0.percent) } ?? budget.map { .budget($0) }, method: method,
-            rows: rows?.rawValue, ttlSeconds: ttl?.seconds, pinned: pin)
+            effort: effort?.rawValue, probes: probes, rows: rows?.rawValue, ttlSeconds: ttl?.seconds, pinned: pin,
+            detached: detach)
         let (name, showsProgress) = (name, !isQuiet)
         let document = try await client.put(name, text, options: options) { progress in
             if showsProgress { ProgressLine.shared.show(progress, of: name) }
@@ -73,6 +94,7 @@ struct Put: DaemonCommand {
 
     /// What was read and what was kept of it, in two lines.
     static func summary(of document: Document) -> [String] {
+        if let state = document.state, state != "ready" { return ["\(document.id): \(state), it goes on by itself"] }
         let wasThere = document.wasCreated == false
         let seconds = document.prefillSeconds.map { " in " + Formats.duration($0) } ?? ""
         let share = document.kept ?? Double(document.entries) / Double(max(document.entriesFull, 1))

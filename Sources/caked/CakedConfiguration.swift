@@ -75,6 +75,10 @@ struct Setting: Sendable {
             return true
         },
         .text("method", \.engine.defaultMethod, wanted: "the name of a method such as cake-reconstruct"),
+        Setting(key: "effort", wanted: "fast, balanced or best") {
+            $0.engine.defaultEffort = $1
+            return ["fast", "balanced", "best"].contains($1)
+        },
         Setting(key: "rows", wanted: "f16 or q8_0") {
             $0.engine.defaultRows = $1
             return ["f16", "q8_0"].contains($1)
@@ -83,6 +87,8 @@ struct Setting: Sendable {
         .number("max_queued_documents", \.engine.maxQueuedDocuments, 0...10_000),
         .number("max_queued_questions", \.engine.maxQueuedQuestions, 0...10_000),
         .number("max_running_questions", \.engine.maxRunningQuestions, 1...256),
+        .seconds("max_answer_seconds", \.engine.maxAnswerSeconds, 1...86_400),
+        .seconds("checkpoint_seconds", \.engine.checkpointSeconds, 0...86_400),
         .number("max_generated_tokens", \.engine.maxGeneratedTokens, 1...1_000_000),
         .bytes("max_document_bytes", \.limits.documentBodyBytes, 1...(1 << 30)),
         .bytes("max_chat_bytes", \.limits.chatBodyBytes, 1...(1 << 30)),

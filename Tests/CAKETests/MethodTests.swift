@@ -42,6 +42,25 @@ struct MethodTests {
         #expect(error.description == "unknown method \"pie\"; use one of: \(names)")
     }
 
+    @Test("an effort changes what is read and judged again, and is found by its name") func effort() throws {
+        let best = try Method.preset("cake-reconstruct")
+        #expect(best.with(effort: .best) == best)
+        let fast = best.with(effort: .fast)
+        #expect(fast.name == "cake-reconstruct:fast")
+        #expect(fast.observation == .reconstruction(chunkRows: 512, reads: .around(tokens: 1024)))
+        #expect(try Method.preset("cake-reconstruct:fast") == fast)
+        let balanced = try Method.preset("cake-reconstruct:balanced")
+        #expect(balanced.observation == .reconstruction(chunkRows: 512, judges: .around(tokens: 0)))
+        #expect(fast.with(effort: .balanced) == balanced && balanced.with(effort: .best) == best)
+        for name in ["cake", "kvzip", "full"] {
+            #expect(try Method.preset(name).with(effort: .fast) == Method.preset(name))
+            #expect(throws: CAKEError.self) { try Method.preset(name + ":fast") }
+        }
+        for name in ["cake-reconstruct:", "cake-reconstruct:slow", ":fast", "cake-reconstruct:fast:fast"] {
+            #expect(throws: CAKEError.self) { try Method.preset(name) }
+        }
+    }
+
     @Test("tuned exponents replace the preset's and nothing else") func tuned() throws {
         let tuned = try #require(try Method.preset("cake").tuned(model: "llama3.1-8b", budget: 1024))
         #expect(tuned.allocation == .cake(tau1: 1.6, tau2: 0.4, floorShare: 0))

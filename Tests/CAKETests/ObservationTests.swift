@@ -86,7 +86,7 @@ struct ObservationTests {
         #expect(observation.variance == 0.125)
     }
 
-    @Test("the largest change is averaged over its neighbours") func change() {
+    @Test("the largest change is averaged over its neighbours, twice") func change() {
         let method = Method(
             name: "", observation: .reconstruction(chunkRows: 8), indicator: .largestChange(poolWidth: 3),
             allocation: .uniform)
@@ -96,7 +96,26 @@ struct ObservationTests {
             accumulator.add(
                 queryHead: head, firstToken: 0, mean: none.span, variance: none.span, maximum: changes.span, entropy: 0)
         }
-        #expect(accumulator.finish().indicator == [4, 6, 5])
+        // Once: 4, 6, 5.
+        #expect(accumulator.finish().indicator == [10.0 / 3, 5, 11.0 / 3])
+    }
+
+    @Test("values weigh every kind of score", arguments: ["snapkv", "tova", "h2o", "kvzip"]) func weights(
+        preset: String
+    ) throws {
+        var method = try Method.preset(preset)
+        if case .meanPlusVariance = method.indicator { method.indicator = .meanPlusVariance(gamma: 0, poolWidth: 1) }
+        var plain = ObservationAccumulator(method: method, kvHeads: 1, groupWidth: 1, evictableTokens: 3)
+        var weighed = plain
+        let moments = AttentionMoments(attention: [0.5, 0.25, 0, 0.25, 0.25, 0.5], rows: 2, columns: 3)
+        plain.add(queryHead: 0, rows: 2, moments)
+        let norms: [Float] = [1, 2, 4]
+        weighed.add(
+            queryHead: 0, firstToken: 0, rows: 2, mean: moments.mean.span, variance: moments.variance.span,
+            maximum: moments.maximum.span, entropy: moments.entropy, valueNorms: norms.span)
+        let (one, other) = (plain.finish(), weighed.finish())
+        #expect(other.indicator == zip(one.indicator, norms).map { $0 * $1 } && one.indicator.contains { $0 > 0 })
+        #expect(one.entropy == other.entropy && one.variance == other.variance)
     }
 
     @Test("a method that observes nothing has no indicator") func none() throws {

@@ -131,26 +131,31 @@ struct Place {
     let directory = storesFolder + "/" + UUID().uuidString
 
     func open(
-        mapBytes: Int = 1 << 30, maxReaders: Int = 64, maximumValueBytes: Int = 64 << 20, now: Int = 1_000
+        mapBytes: Int = 1 << 30, maxReaders: Int = 64, maximumValueBytes: Int = 64 << 20,
+        limits: StoreLimits = StoreLimits(),
+        now: @escaping @autoclosure @Sendable () -> Int = 1_000
     ) throws -> DocumentStore {
         try DocumentStore(
             directory: directory, mapBytes: mapBytes, maxReaders: maxReaders, maximumValueBytes: maximumValueBytes,
-            clock: { now })
+            limits: limits, clock: now, truncate: proportional)
     }
 
     @discardableResult
-    func put(_ name: String, _ data: DocumentData, in store: DocumentStore, ttlSeconds: Int? = nil) throws -> Manifest {
+    func put(
+        _ name: String, _ data: DocumentData, in store: DocumentStore, ttlSeconds: Int? = nil, pinned: Bool = false
+    ) throws -> Manifest {
         let staged = try store.begin(DocumentKey(owner: 1, name: name), shape: data.shape)
         try data.stage(in: staged)
         var manifest = data.manifest
-        manifest.ttlSeconds = ttlSeconds
+        (manifest.ttlSeconds, manifest.pinned) = (ttlSeconds, pinned)
         return try staged.commit(manifest)
     }
 
     /// The databases of the (closed) store, for damage to be done.
     func raw() throws -> Environment {
         try Environment(
-            directory: directory, mapBytes: 1 << 30, maxReaders: 8, databases: ["format", "manifests", "records"])
+            directory: directory, mapBytes: 1 << 30, maxReaders: 8,
+            databases: ["format", "manifests", "records", "quarantine"])
     }
 
     /// Changes values of the (closed) store; nil from `change` deletes.
@@ -181,3 +186,11 @@ struct Place {
 }
 
 func key(_ name: String) throws -> DocumentKey { try DocumentKey(owner: 1, name: name) }
+
+/// Shares a smaller budget among heads in proportion to what they hold.
+let proportional: Truncating = { document, budget in
+    let manifest = document.manifest
+    return Truncation(
+        counts: manifest.counts.map { $0.map { $0 * budget / manifest.budget } },
+        layerBudgets: manifest.layerBudgets.map { $0 * Double(budget) / Double(manifest.budget) })
+}

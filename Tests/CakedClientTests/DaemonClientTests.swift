@@ -20,7 +20,9 @@ import Testing
                     + Sample.document.dropLast() + ",\"was_created\":true}\n\n")
         }
         let heard = Mutex<[PutProgress]>([])
-        let options = PutOptions(keep: .percent(10), method: "cake", rows: "q8_0", ttlSeconds: 60, pinned: true)
+        let options = PutOptions(
+            keep: .percent(10), method: "cake", effort: "fast", probes: ["Who?", "A & b"], rows: "q8_0",
+            ttlSeconds: 60, pinned: true)
         let text = String(repeating: "Käse. ", count: 100_000)
         let document = try await client(server).put("manual", DocumentText(text), options: options) { progress in
             heard.withLock { $0.append(progress) }
@@ -34,7 +36,8 @@ import Testing
             ])
         let request = try #require(server.requests.first)
         #expect(request.method == .PUT)
-        #expect(request.target == "/v1/documents/manual?keep=10%25&method=cake&rows=q8_0&ttl=60&pin=true")
+        let query = "keep=10%25&method=cake&effort=fast&probe=Who%3F&probe=A%20%26%20b&rows=q8_0&ttl=60&pin=true"
+        #expect(request.target == "/v1/documents/manual?" + query)
         #expect(request.headers.first(name: "Accept") == "text/event-stream")
         #expect(request.text == text)
     }

@@ -201,6 +201,36 @@ struct ObservationTests {
         }
     }
 
+    @Test("an entry can weigh as much as its value adds", arguments: shapes) func valueNorms(_ shape: TinyShape) throws
+    {
+        let tiny = TinyModel(shape)
+        var random = TestRandom(state: 26)
+        let document = random.ids(150, below: shape.vocabulary)
+        var method = Method(
+            name: "test", observation: .window(rows: 8), indicator: .maximum, allocation: .uniform)
+        let plain = try read(document, try tiny.load(), pool, method: method, budget: 150, rows: .f32)
+        method.weighsValues = true
+        let weighed = try read(document, try tiny.load(), pool, method: method, budget: 150, rows: .f32)
+        let reference = tiny.forward(document)
+        let group = shape.heads / shape.kvHeads
+        for layer in 0..<shape.layers {
+            for kvHead in 0..<shape.kvHeads {
+                let entries = weighed.retention.layers[layer].heads[kvHead]
+                for (position, indicator) in zip(entries.positions, entries.indicators) where indicator < .infinity {
+                    let wanted =
+                        (0..<group).map { j in
+                            let head = kvHead * group + j
+                            let largest =
+                                (142..<150).map { reference.attention[layer][head][$0][Int(position)] }.max() ?? 0
+                            return largest * tiny.norm(reference, layer: layer, head: head, value: Int(position))
+                        }.max() ?? 0
+                    #expect(abs(Double(indicator) - wanted) <= 1e-3 * wanted, "layer \(layer) token \(position)")
+                }
+                #expect(entries.positions != plain.retention.layers[layer].heads[kvHead].positions)
+            }
+        }
+    }
+
     @Test("the window's rows observe what stands before them", arguments: shapes, [300, 258, 40])
     func window(_ shape: TinyShape, _ tokens: Int) throws {
         let tiny = TinyModel(shape)

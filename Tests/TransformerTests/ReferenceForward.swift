@@ -98,6 +98,21 @@ extension TinyModel {
         return (squares.reduce(0, +) / size).squareRoot()
     }
 
+    /// ‖W_o v‖ of a key's value through a query head.
+    func norm(_ result: ReferenceResult, layer: Int, head: Int, value key: Int) -> Double {
+        let kv = head / (shape.heads / shape.kvHeads)
+        let output = values("blk.\(layer).attn_output.weight")
+        let inputs = shape.heads * shape.headWidth
+        let squares = (0..<shape.width).map { row in
+            let sum = (0..<shape.headWidth).reduce(0.0) {
+                let value = result.values[layer][key][kv * shape.headWidth + $1]
+                return $0 + output[row * inputs + head * shape.headWidth + $1] * value
+            }
+            return sum * sum
+        }
+        return squares.reduce(0, +).squareRoot()
+    }
+
     private func norm(_ x: [Double], _ weight: [Double]) -> [Double] {
         let scale = 1 / (x.reduce(0) { $0 + $1 * $1 } / Double(x.count) + Double(Float(1e-5))).squareRoot()
         return zip(x, weight).map { $0 * scale * $1 }

@@ -18,7 +18,7 @@ extension Method {
         /// The largest attention over all rows, chunks and query heads of the group (KVzip).
         case maximum
         /// The largest change that evicting the entry would make to a row, over all rows, chunks and query heads of the
-        /// group, averaged over `poolWidth` neighbours.
+        /// group, averaged over `poolWidth` neighbours twice, so that near ones count more.
         ///
         /// Without entry n, whose value is v, a head's other weights grow by 1 / (1 − A), and its output moves from o by
         /// A / (1 − A) · (o − v). What counts is the length of that after W_o, as a share of the row's residual

@@ -83,8 +83,11 @@ public struct ObservationAccumulator: Sendable {
     public consuming func finish() -> LayerObservation {
         var result = LayerObservation(entropy: entropy, variance: variance, preference: 0, indicator: indicator)
         switch method.indicator {
-        case .meanPlusVariance(_, let poolWidth) where poolWidth > 1, .largestChange(let poolWidth) where poolWidth > 1:
+        case .meanPlusVariance(_, let poolWidth) where poolWidth > 1:
             result.indicator = Pooling.average(indicator, rowLength: tokens, width: poolWidth)
+        case .largestChange(let poolWidth) where poolWidth > 1:
+            let once = Pooling.average(indicator, rowLength: tokens, width: poolWidth)
+            result.indicator = Pooling.average(once, rowLength: tokens, width: poolWidth)
         case .meanOverHeads:
             for token in 0..<tokens {
                 let sum = (0..<kvHeads).reduce(Float(0)) { $0 + indicator[$1 * tokens + token] }

@@ -14,6 +14,8 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var defaultKeep = Keep.percent(10)
     /// The CAKE preset when a request does not say.
     public var defaultMethod = "cake-reconstruct"
+    /// What observing may cost when a request does not say: "fast", "balanced" or "best".
+    public var defaultEffort = "best"
     /// The row type when a request does not say: "f16" or "q8_0".
     public var defaultRows = "f16"
     /// Bytes of address space for the store: the most it can ever hold.
@@ -26,6 +28,11 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var maxRunningQuestions = 4
     /// The most tokens of one answer; also the default.
     public var maxGeneratedTokens = 1024
+
+    /// Seconds of reading between two checkpoints of a document; 0: none.
+    public var checkpointSeconds = 30.0
+    /// The most seconds an answer may take once it has begun: so long its document's pages cannot be used again.
+    public var maxAnswerSeconds = 600.0
 
     /// Settings with the defaults above.
     public init(modelPath: String, stateDirectory: String) {

@@ -11,6 +11,12 @@ package final class LoadedModel: Sendable {
     /// The instruction that precedes each chunk of the document when it is reconstructed, as a user would ask for it.
     package static let reconstructionInstruction = "Repeat the text above exactly."
 
+    /// What is asked of a document where a method wants questions and nobody has given any.
+    package static let generalQuestions = [
+        "What is the text above about?", "Which names, numbers and dates does the text above mention?",
+        "What are the most important statements of the text above?", "Repeat the text above exactly.",
+    ]
+
     package let model: Model
     package let tokenizer: Tokenizer
     package let template: ChatTemplate
@@ -18,13 +24,18 @@ package final class LoadedModel: Sendable {
     package let card: ModelCard
     /// The instruction as tokens, rendered as a question about the document.
     package let reconstructionTokens: [Int32]
+    /// The general questions as tokens.
+    package let generalProbes: [[Int32]]
     /// Bytes of the longest token: no text of n bytes has fewer than n / this tokens.
     package let longestTokenBytes: Int
 
-    /// Maps the file and prepares it; `templateName` nil recognises the template from the file.
+    /// Maps the file and prepares it; `templateName` nil recognises the template from the file. The hash of its weights is
+    /// remembered in `cache`, if there is one.
     ///
     /// Throws `EngineError.invalid` with code `unusable_model`, naming what is wrong.
-    package init(path: String, templateName: String?) throws(EngineError) {
+    package init(
+        path: String, templateName: String?, cache: WeightsHashCache? = nil
+    ) throws(EngineError) {
         do {
             let file = try GGUFFile(path: path)
             model = try Model(file: file)
@@ -40,13 +51,21 @@ package final class LoadedModel: Sendable {
                 throw EngineError.unusableModel(
                     "its tokenizer has \(tokenizer.vocabularyCount) tokens and its head \(shape.vocabulary)")
             }
-            fingerprint = Fingerprint(file: file, rope: model.ropeDescription, template: template)
+            let weights = cache.map { $0.hash(of: path) { Fingerprint.weights(of: file) } }
+            fingerprint = Fingerprint(
+                file: file, weights: weights ?? Fingerprint.weights(of: file), rope: model.ropeDescription,
+                template: template)
             card = ModelCard(
                 id: Self.identifier(name: shape.name, path: path), createdSeconds: Self.modificationSeconds(path),
                 contextLength: shape.contextLength, layers: shape.layers, kvHeads: shape.kvHeads,
                 parameters: file.tensors.reduce(0) { $0 + $1.elementCount })
             reconstructionTokens = try Self.questionTokens(
                 Self.reconstructionInstruction, tokenizer: tokenizer, template: template)
+            var probes: [[Int32]] = []
+            for question in Self.generalQuestions {
+                probes.append(try Self.questionTokens(question, tokenizer: tokenizer, template: template))
+            }
+            generalProbes = probes
             var longest = 1
             for id in 0..<Int32(shape.vocabulary) { longest = max(longest, tokenizer.bytes(of: id).count) }
             longestTokenBytes = longest

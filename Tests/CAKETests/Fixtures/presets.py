@@ -154,13 +154,15 @@ def kvzip(case, budget, chunk):
     return kept
 
 
-def reconstruct(case, budget, preferences, floor=0.2, sinks=4, pool=5):
-    """The default: pooled indicators, CAKE's shares between floor and cap, the layer's heads in one ranking."""
+def reconstruct(case, budget, preferences, floor=0.2, sinks=4, pool=3):
+    """The default: indicators pooled twice, CAKE's shares between floor and cap, the layer's heads in one ranking."""
     n = case.tokens
     raw = uniform(case.seed + 7, case.layers * case.kv_heads * n).reshape(case.layers, case.kv_heads, n)
     raw = raw.astype(np.float64) ** 2
-    padded = np.pad(raw, ((0, 0), (0, 0), (pool // 2, pool // 2)))
-    pooled = sum(padded[..., i:i + n] for i in range(pool)) / pool
+    pooled = raw
+    for _ in range(2):
+        padded = np.pad(pooled, ((0, 0), (0, 0), (pool // 2, pool // 2)))
+        pooled = sum(padded[..., i:i + n] for i in range(pool)) / pool
     average, cap = budget - sinks, n - sinks
     low, high = -60.0, 60.0
     for _ in range(200):

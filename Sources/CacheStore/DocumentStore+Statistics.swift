@@ -1,0 +1,59 @@
+// What the store holds, and in how much space.
+
+import LMDB
+import Synchronization
+
+/// What the store holds, and in how much space.
+public struct StoreStatistics: Equatable, Sendable {
+    /// Documents, expired and quarantined ones included.
+    public var documents: Int
+    /// Documents that were found damaged and set aside.
+    public var quarantinedDocuments: Int
+    /// What the documents' records and manifests take; the quota bounds it.
+    public var storedBytes: Int
+    /// The most that they may take, when that is bounded.
+    public var quotaBytes: Int?
+    /// Space in the file that later documents will use.
+    public var freeBytes: Int
+    /// The size of the data file, which shrinks only by compaction.
+    public var fileBytes: Int
+    /// The most that the data file can grow to.
+    public var mapBytes: Int
+    /// Documents open for reading, each of which pins the pages freed since.
+    public var openDocuments: Int
+    /// How long the oldest of them has been open; 0 when none is.
+    public var oldestReaderSeconds: Double
+    /// Records without a manifest that were deleted when the store was opened.
+    public var collectedRecords: Int
+}
+
+extension DocumentStore {
+    /// The size of the store.
+    public func statistics() throws(StoreError) -> StoreStatistics {
+        try mapped { () throws(LMDBError) in
+            let transaction = try environment.read()
+            let documents = try transaction.statistics(of: manifestsDatabase).entries
+            let info = try environment.info()
+            return StoreStatistics(
+                documents: documents, quarantinedDocuments: state.withLock(\.quarantine.count),
+                storedBytes: try storedBytes(in: transaction), quotaBytes: limits.quotaBytes,
+                freeBytes: try environment.freePages() * info.pageBytes, fileBytes: info.fileBytes,
+                mapBytes: info.mapBytes, openDocuments: openDocuments.load(ordering: .relaxed),
+                oldestReaderSeconds: oldestReaderSeconds(), collectedRecords: collectedRecords)
+        }
+    }
+
+    /// How long the oldest open document has been open; 0 when none is.
+    public func oldestReaderSeconds() -> Double {
+        guard let oldest = state.withLock({ $0.readers.values.min() }) else { return 0 }
+        return (ContinuousClock.now - oldest) / .seconds(1)
+    }
+
+    /// What documents take: the pages of their records and manifests, as a snapshot sees them.
+    func storedBytes(in transaction: borrowing ReadTransaction) throws(LMDBError) -> Int {
+        let pages =
+            try transaction.statistics(of: manifestsDatabase).pages
+            + transaction.statistics(of: recordsDatabase).pages
+        return pages * pageBytes
+    }
+}

@@ -1,0 +1,116 @@
+// Checking what is stored, and getting the text out of what is damaged.
+
+import LMDB
+import Synchronization
+
+/// What a check of one document found.
+public struct DocumentVerification: Equatable, Sendable {
+    /// The document.
+    public var key: DocumentKey
+    /// Bytes of its records that were read and compared.
+    public var bytes: Int
+    /// What is damaged; nil when everything is as it was written.
+    public var problem: String?
+}
+
+extension DocumentStore {
+    /// Reads every byte of the documents and compares it with its checksum, one document after the other.
+    ///
+    /// Damaged documents are quarantined, and quarantined ones in which nothing is wrong any more are released. Each
+    /// result is given to `report`, which says whether to go on; no reader is open between two documents.
+    ///
+    /// - Parameters:
+    ///   - owner: whose documents; all owners' when nil.
+    ///   - name: the one to check; all when nil. Throws `.notFound` when there is none of that name.
+    public func verify(
+        owner: UInt32? = nil, name: String? = nil, _ report: (DocumentVerification) -> Bool
+    ) throws(StoreError) {
+        var keys: [DocumentKey] = []
+        try forEachManifest(owner: owner) { key, _ in
+            if name == nil || key.name == name { keys.append(key) }
+        }
+        if let name, keys.isEmpty { throw .notFound(name: name) }
+        for key in keys {
+            // Deleted since: there is nothing to say of it.
+            guard let result = try verify(key) else { continue }
+            guard report(result) else { return }
+        }
+    }
+
+    /// Checks one document; nil when there is none.
+    public func verify(_ key: DocumentKey) throws(StoreError) -> DocumentVerification? {
+        let transaction = try beginRead()
+        var bytes = 0
+        do throws(StoreError) {
+            guard
+                let manifest = try quarantining(
+                    key, { () throws(StoreError) in try readManifest(key, in: transaction) })
+            else { return nil }
+            let snapshot = Snapshot(store: self, transaction: transaction)
+            bytes = try quarantining(key, generation: manifest.id) { () throws(StoreError) in
+                let document = try OpenDocument(manifest: manifest, snapshot: snapshot)
+                try document.verify()
+                return document.payloadBytes
+            }
+            try release(key, generation: manifest.id)
+            return DocumentVerification(key: key, bytes: bytes)
+        } catch .quarantined(_, let reason) {
+            return DocumentVerification(key: key, bytes: bytes, problem: reason)
+        }
+    }
+
+    /// Lifts the quarantine of a document in which nothing is wrong: what its checksums covered was read wrongly before.
+    private func release(_ key: DocumentKey, generation: UInt64) throws(StoreError) {
+        state.withLock { _ = $0.verified.insert(generation) }
+        guard quarantine(key) != nil else { return }
+        try write { transaction throws(StoreError) in
+            do throws(LMDBError) { try removeMark(key, in: &transaction) } catch { throw storeError(error) }
+        }
+        state.withLock { $0.quarantine[key] = nil }
+    }
+
+    /// The text a document was written from, also of a quarantined one, so that it can be read again.
+    ///
+    /// Nothing when none was stored. Throws `.notFound`, or `.corrupt` when the text itself is damaged.
+    public func text(_ key: DocumentKey) throws(StoreError) -> [UInt8] {
+        let transaction = try beginRead()
+        let (generation, total) = try textLocation(key, in: transaction)
+        var text: [UInt8] = []
+        var part = 0
+        while part <= Int(UInt16.max), total.map({ text.count < $0 }) ?? true {
+            let recordKey = RecordFormat.recordKey(
+                generation: generation, kind: .text, layer: 0, head: 0, part: part)
+            let piece: [UInt8]?
+            do throws(LMDBError) {
+                guard let value = try transaction.value(forKey: recordKey, in: recordsDatabase) else { break }
+                piece = RecordHeader.text(in: value, generation: generation, part: part, first: text.count)
+            } catch { throw storeError(error) }
+            guard let piece, !piece.isEmpty else { throw .corrupt(name: key.name, problem: "its text is damaged too") }
+            text += piece
+            part += 1
+        }
+        if let total, text.count != total, part > 0 {
+            throw .corrupt(name: key.name, problem: "its text has \(text.count) of \(total) bytes")
+        }
+        return text
+    }
+
+    /// The generation that holds a document's text, and its length when the manifest can say.
+    private func textLocation(
+        _ key: DocumentKey, in transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> (generation: UInt64, total: Int?) {
+        let manifest: Result<Manifest, StoreError>
+        let generation: UInt64?
+        do throws(LMDBError) {
+            guard let value = try transaction.value(forKey: RecordFormat.manifestKey(key), in: manifestsDatabase)
+            else { throw .notFound }
+            manifest = ManifestRecord.decoded(value, key: key)
+            generation = ManifestRecord.generation(of: value)
+        } catch { throw error == .notFound ? .notFound(name: key.name) : storeError(error) }
+        if case .success(let manifest) = manifest { return (manifest.id, manifest.textBytes) }
+        guard let generation else {
+            throw .corrupt(name: key.name, problem: "its manifest does not say where its text is")
+        }
+        return (generation, nil)
+    }
+}

@@ -1,0 +1,113 @@
+// How much space a store may take, and what it may do to stay within it.
+
+import LMDB
+
+/// The bounds of a store; a new store has none but its map.
+public struct StoreLimits: Equatable, Sendable {
+    /// The most that documents may take, records and manifests together; nil for as much as the map holds.
+    public var quotaBytes: Int?
+    /// Disk space that is left to others: nothing is written that would take the file system below it.
+    public var minimumFreeDiskBytes: Int
+    /// The share of its first budget below which a document is not shrunk; 1 for never shrinking.
+    public var shrinkFloor: Double
+    /// Whether a store is compacted when it is opened and that pays (`Compaction.pays`).
+    public var compactsAtStart: Bool
+
+    /// States the bounds.
+    public init(
+        quotaBytes: Int? = nil, minimumFreeDiskBytes: Int = 0, shrinkFloor: Double = 0.25, compactsAtStart: Bool = true
+    ) {
+        (self.quotaBytes, self.minimumFreeDiskBytes) = (quotaBytes, minimumFreeDiskBytes)
+        (self.shrinkFloor, self.compactsAtStart) = (shrinkFloor, compactsAtStart)
+    }
+
+    /// The smallest budget that a document of a first budget is shrunk to.
+    func floor(ofBudget budget: Int) -> Int {
+        guard shrinkFloor.isFinite, shrinkFloor < 1 else { return budget }
+        return max(1, Int((Double(budget) * max(shrinkFloor, 0)).rounded(.up)))
+    }
+}
+
+/// What was done to a document for the sake of space: one value for each act, to be logged and counted.
+public enum Reclaim: Equatable, Sendable, CustomStringConvertible {
+    /// Its time to live was over.
+    case expired(DocumentKey, bytes: Int)
+    /// Its last entries in rank order were dropped; it answers as if written with the smaller budget.
+    case shrunk(DocumentKey, fromBudget: Int, toBudget: Int, bytes: Int)
+    /// It had been used least recently, and there was no other space.
+    case deleted(DocumentKey, bytes: Int)
+
+    /// The document.
+    public var key: DocumentKey {
+        switch self {
+        case .expired(let key, _), .shrunk(let key, _, _, _), .deleted(let key, _): key
+        }
+    }
+
+    /// The bytes that were freed.
+    public var bytes: Int {
+        switch self {
+        case .expired(_, let bytes), .shrunk(_, _, _, let bytes), .deleted(_, let bytes): bytes
+        }
+    }
+
+    /// One sentence for a log.
+    public var description: String {
+        switch self {
+        case .expired(let key, let bytes): "\(key) expired: \(bytes) bytes freed"
+        case .shrunk(let key, let from, let to, let bytes):
+            "\(key) was shrunk from a budget of \(from) to \(to): \(bytes) bytes freed"
+        case .deleted(let key, let bytes): "\(key), least recently used, was deleted: \(bytes) bytes freed"
+        }
+    }
+}
+
+/// What a document keeps under a smaller budget: the first entries of every head.
+public struct Truncation: Equatable, Sendable {
+    /// Entries kept, `[layers][kvHeads]`, none above what the document holds.
+    public var counts: [[Int]]
+    /// Entries per layer and KV head that each layer is given, `[layers]` or empty.
+    public var layerBudgets: [Double]
+    /// Whether the preferences were unusable and the budgets uniform.
+    public var preferenceFellBack: Bool
+
+    /// States what is kept.
+    public init(counts: [[Int]], layerBudgets: [Double] = [], preferenceFellBack: Bool = false) {
+        (self.counts, self.layerBudgets) = (counts, layerBudgets)
+        self.preferenceFellBack = preferenceFellBack
+    }
+}
+
+/// Says what a document keeps under a smaller budget, or nil when it cannot be made so small.
+///
+/// The store knows ranks and counts only; how a budget is shared is its user's business.
+public typealias Truncating = @Sendable (OpenDocument, _ budget: Int) -> Truncation?
+
+/// What became of a document that was shrunk; part of its manifest.
+public struct Shrinkage: Codable, Equatable, Sendable {
+    /// The budget that the document was written with.
+    public var originalBudget: Int
+    /// Unix time of the last time it was shrunk.
+    public var seconds: Int
+    /// Whether records still hold dropped entries, whose space is freed next.
+    public var isTrimming: Bool
+
+    /// States what became of it.
+    public init(originalBudget: Int, seconds: Int, isTrimming: Bool) {
+        (self.originalBudget, self.seconds, self.isTrimming) = (originalBudget, seconds, isTrimming)
+    }
+}
+
+extension CacheShape {
+    /// An upper estimate of what a document of an average budget takes in a store, before it is read.
+    ///
+    /// Every record's pages and padding are counted; `storedBytes` of the manifest says later what it was.
+    public func estimatedBytes(budget: Int, textBytes: Int, pageBytes: Int = 4096) -> Int {
+        func pages(_ bytes: Int) -> Int { SizeClass.rounded(pages: bytes / pageBytes + 1) * pageBytes }
+        let entryBytes = 8 + 2 * rowBytes
+        // A head's own count may be anything, so that each may round up by a whole step of its size class.
+        let head = pages(min(max(budget, 0), tokens) * entryBytes + 1024)
+        return layers * kvHeads * (head + head / SizeClass.stepsPerOctave) + pages(textBytes) + pages(4 * tokens)
+            + pages(layers * (kvHeads * 8 + 64) + 8192)
+    }
+}
