@@ -32,7 +32,8 @@ struct Bench {
     ) throws -> CompactCache {
         let prefill = try DocumentPrefill(
             model: model, pool: pool, tokens: ids, templatePrefixTokens: prefixTokens, method: method, budget: budget,
-            rows: rows, instruction: loaded.reconstructionTokens)
+            rows: rows, instruction: loaded.reconstructionTokens,
+            probes: method.observation == .probe ? loaded.generalProbes : [])
         while try !prefill.step().isDone {}
         return try prefill.finish()
     }
