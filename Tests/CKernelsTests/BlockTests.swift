@@ -172,7 +172,7 @@ struct BlockExample {
                 precision, packed, step, example.rows, example.width, example.format.type, example.keys,
                 example.count, example.firstSeen, logSums, change, &found.mean, &found.variance, &found.maximum, &room)
         }
-        if var change { unsafe call(&change) } else { unsafe call(nil) }
+        if var change = unsafe change { unsafe call(&change) } else { call(nil) }
         return found
     }
 
