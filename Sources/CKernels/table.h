@@ -46,12 +46,13 @@ typedef struct {
     void (*int8_rows)(const float *, size_t, size_t, size_t, void *);
     void (*int8_matmul)(caked_type, const void *, size_t, size_t, size_t, const void *, size_t, float *, size_t,
                         const float *);
-    void (*panel_matmul)(const void *, size_t, size_t, const void *, size_t, float *, size_t, const float *);
+    void (*panel_matmul)(caked_type, const void *, size_t, size_t, const void *, size_t, float *, size_t, const float *);
 } caked_table;
 
 extern const caked_table caked_portable;
 #if defined(__x86_64__)
 extern const caked_table caked_avx2;
+extern const caked_table caked_avx_vnni;
 extern const caked_table caked_avx512;
 extern const caked_table caked_vnni;
 extern const caked_table caked_bfloat;

@@ -6,7 +6,9 @@
 #include "lanes/bfloat.h"
 #endif
 #include "operations/unpack.h"
+#include "operations/quants.h"
 #include "operations/panel.h"
+#include "operations/panel_product.h"
 #include "operations/dequantise.h"
 #include "operations/matmul.h"
 #include "operations/elementwise.h"

@@ -13,8 +13,8 @@ struct Bench {
     var model: Model { loaded.model }
 
     init(_ options: ModelOptions) throws {
-        loaded = try LoadedModel(path: options.model, templateName: nil)
         pool = try WorkerPool(threads: options.threads ?? Int(caked_available_processors()))
+        loaded = try LoadedModel(path: options.model, templateName: nil, repacking: options.repack, pool: pool)
     }
 
     /// Token ids of a document: drawn from a fixed seed, since arithmetic does not care what they say.

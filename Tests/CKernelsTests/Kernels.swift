@@ -3,8 +3,7 @@
 import CKernels
 
 enum Variant: UInt32, CaseIterable, Sendable {
-    case portable, avx2, avx512, neon, vnni
-    case bfloat = 6
+    case portable, avx2, avx512, neon, vnni, avxVNNI, bfloat
 
     var instructionSet: caked_instruction_set { caked_instruction_set(rawValue: rawValue) }
     var name: String { "\(self)" }

@@ -9,14 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Instruction sets a variant may need, in rising order of preference.
+// Instruction sets a variant may need.
 typedef enum {
     CAKED_PORTABLE = 0,
-    CAKED_AVX2 = 1,    // AVX2, FMA, F16C
-    CAKED_AVX512 = 2,  // AVX-512 F, BW, DQ, VL
+    CAKED_AVX2 = 1,      // AVX2, FMA, F16C
+    CAKED_AVX512 = 2,    // AVX-512 F, BW, DQ, VL
     CAKED_NEON = 3,
-    CAKED_VNNI = 4,    // AVX-512 as above with VNNI: products of bytes
-    CAKED_BFLOAT16 = 6,  // the same with AVX-512 BF16: products of bfloats
+    CAKED_VNNI = 4,      // AVX-512 as above with VNNI: products of bytes
+    CAKED_AVX_VNNI = 5,  // AVX2 as above with VNNI in vectors of 256 bits
+    CAKED_BFLOAT16 = 6,  // AVX-512 with VNNI and BF16: products of bytes and of bfloats
 } caked_instruction_set;
 
 // The best set this CPU and operating system run.
@@ -59,27 +60,25 @@ bool caked_quantise(caked_type type, const float *src, void *dst, size_t count);
 void caked_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, const float *x,
                   size_t x_stride, size_t rows, float *y, size_t y_stride, const float *bias);
 
-// Dense products of bytes, for the many rows of a prefill: weights re-tiled once into a panel, activations quantised in
-// blocks of 32, integer sums within a block exact. y is the same to the bit on every instruction set and however rows
-// and outputs are split. Inputs are whole blocks of 32.
+// Dense products of bytes: quantised weights re-tiled into a panel, activations quantised in blocks of 32, integer sums
+// within a block exact. Weights keep their values. y is the same to the bit on every instruction set and however rows and
+// outputs are split. Inputs are whole blocks of the type; F32, F16 and BF16 have no panels.
 enum { CAKED_PANEL_OUTPUTS = 16, CAKED_INT8_ROWS = 8 };
 // Whether the set in use multiplies bytes faster than floats.
 bool caked_int8_is_fast(void);
-// Bytes of a panel of `outputs` rows of weights, each 16 of them together; 0 when `inputs` is no whole number of blocks.
-size_t caked_panel_bytes(size_t inputs, size_t outputs);
-// Fills a panel from rows first ..< first + outputs of `w`. Q8_0 and Q4_0 keep their values; other types are rounded to 1 / 127
-// of the largest weight of each block.
+// Bytes of a panel of `outputs` rows of weights, each 16 of them together; 0 when there is none of this type and `inputs`.
+size_t caked_panel_bytes(caked_type type, size_t inputs, size_t outputs);
+// Fills a panel from rows first ..< first + outputs of `w`.
 void caked_panel_fill(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, void *panel);
-// Bytes of `rows` quantised rows, of which each 8 lie together.
+// Bytes of `rows` quantised rows. They lie in tiles of 8, the last of those that are left: the rows of a tile belong together.
 size_t caked_int8_rows_bytes(size_t inputs, size_t rows);
-// Quantises x[rows, inputs] (stride): scale = max|x| / 127 per block of 32. A row starts at a multiple of 8 rows' bytes.
+// Quantises x[rows, inputs] (stride): scale = max|x| / 127 per block of 32.
 void caked_int8_rows(const float *x, size_t x_stride, size_t rows, size_t inputs, void *quantised);
 // y[r, o] = bias[o] + sum_i w[o, i] * x[r, i] for r < rows, o < outputs; bias may be NULL. Some outputs of a panel start at a
 // multiple of 16 outputs' bytes.
-void caked_panel_matmul(const void *panel, size_t inputs, size_t outputs, const void *quantised, size_t rows, float *y,
-                        size_t y_stride, const float *bias);
-// The same bits straight from the stored weights, for the few rows of a decode step: y[r, o] for first <= o < first + outputs,
-// `w` and `bias` indexed like y.
+void caked_panel_matmul(caked_type type, const void *panel, size_t inputs, size_t outputs, const void *quantised,
+                        size_t rows, float *y, size_t y_stride, const float *bias);
+// The same bits straight from the stored weights: y[r, o] for first <= o < first + outputs, `w` and `bias` indexed like y.
 void caked_int8_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs,
                        const void *quantised, size_t rows, float *y, size_t y_stride, const float *bias);
 
