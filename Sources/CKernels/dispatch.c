@@ -26,23 +26,24 @@ static bool runs(caked_instruction_set set) {
     const uint32_t fma = 1u << 12, osxsave = 1u << 27, f16c = 1u << 29;                        // leaf 1, ecx
     const uint32_t avx2 = 1u << 5, f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31;  // leaf 7, ebx
     const uint32_t vnni = 1u << 11;                                                            // leaf 7, ecx
-    const uint32_t avx_vnni = 1u << 4;                                                         // leaf 7.1, eax
+    const uint32_t avx_vnni = 1u << 4, bf16 = 1u << 5;                                         // leaf 7.1, eax
     uint32_t a, b, c, d, more = 0;
     if (set == CAKED_PORTABLE) return true;
     if (set == CAKED_NEON || !__get_cpuid(1, &a, &b, &c, &d) || (c & osxsave) == 0) return false;
     if ((c & (fma | f16c)) != (fma | f16c) || (saved_states() & 0x6) != 0x6) return false;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & avx2) == 0) return false;
     if (set == CAKED_AVX2) return true;
-    if (set == CAKED_AVX_VNNI) {
-        uint32_t unused[3];
-        return a >= 1 && __get_cpuid_count(7, 1, &more, unused, unused + 1, unused + 2) && (more & avx_vnni) != 0;
-    }
+    uint32_t unused[3];
+    if (a >= 1) __get_cpuid_count(7, 1, &more, unused, unused + 1, unused + 2);
+    if (set == CAKED_AVX_VNNI) return (more & avx_vnni) != 0;
+    if (set == CAKED_BFLOAT16 && (more & bf16) == 0) return false;
     bool wide = (b & (f | dq | bw | vl)) == (f | dq | bw | vl) && (saved_states() & 0xe6) == 0xe6;
     return wide && (set == CAKED_AVX512 || (c & vnni) != 0);
 }
 
 caked_instruction_set caked_kernels_best(void) {
-    static const caked_instruction_set falling[] = {CAKED_VNNI, CAKED_AVX_VNNI, CAKED_AVX512, CAKED_AVX2};
+    static const caked_instruction_set falling[] = {CAKED_BFLOAT16, CAKED_VNNI, CAKED_AVX_VNNI, CAKED_AVX512,
+                                                     CAKED_AVX2};
     for (size_t i = 0; i < sizeof falling / sizeof *falling; i++) {
         if (runs(falling[i])) return falling[i];
     }
@@ -56,6 +57,7 @@ static const caked_table *table_for(caked_instruction_set set) {
         case CAKED_AVX_VNNI: return &caked_avx_vnni;
         case CAKED_AVX512: return &caked_avx512;
         case CAKED_VNNI: return &caked_vnni;
+        case CAKED_BFLOAT16: return &caked_bfloat;
         default: return &caked_portable;
     }
 }
@@ -157,26 +159,55 @@ void caked_attend_finish(const float *sum, float *out, size_t rows, size_t width
     table()->attend_finish(sum, out, rows, width);
 }
 
-void caked_softmax_tile(float *scores, size_t stride, size_t rows, size_t columns, const uint32_t *visible, float *peak,
-                        float *sum, float *out, size_t width) {
-    table()->softmax_tile(scores, stride, rows, columns, visible, peak, sum, out, width);
+bool caked_bfloat_is_fast(void) { return table()->bfloat_is_fast; }
+
+static size_t whole_words(size_t width) { return (width + 15) / 16 * 16; }
+
+size_t caked_block_query_size(size_t rows, size_t width) {
+    return (rows + CAKED_BLOCK_UNIT - 1) / CAKED_BLOCK_UNIT * CAKED_BLOCK_UNIT * whole_words(width);
 }
 
-double caked_observe_tile(float *scores, size_t stride, size_t rows, size_t columns, const float *log_sum,
-                          const uint32_t *visible, float *mean, float *variance, float *maximum) {
-    return table()->observe_tile(scores, stride, rows, columns, log_sum, visible, mean, variance, maximum);
+size_t caked_block_state_size(size_t rows, size_t group, size_t width) {
+    return (rows + CAKED_BLOCK_UNIT - 1) / CAKED_BLOCK_UNIT * group * CAKED_BLOCK_UNIT * (2 + whole_words(width));
 }
 
-void caked_observe_change(const float *attention, const float *products, size_t stride, size_t rows, size_t columns,
-                          const float *out_squares, const float *value_squares, const float *row_scales, float *change) {
-    table()->observe_change(attention, products, stride, rows, columns, out_squares, value_squares, row_scales, change);
+size_t caked_block_room_size(size_t width) {
+    return CAKED_BLOCK_KEYS * (3 * whole_words(width) + CAKED_BLOCK_UNIT);
+}
+
+void caked_block_pack(caked_precision precision, const float *rows, size_t stride, size_t count, size_t width,
+                      float *packed) {
+    table()->block_pack(precision, rows, stride, count, width, packed);
+}
+
+void caked_block_begin(size_t rows, size_t group, size_t width, float *state) {
+    table()->block_begin(rows, group, width, state);
+}
+
+void caked_block_attend(caked_precision precision, const float *packed, size_t rows, size_t group, size_t width,
+                        caked_type type, const void *keys, const void *values, size_t count, ptrdiff_t first_seen,
+                        bool gathers, float *state, float *room) {
+    table()->block_attend(precision, packed, rows, group, width, type, keys, values, count, first_seen, gathers, state,
+                          room);
+}
+
+void caked_block_finish(caked_precision precision, const float *state, size_t rows, size_t group, size_t width,
+                        float *out, size_t stride, float *log_sums, size_t log_sum_stride) {
+    table()->block_finish(precision, state, rows, group, width, out, stride, log_sums, log_sum_stride);
+}
+
+double caked_observe(caked_precision precision, const float *packed, size_t unit_step, size_t rows, size_t width,
+                     caked_type type, const void *keys, size_t count, ptrdiff_t first_seen, const float *log_sums,
+                     const caked_change *change, float *mean, float *variance, float *maximum, float *room) {
+    return table()->observe(precision, packed, unit_step, rows, width, type, keys, count, first_seen, log_sums, change,
+                            mean, variance, maximum, room);
 }
 
 size_t caked_argmax(const float *x, size_t count) { return table()->argmax(x, count); }
 
 bool caked_int8_is_fast(void) {
 #if defined(__x86_64__)
-    return table() == &caked_vnni;
+    return table() == &caked_vnni || table() == &caked_bfloat;
 #else
     return false;
 #endif

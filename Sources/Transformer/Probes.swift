@@ -104,6 +104,9 @@ package final class BlockAttentionProbe {
         self.scratch = scratch
     }
 
+    /// As a quantised model attends.
+    private static var precision: caked_precision { caked_bfloat_is_fast() ? CAKED_BFLOAT : CAKED_FLOAT }
+
     /// Operations of `run`: a product with each key seen, and one with its value.
     package var operations: Double {
         4 * Double(shape.heads * shape.headWidth) * Double(rows) * (Double(keysBefore) + Double(rows + 1) / 2)
@@ -112,8 +115,8 @@ package final class BlockAttentionProbe {
     /// Attends once.
     package func run() {
         var attention = BlockAttention(
-            headWidth: shape.headWidth, groupWidth: shape.heads / shape.kvHeads, kvHeads: shape.kvHeads, rows: rows,
-            query: query.floats, firstHead: 0,
+            precision: Self.precision, headWidth: shape.headWidth, groupWidth: shape.heads / shape.kvHeads,
+            kvHeads: shape.kvHeads, rows: rows, query: query.floats, firstHead: 0,
             runs: (0..<shape.kvHeads).map {
                 keys.entries(head: $0, count: keysBefore + rows, seenByFirst: keysBefore + 1)
             },

@@ -57,8 +57,10 @@ struct StoredTypeTests {
         let decoder = try Decoder(model: bytes, pool: pool)
         let sequence = try Sequence(model: bytes, base: nil, rows: .f32)
         var alone: [Float] = []
-        for id in ids { alone = try decoder.step([Decoder.Piece(sequence, [id])]).array(0) }
-        #expect(alone == together)
+        // Few enough that attention is that of a decode step; that of many rows may multiply bfloats.
+        let few = Array(ids[..<8])
+        for id in few { alone = try decoder.step([Decoder.Piece(sequence, [id])]).array(0) }
+        #expect(alone == (try bytes.logits(ids: few, pool: pool)))
         let repacked = try model.load(repacking: .on, pool: pool)
         #expect(repacked.isRepacked && !bytes.isRepacked)
         #expect(try repacked.logits(ids: ids, pool: pool) == together)
