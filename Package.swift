@@ -97,7 +97,7 @@ let package = Package(
         .executableTarget(
             name: "caked",
             dependencies: [
-                "HTTPAPI", "Inference", "Systemd",
+                "HTTPAPI", "Inference", "Systemd", "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

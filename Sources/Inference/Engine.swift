@@ -42,14 +42,19 @@ public final class Engine: DocumentService {
         } catch {
             throw EngineError(opening: error)
         }
-        let loaded = try LoadedModel(
-            path: configuration.modelPath, templateName: configuration.template,
-            cache: WeightsHashCache(stateDirectory: configuration.stateDirectory, logger: logger))
         let threads = configuration.threads > 0 ? configuration.threads : Int(caked_available_processors())
         let pool: WorkerPool
-        let decoder: Decoder
         do throws(ModelError) {
             pool = try WorkerPool(threads: threads)
+        } catch {
+            throw .internalFailure(message: error.description)
+        }
+        let loaded = try LoadedModel(
+            path: configuration.modelPath, templateName: configuration.template,
+            cache: WeightsHashCache(stateDirectory: configuration.stateDirectory, logger: logger),
+            repacking: configuration.repacking, pool: pool)
+        let decoder: Decoder
+        do throws(ModelError) {
             decoder = try Decoder(
                 model: loaded.model, pool: pool,
                 maxRowsPerStep: configuration.maxRunningQuestions * EngineLoop.questionRowsPerStep)

@@ -130,7 +130,8 @@ extension RetentionMap {
             var end = first + 1
             while end < line.count, line[end].shade == shade { end += 1 }
             let (x, width) = (20 + Double(first) * Self.letter, Double(end - first) * Self.letter)
-            if shade.level > 0 { drawing.rect(x, y, width, Self.lineHeight - 2, fill: shade.colour) }
+            // Grounds come before all letters: a font may be a little wider than its place.
+            if shade.level > 0 { drawing.ground(x, y, width, Self.lineHeight - 2, fill: shade.colour) }
             let text = String(line[first..<end].map(\.character))
             if text.contains(where: { $0 != " " }) {
                 drawing.text(

@@ -45,6 +45,7 @@ enum Markup {
 /// A drawing, element after element.
 struct SVGDrawing {
     private var body: [String] = []
+    private var grounds: [String] = []
     let width: Double
     let height: Double
     let title: String
@@ -56,6 +57,12 @@ struct SVGDrawing {
     }
 
     mutating func add(_ element: String) { body.append(element) }
+
+    /// A rectangle behind everything else.
+    mutating func ground(_ x: Double, _ y: Double, _ width: Double, _ height: Double, fill: String) {
+        rect(x, y, width, height, fill: fill)
+        grounds.append(body.removeLast())
+    }
 
     mutating func rect(_ x: Double, _ y: Double, _ width: Double, _ height: Double, fill: String, more: String = "") {
         let (x, y) = (Markup.number(x), Markup.number(y))
@@ -91,7 +98,7 @@ struct SVGDrawing {
             font-family="system-ui, 'DejaVu Sans', sans-serif">
             <title>\(Markup.escaped(title))</title>
             <rect width="100%" height="100%" fill="#fff"/>
-            \(body.joined(separator: "\n"))
+            \((grounds + body).joined(separator: "\n"))
             </svg>
 
             """

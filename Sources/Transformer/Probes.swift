@@ -3,7 +3,8 @@
 import CKernels
 import GGUF
 
-/// y = W x for some rows of activations: straight from the stored weights for few rows, from a panel for many.
+/// y = W x for some rows of activations: from a panel for many rows, or where weights are multiplied as bytes; straight from
+/// the stored weights for few rows.
 package final class ProductProbe {
     private let weights: FloatBuffer
     private let linear: Linear
@@ -37,38 +38,28 @@ package final class ProductProbe {
         var scratch: [FloatBuffer] = []
         for _ in 0..<pool.threads { scratch.append(try FloatBuffer(RowProducts.blockOutputs * inputs)) }
         self.scratch = scratch
-        let isDense = rows >= RowRange.denseRows
-        panelMemory = try FloatBuffer(isDense && linear.stored == nil ? linear.panelSize : 0)
-        panel =
-            isDense
-            ? linear.stored ?? linear.panel(in: panelMemory.floats, outputs: outputs, isInteger: linear.isInteger)
-            : nil
+        let hasPanel = rows >= RowRange.denseRows || linear.isInteger
+        panelMemory = try FloatBuffer(hasPanel && linear.prepared == nil ? linear.panelSize : 0)
+        panel = hasPanel ? linear.prepared ?? linear.panel(in: panelMemory.floats, outputs: outputs) : nil
         fillPanel()
     }
 
     /// Whether the product is one of bytes.
-    package var multipliesBytes: Bool { panel?.isInteger ?? linear.multipliesBytes }
+    package var multipliesBytes: Bool { panel?.isInteger ?? false }
 
-    private struct Fill {
-        let linear: Linear
-        let panel: DensePanel
-    }
-
-    /// Makes the weights ready for many rows, as prefill does once a layer; nothing for few.
+    /// Makes the weights ready for many rows, as prefill does once a layer where the model does not keep
+    /// them; nothing for few.
     package func fillPanel() {
-        guard let panel, linear.stored == nil else { return }
-        var fill = Fill(linear: linear, panel: panel)
-        unsafe pool.run((linear.outputs + 127) / 128, on: &fill) { fill, task, _ in
-            let linear = unsafe fill.pointee.linear
-            let count = min(128, linear.outputs - task * 128)
-            unsafe linear.fill(fill.pointee.panel.slice(task * 128, count), from: task * 128)
-        }
+        guard panel != nil, linear.prepared == nil else { return }
+        var fill = PanelFill()
+        _ = fill.add(linear, in: panelMemory.floats)
+        fill.run(on: pool)
     }
 
     /// Multiplies once.
     package func run() {
         var products = RowProducts(
-            x: x.floats, ranges: [RowRange(first: 0, count: rows, isDense: panel != nil)],
+            x: x.floats, ranges: [RowRange(first: 0, count: rows, isDense: rows >= RowRange.denseRows)],
             first: RowProducts.Target(linear: linear, panel: panel, y: y.floats), scratch: scratch.map(\.floats),
             quantised: quantised.floats)
         products.run(on: pool)
@@ -113,6 +104,9 @@ package final class BlockAttentionProbe {
         self.scratch = scratch
     }
 
+    /// As a quantised model attends.
+    private static var precision: caked_precision { caked_bfloat_is_fast() ? CAKED_BFLOAT : CAKED_FLOAT }
+
     /// Operations of `run`: a product with each key seen, and one with its value.
     package var operations: Double {
         4 * Double(shape.heads * shape.headWidth) * Double(rows) * (Double(keysBefore) + Double(rows + 1) / 2)
@@ -121,8 +115,8 @@ package final class BlockAttentionProbe {
     /// Attends once.
     package func run() {
         var attention = BlockAttention(
-            headWidth: shape.headWidth, groupWidth: shape.heads / shape.kvHeads, kvHeads: shape.kvHeads, rows: rows,
-            query: query.floats, firstHead: 0,
+            precision: Self.precision, headWidth: shape.headWidth, groupWidth: shape.heads / shape.kvHeads,
+            kvHeads: shape.kvHeads, rows: rows, query: query.floats, firstHead: 0,
             runs: (0..<shape.kvHeads).map {
                 keys.entries(head: $0, count: keysBefore + rows, seenByFirst: keysBefore + 1)
             },

@@ -13,8 +13,8 @@ struct Bench {
     var model: Model { loaded.model }
 
     init(_ options: ModelOptions) throws {
-        loaded = try LoadedModel(path: options.model, templateName: nil)
         pool = try WorkerPool(threads: options.threads ?? Int(caked_available_processors()))
+        loaded = try LoadedModel(path: options.model, templateName: nil, repacking: options.repack, pool: pool)
     }
 
     /// Token ids of a document: drawn from a fixed seed, since arithmetic does not care what they say.
@@ -32,7 +32,8 @@ struct Bench {
     ) throws -> CompactCache {
         let prefill = try DocumentPrefill(
             model: model, pool: pool, tokens: ids, templatePrefixTokens: prefixTokens, method: method, budget: budget,
-            rows: rows, instruction: loaded.reconstructionTokens)
+            rows: rows, instruction: loaded.reconstructionTokens,
+            probes: method.observation == .probe ? loaded.generalProbes : [])
         while try !prefill.step().isDone {}
         return try prefill.finish()
     }

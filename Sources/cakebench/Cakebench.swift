@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import CAKE
+import Transformer
 
 @main
 struct Cakebench: ParsableCommand {
@@ -21,7 +22,12 @@ struct ModelOptions: ParsableArguments {
 
     @Option(name: .long, help: "Compute threads (default: one for each processor).")
     var threads: Int?
+
+    @Option(name: .long, help: "Whether weights are re-tiled in memory first: auto, on or off.")
+    var repack = Repacking.auto
 }
+
+extension Repacking: ExpressibleByArgument {}
 
 /// The document a measurement reads, and how its cache is compressed.
 struct CacheOptions: ParsableArguments {

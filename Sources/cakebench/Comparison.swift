@@ -8,7 +8,9 @@ import Transformer
 
 /// What is compared.
 struct ComparisonOptions: ParsableArguments {
-    @Option(name: .long, help: "Presets, separated by commas (default: every one).") var methods: String?
+    @Option(
+        name: .long, help: "Presets, separated by commas, as \(Method.defaultPreset):fast too (default: every one).")
+    var methods: String?
     @Option(name: .long, help: "Presets also measured with the question visible.") var visible = "cake"
     @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.") var keep = "5,10,20"
     @Option(name: .long, help: "How rows are kept, separated by commas: f16, q8_0.") var rows = "f16"
@@ -19,8 +21,11 @@ struct ComparisonOptions: ParsableArguments {
     @Flag(name: .long, help: "Print JSON.") var json = false
 
     func chosenMethods() throws -> [Method] {
-        let names = methods.map(Self.list) ?? Method.presetNames.filter { $0 != "full" }
-        return try names.map { try Method.preset($0) }
+        // Every preset, and the default one with every effort.
+        let names = Method.presetNames.filter { $0 != "full" }
+        let efforts = Method.Effort.allCases.map { "\(Method.defaultPreset):\($0.rawValue)" }
+        let all = names + (try efforts.map { try Method.preset($0).name }.filter { !names.contains($0) })
+        return try (methods.map(Self.list) ?? all).map { try Method.preset($0) }
     }
 
     func visibleMethods() throws -> [Method] { try Self.list(visible).map { try Method.preset($0) } }

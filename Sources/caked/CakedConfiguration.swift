@@ -3,6 +3,7 @@
 import HTTPAPI
 import Inference
 import Logging
+import Transformer
 
 /// A setting that cannot be used: where it stands, what it is, and what would be right.
 struct ConfigurationProblem: Error, Equatable, CustomStringConvertible {
@@ -69,6 +70,7 @@ struct Setting: Sendable {
         .choice("access", \.access, Access.allCases),
         .choice("log_level", \.logLevel, Logger.Level.allCases),
         .number("threads", \.engine.threads, 0...1024, flag: "--threads"),
+        .choice("repack", \.engine.repacking, Repacking.allCases),
         Setting(key: "keep", wanted: KeepText.wanted) {
             guard let percent = KeepText.percent($1) else { return false }
             $0.engine.defaultKeep = .percent(percent)
