@@ -130,7 +130,7 @@ let package = Package(
         .testTarget(name: "PicturesTests", dependencies: ["Pictures"], swiftSettings: safe),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: safe),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer"], swiftSettings: safe),
-        .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB"], swiftSettings: safe),
+        .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB", "storeprobe"], swiftSettings: safe),
         .testTarget(
             name: "InferenceTests",
             dependencies: ["Inference", "CacheStore", "Transformer", .product(name: "Logging", package: "swift-log")],
@@ -151,8 +151,9 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests", dependencies: ["TestDaemon", "CakedClient", "caked", "cakectl", "cakebench"],
             swiftSettings: safe),
+        .target(name: "CFaults", path: "Tests/CFaults"),
         .executableTarget(
-            name: "storeprobe", dependencies: ["CacheStore"], path: "Tests/StoreProbe", swiftSettings: safe),
+            name: "storeprobe", dependencies: ["CacheStore", "CFaults"], path: "Tests/StoreProbe", swiftSettings: safe),
         .testTarget(
             name: "CrashTests",
             dependencies: ["TestDaemon", "CakedClient", "CacheStore", "caked", "cakectl", "storeprobe"],
