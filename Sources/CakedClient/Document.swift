@@ -32,10 +32,6 @@ public struct Document: Codable, Equatable, Sendable {
     public var budget: Int?
     /// The preset that chose the entries.
     public var method: String?
-    /// What choosing them may cost: "fast", "balanced" or "best".
-    public var effort: String?
-    /// Questions like those that will be asked.
-    public var probes: [String]
     /// The type of the stored rows, "f16" or "q8_0".
     public var rows: String?
     /// Size of the compact cache.
@@ -104,6 +100,10 @@ public struct PutOptions: Equatable, Sendable {
     public var keep: Keep?
     /// The preset that chooses the entries.
     public var method: String?
+    /// What choosing them may cost: "fast", "balanced" or "best".
+    public var effort: String?
+    /// Questions like those that will be asked.
+    public var probes: [String]
     /// The type of the stored rows, "f16" or "q8_0".
     public var rows: String?
     /// Seconds until the document is removed.
