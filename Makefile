@@ -4,7 +4,7 @@ SWIFT_BUILD = swift build -c release
 PREFIX ?= /usr
 # The unit and the configuration name paths below /usr.
 IN_PREFIX = sed 's|/usr/|$(PREFIX)/|g'
-.PHONY: demo test build bench fuzz install lint format clean
+.PHONY: demo test build bench bench-models bench-peers answers fuzz install lint format clean
 
 demo: build            ## cache a document, ask, restart, ask again
 	demo/demo.sh
@@ -21,9 +21,20 @@ test: lint             ## every test, the real programs included
 bench: build           ## the figures of the README
 	demo/figures.sh
 
+bench-models:          ## models of random weights to measure speed with: make bench-models MODELS=folder
+	mkdir -p $(MODELS)
+	"$$(scripts/python.sh numpy gguf==0.19.0)" scripts/bench-models.py $(MODELS)
+
+bench-peers: build     ## speed beside other engines: make bench-peers IK=llama-bench LLAMA=llama-bench MODELS=folder
+	IK=$(IK) LLAMA=$(LLAMA) MODELS=$(MODELS) demo/speed.sh $(PARTS)
+
 fuzz:                  ## each fuzzer for FUZZ_SECONDS (600) on its corpus
 	scripts/setup.sh
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),600)
+
+answers: build         ## the table and the picture of answers by method and budget
+	scripts/setup.sh python3-venv
+	demo/answers.sh
 
 lint:                  ## formatting, as continuous integration checks it
 	swift format lint --strict -r -p Sources Tests Fuzz Package.swift

@@ -46,6 +46,7 @@ let package = Package(
         .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CKernels", cSettings: kernelFlags),
+        .target(name: "CLimits", cSettings: kernelFlags),
 
         // L1: one subject each
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: lifetimes),
@@ -56,6 +57,8 @@ let package = Package(
             swiftSettings: safe),
         .target(name: "CAKE", swiftSettings: safe),
         .target(name: "Systemd", swiftSettings: safe),
+        .target(name: "Evaluation", swiftSettings: safe),
+        .target(name: "Pictures", swiftSettings: safe),
 
         // L2: the model, and what it leaves on disk
         .target(
@@ -94,7 +97,7 @@ let package = Package(
         .executableTarget(
             name: "caked",
             dependencies: [
-                "HTTPAPI", "Inference", "Systemd",
+                "HTTPAPI", "Inference", "Systemd", "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -104,12 +107,15 @@ let package = Package(
             swiftSettings: safe),
         .executableTarget(
             name: "cakectl",
-            dependencies: ["CakedClient", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "CakedClient", "Pictures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: safe),
         .executableTarget(
             name: "cakebench",
             dependencies: [
-                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "CLinux",
+                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "GGUF", "CKernels", "CLinux", "CLimits",
+                "Evaluation", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),
@@ -120,6 +126,8 @@ let package = Package(
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"], swiftSettings: safe),
         .testTarget(name: "CAKETests", dependencies: ["CAKE"], resources: [.copy("Fixtures")], swiftSettings: safe),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: safe),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: safe),
+        .testTarget(name: "PicturesTests", dependencies: ["Pictures"], swiftSettings: safe),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: safe),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer"], swiftSettings: safe),
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB"], swiftSettings: safe),

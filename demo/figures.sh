@@ -1,5 +1,6 @@
 #!/bin/sh
-# Measures the figures of the README on this machine: answers by method and budget, then speed and memory.
+# Measures the figures of the README on this machine with the bundled model: answers by method and budget, then speed
+# and memory. demo/speed.sh compares larger models with other engines.
 set -eu
 cd "$(dirname "$0")/.."
 bench=.build/release/cakebench
@@ -18,6 +19,10 @@ for tokens in 4096 16000; do
     printf '\n== Reloading %s tokens\n' "$tokens"
     "$bench" reload --model "$model" --tokens "$tokens"
 done
+printf '\n== Conversations on one document\n'
+"$bench" batch --model "$model"
+printf '\n== What the limits predict\n'
+"$bench" roofline --model "$model"
 printf '\n== Tokenizing 24 MB\n'
 i=0
 while [ "$i" -lt 1000 ]; do

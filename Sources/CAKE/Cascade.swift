@@ -14,6 +14,21 @@ public struct Cascade: Sendable {
         public let counts: [[Int]]
     }
 
+    /// What was decided about the layers read so far: enough for a cascade with the same parameters to go on.
+    public struct Progress: Sendable, Equatable {
+        /// Kept entries of every layer so far, `[layer][kvHead]`, best first.
+        public let heads: [[RankedEntries]]
+        /// P of every layer so far.
+        public let preferences: [Double]
+
+        /// States what was decided, as a checkpoint remembers it.
+        public init(heads: [[RankedEntries]], preferences: [Double]) {
+            precondition(heads.count == preferences.count, "every layer has a preference")
+            self.heads = heads
+            self.preferences = preferences
+        }
+    }
+
     private let plan: CompressionPlan
     private var layers: [RankedLayer] = []
     private var preferences: [Double] = []
@@ -31,6 +46,17 @@ public struct Cascade: Sendable {
         plan = try CompressionPlan(
             method: method, layers: layers, kvHeads: kvHeads, tokens: tokens,
             templatePrefixTokens: templatePrefixTokens, budget: budget)
+    }
+
+    /// What is decided so far.
+    public var progress: Progress { Progress(heads: layers.map(\.heads), preferences: preferences) }
+
+    /// Goes on where another cascade with the same parameters stopped.
+    public mutating func resume(_ progress: Progress) {
+        precondition(
+            layers.isEmpty && progress.heads.count <= plan.layers, "a cascade is resumed before its first layer")
+        preferences = progress.preferences
+        layers = progress.heads.map(plan.ranked)
     }
 
     /// Takes the next layer's observation, ranks its entries and evicts everywhere down to this stage's budgets.

@@ -1,7 +1,7 @@
 // The public functions: each calls its variant through the table chosen at start.
 #include <stdatomic.h>
 
-#include "table.h"
+#include "layout.h"
 
 static _Atomic(const caked_table *) current = &caked_portable;
 
@@ -21,37 +21,59 @@ static uint64_t saved_states(void) {
     return (uint64_t)high << 32 | low;
 }
 
-caked_instruction_set caked_kernels_best(void) {
-    const uint32_t fma = 1u << 12, osxsave = 1u << 27, f16c = 1u << 29;              // leaf 1, ecx
+// Whether this CPU and operating system run a set.
+static bool runs(caked_instruction_set set) {
+    const uint32_t fma = 1u << 12, osxsave = 1u << 27, f16c = 1u << 29;                        // leaf 1, ecx
     const uint32_t avx2 = 1u << 5, f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31;  // leaf 7, ebx
     const uint32_t vnni = 1u << 11;                                                            // leaf 7, ecx
-    uint32_t a, b, c, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & osxsave) == 0) return CAKED_PORTABLE;
-    if ((c & (fma | f16c)) != (fma | f16c) || (saved_states() & 0x6) != 0x6) return CAKED_PORTABLE;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & avx2) == 0) return CAKED_PORTABLE;
+    const uint32_t avx_vnni = 1u << 4, bf16 = 1u << 5;                                         // leaf 7.1, eax
+    uint32_t a, b, c, d, more = 0;
+    if (set == CAKED_PORTABLE) return true;
+    if (set == CAKED_NEON || !__get_cpuid(1, &a, &b, &c, &d) || (c & osxsave) == 0) return false;
+    if ((c & (fma | f16c)) != (fma | f16c) || (saved_states() & 0x6) != 0x6) return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & avx2) == 0) return false;
+    if (set == CAKED_AVX2) return true;
+    uint32_t unused[3];
+    if (a >= 1) __get_cpuid_count(7, 1, &more, unused, unused + 1, unused + 2);
+    if (set == CAKED_AVX_VNNI) return (more & avx_vnni) != 0;
+    if (set == CAKED_BFLOAT16 && (more & bf16) == 0) return false;
     bool wide = (b & (f | dq | bw | vl)) == (f | dq | bw | vl) && (saved_states() & 0xe6) == 0xe6;
-    if (!wide) return CAKED_AVX2;
-    return (c & vnni) != 0 ? CAKED_VNNI : CAKED_AVX512;
+    return wide && (set == CAKED_AVX512 || (c & vnni) != 0);
+}
+
+caked_instruction_set caked_kernels_best(void) {
+    static const caked_instruction_set falling[] = {CAKED_BFLOAT16, CAKED_VNNI, CAKED_AVX_VNNI, CAKED_AVX512,
+                                                     CAKED_AVX2};
+    for (size_t i = 0; i < sizeof falling / sizeof *falling; i++) {
+        if (runs(falling[i])) return falling[i];
+    }
+    return CAKED_PORTABLE;
+}
+
+static const caked_table *table_for(caked_instruction_set set) {
+    if (!runs(set)) return NULL;
+    switch (set) {
+        case CAKED_AVX2: return &caked_avx2;
+        case CAKED_AVX_VNNI: return &caked_avx_vnni;
+        case CAKED_AVX512: return &caked_avx512;
+        case CAKED_VNNI: return &caked_vnni;
+        case CAKED_BFLOAT16: return &caked_bfloat;
+        default: return &caked_portable;
+    }
 }
 #elif defined(__aarch64__)
 caked_instruction_set caked_kernels_best(void) { return CAKED_NEON; }
-#else
-caked_instruction_set caked_kernels_best(void) { return CAKED_PORTABLE; }
-#endif
 
 static const caked_table *table_for(caked_instruction_set set) {
-    switch (set) {
-        case CAKED_PORTABLE: return &caked_portable;
-#if defined(__x86_64__)
-        case CAKED_AVX2: return caked_kernels_best() >= CAKED_AVX2 ? &caked_avx2 : NULL;
-        case CAKED_AVX512: return caked_kernels_best() >= CAKED_AVX512 ? &caked_avx512 : NULL;
-        case CAKED_VNNI: return caked_kernels_best() == CAKED_VNNI ? &caked_vnni : NULL;
-#elif defined(__aarch64__)
-        case CAKED_NEON: return &caked_neon;
-#endif
-        default: return NULL;
-    }
+    return set == CAKED_NEON ? &caked_neon : set == CAKED_PORTABLE ? &caked_portable : NULL;
 }
+#else
+caked_instruction_set caked_kernels_best(void) { return CAKED_PORTABLE; }
+
+static const caked_table *table_for(caked_instruction_set set) {
+    return set == CAKED_PORTABLE ? &caked_portable : NULL;
+}
+#endif
 
 bool caked_kernels_select(caked_instruction_set set) {
     const caked_table *chosen = table_for(set);
@@ -137,52 +159,80 @@ void caked_attend_finish(const float *sum, float *out, size_t rows, size_t width
     table()->attend_finish(sum, out, rows, width);
 }
 
-void caked_softmax_tile(float *scores, size_t stride, size_t rows, size_t columns, const uint32_t *visible, float *peak,
-                        float *sum, float *out, size_t width) {
-    table()->softmax_tile(scores, stride, rows, columns, visible, peak, sum, out, width);
+bool caked_bfloat_is_fast(void) { return table()->bfloat_is_fast; }
+
+static size_t whole_words(size_t width) { return (width + 15) / 16 * 16; }
+
+size_t caked_block_query_size(size_t rows, size_t width) {
+    return (rows + CAKED_BLOCK_UNIT - 1) / CAKED_BLOCK_UNIT * CAKED_BLOCK_UNIT * whole_words(width);
 }
 
-double caked_observe_tile(float *scores, size_t stride, size_t rows, size_t columns, const float *log_sum,
-                          const uint32_t *visible, float *mean, float *variance, float *maximum) {
-    return table()->observe_tile(scores, stride, rows, columns, log_sum, visible, mean, variance, maximum);
+size_t caked_block_state_size(size_t rows, size_t group, size_t width) {
+    return (rows + CAKED_BLOCK_UNIT - 1) / CAKED_BLOCK_UNIT * group * CAKED_BLOCK_UNIT * (2 + whole_words(width));
 }
 
-void caked_observe_change(const float *attention, const float *products, size_t stride, size_t rows, size_t columns,
-                          const float *out_squares, const float *value_squares, const float *row_scales, float *change) {
-    table()->observe_change(attention, products, stride, rows, columns, out_squares, value_squares, row_scales, change);
+size_t caked_block_room_size(size_t width) {
+    return CAKED_BLOCK_KEYS * (3 * whole_words(width) + CAKED_BLOCK_UNIT);
+}
+
+void caked_block_pack(caked_precision precision, const float *rows, size_t stride, size_t count, size_t width,
+                      float *packed) {
+    table()->block_pack(precision, rows, stride, count, width, packed);
+}
+
+void caked_block_begin(size_t rows, size_t group, size_t width, float *state) {
+    table()->block_begin(rows, group, width, state);
+}
+
+void caked_block_attend(caked_precision precision, const float *packed, size_t rows, size_t group, size_t width,
+                        caked_type type, const void *keys, const void *values, size_t count, ptrdiff_t first_seen,
+                        bool gathers, float *state, float *room) {
+    table()->block_attend(precision, packed, rows, group, width, type, keys, values, count, first_seen, gathers, state,
+                          room);
+}
+
+void caked_block_finish(caked_precision precision, const float *state, size_t rows, size_t group, size_t width,
+                        float *out, size_t stride, float *log_sums, size_t log_sum_stride) {
+    table()->block_finish(precision, state, rows, group, width, out, stride, log_sums, log_sum_stride);
+}
+
+double caked_observe(caked_precision precision, const float *packed, size_t unit_step, size_t rows, size_t width,
+                     caked_type type, const void *keys, size_t count, ptrdiff_t first_seen, const float *log_sums,
+                     const caked_change *change, float *mean, float *variance, float *maximum, float *room) {
+    return table()->observe(precision, packed, unit_step, rows, width, type, keys, count, first_seen, log_sums, change,
+                            mean, variance, maximum, room);
 }
 
 size_t caked_argmax(const float *x, size_t count) { return table()->argmax(x, count); }
 
 bool caked_int8_is_fast(void) {
 #if defined(__x86_64__)
-    return table() == &caked_vnni;
+    return table() == &caked_vnni || table() == &caked_bfloat;
 #else
     return false;
 #endif
 }
 
-size_t caked_panel_bytes(size_t inputs, size_t outputs) {
-    size_t groups = (outputs + CAKED_PANEL_OUTPUTS - 1) / CAKED_PANEL_OUTPUTS;
-    return block_bytes(inputs, CAKED_BLOCK, groups * CAKED_PANEL_OUTPUTS * (CAKED_BLOCK + 4 + 4));
+size_t caked_panel_bytes(caked_type type, size_t inputs, size_t outputs) {
+    size_t groups = (outputs + PANEL_GROUP - 1) / PANEL_GROUP;
+    // What is stored as whole blocks is re-tiled as whole blocks.
+    if (caked_panel_bits(type) == 0 || caked_bytes(type, inputs) == 0) return 0;
+    return groups * caked_panel_group(type, inputs / CAKED_BLOCK);
 }
 
 void caked_panel_fill(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, void *panel) {
     table()->panel_fill(type, w, inputs, first, outputs, panel);
 }
 
-size_t caked_int8_rows_bytes(size_t inputs, size_t rows) {
-    size_t tiles = (rows + CAKED_INT8_ROWS - 1) / CAKED_INT8_ROWS;
-    return block_bytes(inputs, CAKED_BLOCK, tiles * CAKED_INT8_ROWS * (CAKED_BLOCK + 4));
-}
+size_t caked_int8_rows_bytes(size_t inputs, size_t rows) { return block_bytes(inputs, CAKED_BLOCK, rows * ROW_BYTES); }
 
 void caked_int8_rows(const float *x, size_t x_stride, size_t rows, size_t inputs, void *quantised) {
     table()->int8_rows(x, x_stride, rows, inputs, quantised);
 }
 
-void caked_panel_matmul(const void *panel, size_t inputs, size_t outputs, const void *quantised, size_t rows, float *y,
-                        size_t y_stride, const float *bias) {
-    table()->panel_matmul(panel, inputs, outputs, quantised, rows, y, y_stride, bias);
+void caked_panel_matmul(caked_type type, const void *panel, size_t inputs, size_t outputs, const void *quantised,
+                        size_t rows, float *y, size_t y_stride, const float *bias) {
+    table()->panel_matmul(type, panel, inputs, outputs, quantised, rows, y, y_stride, bias);
 }
 
 void caked_int8_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs,

@@ -20,6 +20,7 @@ enum {
 
 typedef struct {
     const char *name;
+    bool bfloat_is_fast;
     void (*dequantise)(caked_type, const void *, float *, size_t);
     bool (*quantise)(caked_type, const float *, void *, size_t);
     void (*matmul)(caked_type, const void *, size_t, size_t, size_t, const float *, size_t, size_t, float *, size_t,
@@ -33,23 +34,28 @@ typedef struct {
                    float *, float *, float *, float *);
     void (*attend_merge)(float *, float *, float *, const float *, const float *, const float *, size_t, size_t);
     void (*attend_finish)(const float *, float *, size_t, size_t);
-    void (*softmax_tile)(float *, size_t, size_t, size_t, const uint32_t *, float *, float *, float *, size_t);
-    double (*observe_tile)(float *, size_t, size_t, size_t, const float *, const uint32_t *, float *, float *, float *);
-    void (*observe_change)(const float *, const float *, size_t, size_t, size_t, const float *, const float *,
-                           const float *, float *);
+    void (*block_pack)(caked_precision, const float *, size_t, size_t, size_t, float *);
+    void (*block_begin)(size_t, size_t, size_t, float *);
+    void (*block_attend)(caked_precision, const float *, size_t, size_t, size_t, caked_type, const void *, const void *,
+                         size_t, ptrdiff_t, bool, float *, float *);
+    void (*block_finish)(caked_precision, const float *, size_t, size_t, size_t, float *, size_t, float *, size_t);
+    double (*observe)(caked_precision, const float *, size_t, size_t, size_t, caked_type, const void *, size_t, ptrdiff_t,
+                      const float *, const caked_change *, float *, float *, float *, float *);
     size_t (*argmax)(const float *, size_t);
     void (*panel_fill)(caked_type, const void *, size_t, size_t, size_t, void *);
     void (*int8_rows)(const float *, size_t, size_t, size_t, void *);
     void (*int8_matmul)(caked_type, const void *, size_t, size_t, size_t, const void *, size_t, float *, size_t,
                         const float *);
-    void (*panel_matmul)(const void *, size_t, size_t, const void *, size_t, float *, size_t, const float *);
+    void (*panel_matmul)(caked_type, const void *, size_t, size_t, const void *, size_t, float *, size_t, const float *);
 } caked_table;
 
 extern const caked_table caked_portable;
 #if defined(__x86_64__)
 extern const caked_table caked_avx2;
+extern const caked_table caked_avx_vnni;
 extern const caked_table caked_avx512;
 extern const caked_table caked_vnni;
+extern const caked_table caked_bfloat;
 #elif defined(__aarch64__)
 extern const caked_table caked_neon;
 #endif

@@ -1,16 +1,27 @@
 // Compiles every operation over the lanes the including file has chosen and puts them into the table TABLE.
 #include "lanes/exp.h"
+#ifdef CAKED_BFLOAT_LANES
+#include CAKED_BFLOAT_LANES
+#else
+#include "lanes/bfloat.h"
+#endif
 #include "operations/unpack.h"
+#include "operations/quants.h"
 #include "operations/panel.h"
+#include "operations/panel_product.h"
 #include "operations/dequantise.h"
 #include "operations/matmul.h"
 #include "operations/elementwise.h"
 #include "operations/softmax.h"
+#include "operations/block.h"
 #include "operations/attend.h"
 #include "operations/observe.h"
 
 const caked_table TABLE = {
     .name = TABLE_NAME,
+#ifdef CAKED_BFLOAT_LANES
+    .bfloat_is_fast = true,
+#endif
     .dequantise = dequantise,
     .quantise = quantise,
     .matmul = matmul,
@@ -22,9 +33,11 @@ const caked_table TABLE = {
     .attend = attend,
     .attend_merge = attend_merge,
     .attend_finish = attend_finish,
-    .softmax_tile = softmax_tile,
-    .observe_tile = observe_tile,
-    .observe_change = observe_change,
+    .block_pack = block_pack,
+    .block_begin = block_begin,
+    .block_attend = block_attend,
+    .block_finish = block_finish,
+    .observe = observe,
     .argmax = argmax,
     .panel_fill = panel_fill,
     .int8_rows = int8_rows,

@@ -98,7 +98,7 @@ public struct Manifest: Codable, Equatable, Sendable {
     }
 
     /// Says what makes the manifest impossible, or nil; nothing read from disk is used before this.
-    func problem() -> String? {
+    package func problem() -> String? {
         do throws(StoreError) { try shape.validate() } catch { return error.description }
         guard counts.count == shape.layers, counts.allSatisfy({ $0.count == shape.kvHeads }) else {
             return "entry counts are not \(shape.layers) layers of \(shape.kvHeads) heads"
@@ -116,7 +116,7 @@ public struct Manifest: Codable, Equatable, Sendable {
     }
 
     /// The first field, by name, in which two fingerprints differ.
-    static func difference(stored: [String: String], current: [String: String]) -> StoreError? {
+    package static func difference(stored: [String: String], current: [String: String]) -> StoreError? {
         for field in Set(stored.keys).union(current.keys).sorted() where stored[field] != current[field] {
             return .mismatch(field: field, stored: stored[field] ?? "none", current: current[field] ?? "none")
         }

@@ -24,6 +24,8 @@ public enum ClientError: Error, Equatable, Sendable {
     case invalidName(String)
     /// The text of a document could not be read.
     case unreadable(path: String, reason: String)
+    /// A file could not be written.
+    case unwritable(path: String, reason: String)
     /// The text of a document has no bytes.
     case emptyDocument(path: String)
     /// The text of a document is not UTF-8; `offset` is the first byte of the bad sequence.
@@ -76,6 +78,8 @@ extension ClientError: CustomStringConvertible {
                 + "and do not start with \".\""
         case .unreadable(let path, let reason):
             "cannot read \(path): \(reason)"
+        case .unwritable(let path, let reason):
+            "cannot write \(path): \(reason)"
         case .emptyDocument(let path):
             "\(path) is empty: there is nothing to cache"
         case .notUTF8(let path, let offset):

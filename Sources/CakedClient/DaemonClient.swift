@@ -44,7 +44,7 @@ public struct DaemonClient: Sendable {
             // The document may be there already and come at once, as plain JSON.
             guard try await isStream(head, &body) else {
                 var document: Document = try decodeJSON(await body.collect(limitBytes: Self.maximumObjectBytes))
-                document.wasCreated = document.wasCreated ?? (head.status == .created)
+                if head.status != .accepted { document.wasCreated = document.wasCreated ?? (head.status == .created) }
                 return document
             }
             var events = EventReader()
@@ -66,9 +66,10 @@ public struct DaemonClient: Sendable {
         }
     }
 
-    /// The caller's documents.
-    public func documents() async throws(ClientError) -> [Document] {
-        let list: List<Document> = try await object(HTTPRequest(.GET, "/v1/documents"))
+    /// The caller's documents; with `unfinished` also those that are not there yet, or not sound.
+    public func documents(unfinished: Bool = false) async throws(ClientError) -> [Document] {
+        let target = "/v1/documents" + (unfinished ? "?state=all" : "")
+        let list: List<Document> = try await object(HTTPRequest(.GET, target))
         return list.data
     }
 
@@ -96,6 +97,45 @@ public struct DaemonClient: Sendable {
     public func retention(_ name: String) async throws(ClientError) -> Retention {
         try await object(
             HTTPRequest(.GET, Self.documentTarget(name) + "/retention"), limitBytes: Self.maximumRetentionBytes)
+    }
+
+    /// A document's text, and where its tokens stand in it.
+    public func source(_ name: String) async throws(ClientError) -> DocumentSource {
+        try await object(
+            HTTPRequest(.GET, Self.documentTarget(name) + "/text"), limitBytes: Self.maximumRetentionBytes)
+    }
+
+    // MARK: Moving
+
+    /// Writes a document into a file that another daemon with the same model can import; returns its size.
+    ///
+    /// The file appears when all of it has come; one of that name is replaced.
+    @discardableResult
+    public func export(_ name: String, to path: String) async throws(ClientError) -> Int {
+        let target = try Self.documentTarget(name) + "/export"
+        return try await transport.exchange(HTTPRequest(.GET, target)) { head, body in
+            try await refuse(head, &body)
+            let file = try ExportedFile(creating: path)
+            while let piece = try await body.next() { try file.append(Array(piece.readableBytesView)) }
+            try file.finish()
+            return file.byteCount
+        }
+    }
+
+    /// Takes in an exported document, under its own name or another, replacing one of that name.
+    public func importDocument(
+        _ path: String, name: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false
+    ) async throws(ClientError) -> Document {
+        var items: [String] = []
+        if let name {
+            _ = try Self.documentTarget(name)
+            items.append("name=" + name)
+        }
+        if let ttlSeconds { items.append("ttl=\(ttlSeconds)") }
+        if pinned { items.append("pin=true") }
+        let target = "/v1/documents" + (items.isEmpty ? "" : "?" + items.joined(separator: "&"))
+        let headers = [("Content-Type", "application/x-caked-document")]
+        return try await object(HTTPRequest(.POST, target, headers: headers, body: ExportedFile(path)))
     }
 
     // MARK: Questions

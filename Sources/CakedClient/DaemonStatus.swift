@@ -10,6 +10,14 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
         public var questions: Int
     }
 
+    /// Unfinished documents that survive a restart.
+    public struct Jobs: Codable, Equatable, Sendable {
+        /// Those that wait or are being read.
+        public var durable: Int
+        /// Those that go on when they are put again.
+        public var interrupted: Int
+    }
+
     /// The daemon's version.
     public var version: String
     /// The loaded model.
@@ -32,6 +40,8 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
     public var queue: Work?
     /// What is being worked on.
     public var running: Work?
+    /// What survives a restart.
+    public var jobs: Jobs?
 }
 
 /// One model of `GET /v1/models`.

@@ -12,10 +12,28 @@ public struct Document: Codable, Equatable, Sendable {
         public var entries: [Int]
     }
 
+    /// How far a document has been read.
+    public struct Progress: Codable, Equatable, Sendable {
+        /// "prefill", then "store".
+        public var phase: String
+        /// The layer at work, from 1.
+        public var layer: Int
+        /// The model's layers.
+        public var layers: Int
+        /// The share of the work that is done, 0 to 1.
+        public var fraction: Double
+    }
+
     /// The document's name.
     public var id: String
     /// Always "document".
     public var object: String?
+    /// "ready", "queued", "reading", "interrupted" or "damaged".
+    public var state: String?
+    /// How far it has been read, while it is.
+    public var progress: Progress?
+    /// Why it is interrupted or damaged.
+    public var problem: String?
     /// When it was cached, Unix seconds.
     public var created: Int?
     /// Tokens of the document, with the template's prefix.
@@ -86,6 +104,16 @@ public struct Retention: Codable, Equatable, Sendable {
     public var layers: [Layer]
 }
 
+/// A document's text, and where its tokens stand in it.
+public struct DocumentSource: Codable, Equatable, Sendable {
+    /// Tokens of the document, the template's included.
+    public var tokens: Int
+    /// The text as it was put.
+    public var text: String
+    /// Token i is the bytes `offsets[i]..<offsets[i + 1]` of the text; nil when the loaded model has another tokenizer.
+    public var offsets: [Int]?
+}
+
 /// How a document is to be cached; what is nil is the daemon's choice.
 public struct PutOptions: Equatable, Sendable {
     /// How much of the cache to keep.
@@ -110,14 +138,16 @@ public struct PutOptions: Equatable, Sendable {
     public var ttlSeconds: Int?
     /// Never reclaim the document.
     public var pinned: Bool
+    /// Answer as soon as the request is safe; it is read whether anybody waits or not, also after a restart.
+    public var detached: Bool
 
     /// Options for a put.
     public init(
         keep: Keep? = nil, method: String? = nil, effort: String? = nil, probes: [String] = [], rows: String? = nil,
-        ttlSeconds: Int? = nil, pinned: Bool = false
+        ttlSeconds: Int? = nil, pinned: Bool = false, detached: Bool = false
     ) {
         (self.keep, self.method, self.effort, self.probes) = (keep, method, effort, probes)
-        (self.rows, self.ttlSeconds, self.pinned) = (rows, ttlSeconds, pinned)
+        (self.rows, self.ttlSeconds, self.pinned, self.detached) = (rows, ttlSeconds, pinned, detached)
     }
 
     /// The options as items of a query, values not yet percent-encoded.
@@ -135,6 +165,7 @@ public struct PutOptions: Equatable, Sendable {
         if let rows { items.append(("rows", rows)) }
         if let ttlSeconds { items.append(("ttl", String(ttlSeconds))) }
         if pinned { items.append(("pin", "true")) }
+        if detached { items.append(("detach", "true")) }
         return items
     }
 }

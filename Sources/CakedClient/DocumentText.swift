@@ -77,7 +77,7 @@ public final class DocumentText: Sendable {
     /// The next bytes from `offset` on, 1 to ``chunkBytes`` of them.
     ///
     /// Throws when the file has become shorter meanwhile.
-    func chunk(at offset: Int) throws(ClientError) -> [UInt8] {
+    package func chunk(at offset: Int) throws(ClientError) -> [UInt8] {
         let count = min(Self.chunkBytes, byteCount - offset)
         switch storage {
         case .memory(let bytes):

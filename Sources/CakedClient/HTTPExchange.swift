@@ -10,14 +10,25 @@ package struct HTTPRequest: Sendable {
     package var method: HTTPMethod
     package var target: String
     package var headers: [(name: String, value: String)] = []
-    package var body: DocumentText?
+    package var body: (any RequestBody)?
 
     package init(
-        _ method: HTTPMethod, _ target: String, headers: [(name: String, value: String)] = [], body: DocumentText? = nil
+        _ method: HTTPMethod, _ target: String, headers: [(name: String, value: String)] = [],
+        body: (any RequestBody)? = nil
     ) {
         (self.method, self.target, self.headers, self.body) = (method, target, headers, body)
     }
 }
+
+/// What a request sends, read piece by piece.
+package protocol RequestBody: Sendable {
+    /// Bytes in all.
+    var byteCount: Int { get }
+    /// The next bytes from `offset` on, at least one.
+    func chunk(at offset: Int) throws(ClientError) -> [UInt8]
+}
+
+extension DocumentText: RequestBody {}
 
 /// The body of an answer, piece by piece.
 package struct HTTPResponseBody {

@@ -52,6 +52,12 @@ import Glibc
         }
     }
 
+    /// Lets the system forget a mapping's pages, which lie in the file.
+    func releasePages() {
+        // Of memory that is no mapping this would lose the contents.
+        if isMapped { unsafe madvise(UnsafeMutableRawPointer(mutating: base), count, MADV_DONTNEED) }
+    }
+
     /// The little-endian integer at `offset`, which need not be aligned.
     func integer<Integer: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: Integer.Type) -> Integer {
         precondition(offset >= 0 && offset <= count - MemoryLayout<Integer>.size)

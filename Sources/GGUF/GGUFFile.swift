@@ -62,6 +62,9 @@ public final class GGUFFile: Sendable {
         unsafe bytes.buffer(in: tensor.byteRange)
     }
 
+    /// Gives back the memory of what was read so far; it is read from the file, or the page cache, again when needed.
+    public func releasePages() { bytes.releasePages() }
+
     /// Gives every tensor its place behind the directory; none may overlap another.
     private static func place(
         _ entries: [TensorEntry], dataAfter end: Int, metadata: GGUFMetadata

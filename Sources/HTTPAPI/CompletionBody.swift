@@ -12,6 +12,8 @@ package struct CompletionBody: Decodable {
 
     var model: String?
     var document: String?
+    /// Entries to read of the document, on average for each layer and KV head.
+    var budget: Int?
     var messages: [ChatMessage]?
     var prompt: String?
     var maxTokens: Int?
@@ -21,7 +23,7 @@ package struct CompletionBody: Decodable {
     var includesUsage = false
 
     enum CodingKeys: String, CodingKey {
-        case model, document, messages, prompt, temperature, seed, stop, stream
+        case model, document, budget, messages, prompt, temperature, seed, stop, stream
         case maxTokens = "max_tokens"
         case maxCompletionTokens = "max_completion_tokens"
         case topP = "top_p"
@@ -37,6 +39,10 @@ package struct CompletionBody: Decodable {
         model = try fields.decodeIfPresent(String.self, forKey: .model)
         if let name = try fields.decodeIfPresent(String.self, forKey: .document) {
             document = try DocumentName.checked(name, param: "document")
+        }
+        budget = try Self.number(fields, .budget, in: 1...Int(Int32.max), "at least 1")
+        if budget != nil, document == nil {
+            throw APIError.invalid("`budget` is about a document; name one as `document`", param: "budget")
         }
         messages = try fields.decodeIfPresent([Message].self, forKey: .messages)?.map(\.message)
         prompt = try fields.decodeIfPresent(OneOrMany.self, forKey: .prompt)?.single(param: "prompt")
@@ -58,7 +64,9 @@ package struct CompletionBody: Decodable {
         if let value = try Self.number(fields, .temperature, in: Float(0)...2, "between 0 and 2") {
             sampling.temperature = value
         }
-        if let value = try Self.number(fields, .topP, in: Float(0)...1, "between 0 and 1") { sampling.topP = value }
+        if let value = try Self.number(fields, .topP, in: Float.leastNonzeroMagnitude...1, "above 0 and at most 1") {
+            sampling.topP = value
+        }
         if let value = try Self.number(fields, .topK, in: 0...1_000_000, "between 0 and 1000000") {
             sampling.topK = value
         }

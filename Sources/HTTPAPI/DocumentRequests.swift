@@ -19,11 +19,12 @@ package struct PutOptions: Decodable, Equatable {
     var rows: String?
     var ttlSeconds: Int?
     var pin: Bool = false
+    var detach: Bool = false
 
     enum CodingKeys: String, CodingKey {
         case text, keep, budget, method, effort, probes, rows
         case ttlSeconds = "ttl_seconds"
-        case pin
+        case pin, detach
     }
 
     /// `{"text": …, "keep": "10%" | 0.1, "budget": 512, …}`.
@@ -44,6 +45,7 @@ package struct PutOptions: Decodable, Equatable {
         rows = try fields.decodeIfPresent(String.self, forKey: .rows)
         ttlSeconds = try Self.ttl(fields.number(Int.self, forKey: .ttlSeconds), param: "ttl_seconds")
         pin = try fields.decodeIfPresent(Bool.self, forKey: .pin) ?? false
+        detach = try fields.decodeIfPresent(Bool.self, forKey: .detach) ?? false
     }
 
     /// `keep=10%&method=…&effort=…&probe=…&rows=…&ttl=SECONDS&pin=true` or `budget=512`; `probe` may repeat; other items are ignored, as unknown fields are.
@@ -67,15 +69,19 @@ package struct PutOptions: Decodable, Equatable {
                     throw APIError.invalid("`ttl` must be a whole number of seconds", param: "ttl")
                 }
                 ttlSeconds = try Self.ttl(seconds, param: "ttl")
-            case "pin":
-                guard let on = ["true": true, "1": true, "": true, "false": false, "0": false][value] else {
-                    throw APIError.invalid("`pin` must be true or false", param: "pin")
-                }
-                pin = on
+            case "pin": pin = try Self.flag(value, param: "pin")
+            case "detach": detach = try Self.flag(value, param: "detach")
             default: break
             }
         }
         keep = try Self.keep(percent: share, budget: budget)
+    }
+
+    private static func flag(_ value: String, param: String) throws -> Bool {
+        guard let on = ["true": true, "1": true, "": true, "false": false, "0": false][value] else {
+            throw APIError.invalid("`\(param)` must be true or false", param: param)
+        }
+        return on
     }
 
     private static func percent(_ text: String) throws -> Double {

@@ -12,7 +12,11 @@ struct DocumentRoutes: Sendable {
 
     @Sendable func list(_ request: Request, _ context: APIContext) async throws -> Response {
         let service = api.service
-        var documents = try await api.blocking { try service.documents(owner: context.owner) }
+        // Those that cannot be asked about yet are shown to who asks for them, so that nobody takes them for stored ones.
+        let unfinished = request.uri.query?.split(separator: "&").contains("state=all") ?? false
+        var documents = try await api.blocking {
+            try service.documents(owner: context.owner, unfinished: unfinished)
+        }
         for index in documents.indices { documents[index].layers = nil }
         return JSONText.response(DocumentList(data: documents))
     }
@@ -25,6 +29,11 @@ struct DocumentRoutes: Sendable {
     @Sendable func retention(_ request: Request, _ context: APIContext) async throws -> Response {
         let (service, name) = (api.service, try context.documentName())
         return JSONText.response(try await api.blocking { try service.retention(name, owner: context.owner) })
+    }
+
+    @Sendable func source(_ request: Request, _ context: APIContext) async throws -> Response {
+        let (service, name) = (api.service, try context.documentName())
+        return JSONText.response(try await api.blocking { try service.source(name, owner: context.owner) })
     }
 
     @Sendable func delete(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -49,11 +58,17 @@ struct DocumentRoutes: Sendable {
         defer { withExtendedLifetime(lease) {} }
         let putRequest = try await putRequest(request, context, lease)
         let stream = api.service.put(putRequest)
-        if request.headers[.accept]?.contains("text/event-stream") == true { return try await progress(of: stream) }
+        if !putRequest.detached, request.headers[.accept]?.contains("text/event-stream") == true {
+            return try await progress(of: stream)
+        }
         for try await event in stream {
-            guard case .finished(let document, let created) = event else { continue }
-            observe(document, created)
-            return JSONText.response(document, status: created ? .created : .ok)
+            switch event {
+            case .finished(let document, let created):
+                observe(document, created)
+                return JSONText.response(document, status: created ? .created : .ok)
+            case .accepted(let document): return JSONText.response(document, status: .accepted)
+            case .queued, .progress: continue
+            }
         }
         throw EngineError.internalFailure(message: "the document's work ended without a result")
     }
@@ -90,7 +105,8 @@ struct DocumentRoutes: Sendable {
         }
         return PutRequest(
             owner: context.owner, name: name, text: text, keep: options.keep, method: options.method,
-            effort: options.effort, probes: options.probes, rows: options.rows, ttlSeconds: options.ttlSeconds, pinned: options.pin)
+            effort: options.effort, probes: options.probes, rows: options.rows, ttlSeconds: options.ttlSeconds,
+            pinned: options.pin, detached: options.detach, user: context.peer.user)
     }
 
     // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.
@@ -107,7 +123,10 @@ struct DocumentRoutes: Sendable {
                         case .beat: try await writer.write(ServerSentEvents.keepAlive)
                         case .event(let event):
                             try await writer.write(text(of: event))
-                            if case .finished = event { break loop }
+                            switch event {
+                            case .finished, .accepted: break loop
+                            case .queued, .progress: break
+                            }
                         case .end:
                             throw EngineError.internalFailure(message: "the document's work ended without a result")
                         }
@@ -126,6 +145,7 @@ struct DocumentRoutes: Sendable {
         switch event {
         case .queued(let ahead): return ServerSentEvents.event("queued", value: ["ahead": ahead])
         case .progress(let progress): return ServerSentEvents.event("progress", value: progress)
+        case .accepted(let document): return ServerSentEvents.event("accepted", value: document)
         case .finished(let document, let created):
             observe(document, created)
             return ServerSentEvents.event("document", value: PutDocument(document: document, wasCreated: created))

@@ -87,9 +87,10 @@ public final class HTTPAPI: Sendable {
         let router = Router(context: APIContext.self)
         router.add(middleware: RequestMiddleware(metrics: metrics))
         let documents = DocumentRoutes(api: self)
+        let transfer = TransferRoutes(api: self)
         let completions = CompletionRoutes(api: self)
         let routes: [(RouterPath, [(HTTPRequest.Method, Handler)])] = [
-            ("/v1/documents", [(.get, documents.list)]),
+            ("/v1/documents", [(.get, documents.list), (.post, transfer.importing)]),
             (
                 "/v1/documents/{id}",
                 [
@@ -98,6 +99,8 @@ public final class HTTPAPI: Sendable {
                 ]
             ),
             ("/v1/documents/{id}/retention", [(.get, documents.retention)]),
+            ("/v1/documents/{id}/export", [(.get, transfer.export)]),
+            ("/v1/documents/{id}/text", [(.get, documents.source)]),
             ("/v1/chat/completions", [(.post, completions.chat)]),
             ("/v1/completions", [(.post, completions.text)]),
             ("/v1/models", [(.get, models)]),
@@ -106,9 +109,11 @@ public final class HTTPAPI: Sendable {
             ("/metrics", [(.get, metricsText)]),
         ]
         for (path, handlers) in routes {
-            let allowed = handlers.map(\.0.rawValue).joined(separator: ", ")
+            let allowed = handlers.flatMap { $0.0 == .get ? ["GET", "HEAD"] : [$0.0.rawValue] }
+                .joined(separator: ", ")
             for method in Self.methods {
-                let handler = handlers.first { $0.0 == method }?.1
+                // HEAD is GET without the body, which `respond` leaves out.
+                let handler = handlers.first { $0.0 == (method == .head ? .get : method) }?.1
                 router.on(path, method: method) { request, context in
                     guard let handler else { throw APIError.methodNotAllowed(allowed) }
                     return try await handler(request, context)
@@ -205,6 +210,12 @@ private struct StatusObject: Encodable {
     var fileBytes: Int
     var queue: Counts
     var running: Counts
+    var jobs: Jobs
+
+    struct Jobs: Encodable {
+        var durable: Int
+        var interrupted: Int
+    }
 
     init(_ status: EngineStatus, _ card: ModelCard) {
         model = card.id
@@ -217,6 +228,7 @@ private struct StatusObject: Encodable {
         fileBytes = status.fileBytes
         queue = Counts(documents: status.queuedDocuments, questions: status.queuedQuestions)
         running = Counts(documents: status.runningDocuments, questions: status.runningQuestions)
+        jobs = Jobs(durable: status.durableJobs, interrupted: status.interruptedJobs)
     }
 
     enum CodingKeys: String, CodingKey {
@@ -228,6 +240,6 @@ private struct StatusObject: Encodable {
         case storeBytes = "store_bytes"
         case mapBytes = "map_bytes"
         case fileBytes = "file_bytes"
-        case queue, running
+        case queue, running, jobs
     }
 }

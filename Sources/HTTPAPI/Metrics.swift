@@ -84,6 +84,20 @@ final class Metrics: Sendable {
         text.single("caked_generated_tokens_total", "counter", "Tokens generated.", status.generatedTokens)
         text.single("caked_questions_answered_total", "counter", "Questions answered.", status.answeredQuestions)
         text.single("caked_documents_written_total", "counter", "Documents written.", status.writtenDocuments)
+        text.single(
+            "caked_checkpoints_written_total", "counter", "Checkpoints of documents being read.",
+            status.writtenCheckpoints)
+        text.family("caked_checkpoint_seconds_total", "counter", "Seconds spent on checkpoints.")
+        text.sample("caked_checkpoint_seconds_total", [], status.checkpointSeconds)
+        text.single(
+            "caked_documents_resumed_total", "counter", "Documents whose reading went on after a restart.",
+            status.resumedDocuments)
+        text.single(
+            "caked_requests_joined_total", "counter", "Requests that joined the reading of the same document.",
+            status.joinedRequests)
+        text.family("caked_jobs", "gauge", "Unfinished documents that survive a restart.")
+        text.sample("caked_jobs", [("state", "durable")], Double(status.durableJobs))
+        text.sample("caked_jobs", [("state", "interrupted")], Double(status.interruptedJobs))
         text.family("caked_queue_depth", "gauge", "Requests that wait.")
         text.sample("caked_queue_depth", [("kind", "document")], Double(status.queuedDocuments))
         text.sample("caked_queue_depth", [("kind", "question")], Double(status.queuedQuestions))

@@ -10,12 +10,14 @@ import Transformer
 final class DocumentWriter: Sendable {
     private let store: DocumentStore
     private let loaded: LoadedModel
+    private let keeper: JobKeeper
     private let totals: EngineTotals
     private let logger: Logger
 
-    init(store: DocumentStore, loaded: LoadedModel, totals: EngineTotals, logger: Logger) {
+    init(store: DocumentStore, loaded: LoadedModel, keeper: JobKeeper, totals: EngineTotals, logger: Logger) {
         self.store = store
         self.loaded = loaded
+        self.keeper = keeper
         self.totals = totals
         self.logger = logger
     }
@@ -44,12 +46,13 @@ final class DocumentWriter: Sendable {
     /// Stages every layer and commits: after that, and only then, the client is told.
     func write(_ job: DocumentJob, _ cache: CompactCache) {
         do throws(StoreError) {
-            // A client that went away meanwhile gets nothing stored: dropping the staged document abandons it.
-            guard let manifest = try stage(job, cache) else { return }
+            // When everybody went away meanwhile nothing is stored: dropping the staged document abandons it.
+            guard let manifest = try stage(job, cache) else { return keeper.forget(job) }
             totals.wroteDocument()
             finish(job, manifest, created: true)
         } catch {
             logger.error("a document could not be stored", metadata: ["error": "\(error)"])
+            keeper.failed(job, EngineError(error))
             job.fail(EngineError(error))
         }
     }
@@ -61,12 +64,13 @@ final class DocumentWriter: Sendable {
             tokens: plan.tokens.count)
         let staged = try store.begin(job.key, shape: shape)
         for layer in 0..<cache.layers {
-            if job.feed.isCancelled { return nil }
+            if job.audience.isAbandoned { return nil }
             try staged.stage(layer: layer, of: cache)
             job.report(phase: "store", layer: layer + 1, layers: cache.layers, fraction: 1)
         }
         try staged.stageText(plan.text)
         try staged.stageTokens(plan.tokens)
+        guard job.audience.beginCommit() else { return nil }
         return try staged.commit(manifest(job, cache, shape: shape))
     }
 
@@ -96,7 +100,7 @@ final class DocumentWriter: Sendable {
 
     private func finish(_ job: DocumentJob, _ manifest: Manifest, created: Bool) {
         job.ticket.giveUp()
-        job.feed.send(.finished(Document(manifest, model: loaded.card.id, withLayers: true), created: created))
-        job.feed.finish()
+        keeper.finished(job)
+        job.audience.finish(Document(manifest, model: loaded.card.id, withLayers: true), created: created)
     }
 }

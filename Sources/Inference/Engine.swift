@@ -2,6 +2,7 @@
 
 import CLinux
 import CacheStore
+import Glibc
 import Logging
 import Synchronization
 import Tokenizers
@@ -20,19 +21,21 @@ public final class Engine: DocumentService {
     private let clerk: SerialThread
     private let documentAdmission: Admission
     private let questionAdmission: Admission
+    // Each holds a layer of the document in memory.
+    private let importAdmission = Admission(limit: 2)
     private let totals: EngineTotals
     private let writer: DocumentWriter
+    private let keeper: JobKeeper
     private let isShuttingDown = Atomic<Bool>(false)
     private let started = ContinuousClock().now
     private let threads: Int
 
-    /// Maps the model, opens the store and starts the threads.
+    /// Opens the store, maps the model and starts the threads; documents that an earlier daemon did not finish go on.
     ///
-    /// Blocks while the model file is read once.
+    /// Blocks while the model file is hashed, when it is not the one hashed last.
     ///
     /// Throws `EngineError`: code `unusable_model`, `unusable_store` or `store_in_use`, naming cause and mend.
     public init(_ configuration: EngineConfiguration, logger: Logger) throws(EngineError) {
-        let loaded = try LoadedModel(path: configuration.modelPath, templateName: configuration.template)
         let store: DocumentStore
         do throws(StoreError) {
             store = try DocumentStore(directory: configuration.stateDirectory, mapBytes: configuration.storeMapBytes)
@@ -41,9 +44,17 @@ public final class Engine: DocumentService {
         }
         let threads = configuration.threads > 0 ? configuration.threads : Int(caked_available_processors())
         let pool: WorkerPool
-        let decoder: Decoder
         do throws(ModelError) {
             pool = try WorkerPool(threads: threads)
+        } catch {
+            throw .internalFailure(message: error.description)
+        }
+        let loaded = try LoadedModel(
+            path: configuration.modelPath, templateName: configuration.template,
+            cache: WeightsHashCache(stateDirectory: configuration.stateDirectory, logger: logger),
+            repacking: configuration.repacking, pool: pool)
+        let decoder: Decoder
+        do throws(ModelError) {
             decoder = try Decoder(
                 model: loaded.model, pool: pool,
                 maxRowsPerStep: configuration.maxRunningQuestions * EngineLoop.questionRowsPerStep)
@@ -62,12 +73,23 @@ public final class Engine: DocumentService {
         questionAdmission = Admission(
             limit: configuration.maxQueuedQuestions + configuration.maxRunningQuestions)
         let totals = EngineTotals()
-        let writer = DocumentWriter(store: store, loaded: loaded, totals: totals, logger: logger)
+        let keeper: JobKeeper
+        do throws(FileFailure) {
+            keeper = JobKeeper(
+                directory: try JobDirectory(stateDirectory: configuration.stateDirectory, logger: logger),
+                board: ReadingBoard(), everySeconds: configuration.checkpointSeconds, totals: totals, logger: logger)
+        } catch {
+            throw .invalid(code: "unusable_store", message: error.description, parameter: nil)
+        }
+        let writer = DocumentWriter(store: store, loaded: loaded, keeper: keeper, totals: totals, logger: logger)
         self.totals = totals
         self.writer = writer
+        self.keeper = keeper
         loop = EngineLoop(
-            decoder: decoder,
-            maxRunningQuestions: configuration.maxRunningQuestions, totals: totals, logger: logger,
+            decoder: decoder, maxRunningQuestions: configuration.maxRunningQuestions,
+            maxAnswerSeconds: configuration.maxAnswerSeconds, totals: totals, keeper: keeper, clerk: clerk,
+            logger: logger,
+            startQuestion: { job throws(EngineError) in try job.start(loaded: loaded, store: store) },
             makePrefill: { plan throws(ModelError) in
                 try DocumentPrefill(
                     model: loaded.model, pool: pool, tokens: plan.tokens, templatePrefixTokens: plan.prefixTokens,
@@ -80,10 +102,11 @@ public final class Engine: DocumentService {
                     writer.write(job, cache)
                     written()
                 }
-                if !isAccepted { job.feed.finish(throwing: .shuttingDown) }
+                if !isAccepted { job.fail(.shuttingDown) }
             },
             maintain: { clerk.enqueue { writer.keepHouse() } })
         loop.start()
+        desk.enqueue { [self] in resumeUnfinished(logger) }
     }
 
     /// The loaded model.
@@ -104,6 +127,7 @@ public final class Engine: DocumentService {
         totals.fill(&status)
         status.queuedDocuments = max(0, documentAdmission.count - status.runningDocuments)
         status.queuedQuestions = max(0, questionAdmission.count - status.runningQuestions)
+        (status.durableJobs, status.interruptedJobs) = keeper.board.counts
         status.threads = threads
         status.uptimeSeconds = (ContinuousClock().now - started).seconds
         return status
@@ -111,19 +135,14 @@ public final class Engine: DocumentService {
 
     /// Reads and caches a document.
     public func put(_ request: PutRequest) -> EventStream<PutEvent> {
-        guard let ticket = documentAdmission.ticket() else {
+        guard let ticket = documentAdmission.ticket(user: request.user) else {
             return .failing(.busy(message: "too many documents wait to be read", retryAfterSeconds: 10))
         }
         let loop = loop
         let (stream, feed) = EventStream<PutEvent>.make(wake: { loop.wake() })
         enqueue(feed) { [self] in
             do throws(EngineError) {
-                let key = try DocumentKey(checking: request.name, owner: request.owner)
-                let plan = try ReadingPlan(request, loaded: loaded, configuration: configuration)
-                if ticket.ahead > 0 { feed.send(.queued(ahead: ticket.ahead)) }
-                let job = DocumentJob(key: key, feed: feed, ticket: ticket, plan: plan)
-                if writer.answerFromStore(job) { return }
-                if !loop.post(.document(job)) { feed.finish(throwing: .shuttingDown) }
+                try accept(try job(for: request, feed: feed, ticket: ticket), feed)
             } catch {
                 ticket.giveUp()
                 feed.finish(throwing: error)
@@ -132,9 +151,81 @@ public final class Engine: DocumentService {
         return stream
     }
 
+    private func job(
+        for request: PutRequest, feed: EventFeed<PutEvent>?, ticket: Ticket
+    ) throws(EngineError) -> DocumentJob {
+        // What is configured now holds for this request, also after a restart with another configuration.
+        var request = request
+        request.keep = request.keep ?? configuration.defaultKeep
+        request.method = request.method ?? configuration.defaultMethod
+        request.rows = request.rows ?? configuration.defaultRows
+        return DocumentJob(
+            key: try DocumentKey(checking: request.name, owner: request.owner), request: request,
+            plan: try ReadingPlan(request, loaded: loaded, configuration: configuration), feed: feed, ticket: ticket)
+    }
+
+    // What is stored is not read again, what is being read is joined, and everything else waits for its turn.
+    private func accept(_ job: DocumentJob, _ feed: EventFeed<PutEvent>) throws(EngineError) {
+        if writer.answerFromStore(job) { return }
+        let running = keeper.board.join(feed, orAdd: job)
+        if running != nil {
+            totals.joinedRequest()
+            job.ticket.giveUp()
+        } else if job.ticket.ahead > 0 {
+            feed.send(.queued(ahead: job.ticket.ahead))
+        }
+        if job.request.detached {
+            do throws(FileFailure) { try keeper.keep(running ?? job) } catch {
+                if running == nil { keeper.board.remove(job) }
+                throw error.isFull
+                    ? .insufficientStorage(message: "the request cannot be written down: \(error)")
+                    : .internalFailure(message: "the request cannot be written down: \(error)")
+            }
+            feed.send(.accepted((running ?? job).document()))
+            feed.finish()
+        }
+        guard running == nil, !loop.post(.document(job)) else { return }
+        keeper.board.remove(job)
+        job.fail(.shuttingDown)
+    }
+
+    // Those who asked for them are gone, so they go on by themselves.
+    private func resumeUnfinished(_ logger: Logger) {
+        for found in keeper.directory.unfinished() {
+            var request = found.request
+            request.detached = true
+            do throws(EngineError) {
+                let job = try job(
+                    for: request, feed: nil, ticket: documentAdmission.returningTicket(user: request.user))
+                keeper.board.add(job)
+                // Another model or other options now: what was read is of no use, the request still is.
+                if job.fileName == found.fileName {
+                    job.isKept = true
+                } else {
+                    try? keeper.keep(job)
+                    keeper.directory.remove(found.fileName)
+                }
+                guard found.tries <= JobDirectory.maximumTries else {
+                    keeper.board.remove(job)
+                    keeper.board.setAside(
+                        job, problem: "interrupted \(found.tries) times in a row; put it again to go on")
+                    continue
+                }
+                logger.info("taking up an unfinished document", metadata: ["document": "\(request.name)"])
+                if writer.answerFromStore(job) { continue }
+                if !loop.post(.document(job)) { keeper.board.remove(job) }
+            } catch {
+                logger.warning(
+                    "an unfinished document can no longer be read",
+                    metadata: ["document": "\(request.name)", "error": "\(error)"])
+                keeper.directory.remove(found.fileName)
+            }
+        }
+    }
+
     /// Answers a question.
     public func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent> {
-        guard let ticket = questionAdmission.ticket() else {
+        guard let ticket = questionAdmission.ticket(user: request.user) else {
             return .failing(.busy(message: "too many questions wait", retryAfterSeconds: 2))
         }
         let loop = loop
@@ -158,20 +249,46 @@ public final class Engine: DocumentService {
     }
 
     /// The caller's documents.
-    public func documents(owner: UInt32) throws(EngineError) -> [Document] {
-        try fromStore { () throws(StoreError) in try store.manifests(owner: owner) }
+    public func documents(owner: UInt32, unfinished: Bool) throws(EngineError) -> [Document] {
+        let stored = try fromStore { () throws(StoreError) in try store.manifests(owner: owner) }
             .map { Document($0, model: loaded.card.id, withLayers: false) }
+        guard unfinished else { return stored }
+        var all = Dictionary(keeper.board.documents(owner: owner).map { ($0.id, $0) }) { first, _ in first }
+        for var document in stored {
+            document.progress = all[document.id]?.progress
+            all[document.id] = document
+        }
+        return all.values.sorted { $0.id < $1.id }
     }
 
     /// One document.
     public func document(_ name: String, owner: UInt32) throws(EngineError) -> Document {
-        Document(try manifest(name, owner: owner), model: loaded.card.id, withLayers: true)
+        let key = try DocumentKey(checking: name, owner: owner)
+        let unfinished = keeper.board.document(key)
+        guard let manifest = try fromStore({ () throws(StoreError) in try store.manifest(key) }) else {
+            guard let unfinished else { throw .noDocument(name) }
+            return unfinished
+        }
+        var document = Document(manifest, model: loaded.card.id, withLayers: true)
+        document.progress = unfinished?.progress
+        return document
     }
 
-    /// Forgets a document.
+    /// Forgets a document, and stops reading it.
     public func delete(_ name: String, owner: UInt32) throws(EngineError) {
         let key = try DocumentKey(checking: name, owner: owner)
-        guard try fromStore({ () throws(StoreError) in try store.delete(key) }) else { throw .noDocument(name) }
+        var stopped = keeper.forgetSetAside(key)
+        for job in keeper.board.jobs(key) {
+            let error = EngineError.conflict(
+                code: "document_deleted", message: "the document was deleted while it was being read")
+            while case .committing = job.audience.cancel(error) { usleep(5000) }  // a disk's time
+            // From here on a restart would not bring it back.
+            keeper.forget(job)
+            stopped = true
+        }
+        if stopped { loop.wake() }
+        let deleted = try fromStore { () throws(StoreError) in try store.delete(key) }
+        guard deleted || stopped else { throw .noDocument(name) }
     }
 
     /// Changes the time to live and the pin.
@@ -193,6 +310,39 @@ public final class Engine: DocumentService {
         let fingerprint = try manifest(name, owner: owner).fingerprint
         return try fromStore { () throws(StoreError) in
             try DocumentRetention(store.open(key, fingerprint: fingerprint))
+        }
+    }
+
+    /// Writes a document as a file that another caked with the same model can read.
+    public func export(_ name: String, owner: UInt32) throws(EngineError) -> DocumentExport {
+        let key = try DocumentKey(checking: name, owner: owner)
+        // Whatever model is loaded now: it is the importing one that counts.
+        let fingerprint = try manifest(name, owner: owner).fingerprint
+        let document = try fromStore { () throws(StoreError) in try store.open(key, fingerprint: fingerprint) }
+        let writer = try ExportWriter(document)
+        return DocumentExport(byteCount: writer.byteCount) { () throws(EngineError) in writer.next() }
+    }
+
+    /// Begins to read such a file.
+    public func importing(
+        _ options: ImportOptions, owner: UInt32, user: UInt32
+    ) throws(EngineError) -> DocumentImport {
+        if let name = options.name { _ = try DocumentKey(checking: name, owner: owner) }
+        guard let ticket = importAdmission.ticket(user: user) else {
+            throw .busy(message: "too many documents are imported at once", retryAfterSeconds: 5)
+        }
+        let importer = Importer(store: store, loaded: loaded, owner: owner, options: options, ticket: ticket)
+        return DocumentImport(
+            append: { bytes throws(EngineError) in try importer.append(bytes) },
+            finish: { () throws(EngineError) in try importer.finish() })
+    }
+
+    /// The document's text and where its tokens stand in it.
+    public func source(_ name: String, owner: UInt32) throws(EngineError) -> DocumentSource {
+        let key = try DocumentKey(checking: name, owner: owner)
+        let fingerprint = try manifest(name, owner: owner).fingerprint
+        return try fromStore { () throws(StoreError) in
+            try DocumentSource(store.open(key, fingerprint: fingerprint), loaded: loaded)
         }
     }
 

@@ -10,6 +10,8 @@ enum EngineCommand: Sendable {
     case document(DocumentJob)
     /// The document is in the store, or never will be.
     case written(RequestID)
+    /// Its checkpoint is written, or its prefill taken to one: the reading may go on.
+    case ready(RequestID, Result<Void, ModelError>)
     /// Take nothing new, finish what runs.
     case drain
     /// Fail everything that is left, now.
@@ -42,6 +44,10 @@ final class EngineLoop: @unchecked Sendable {
     private let write: @Sendable (DocumentJob, CompactCache, _ written: @escaping @Sendable () -> Void) -> Void
     private let exists: @Sendable (DocumentJob) -> Bool
     private let makePrefill: @Sendable (ReadingPlan) throws(ModelError) -> DocumentPrefill
+    private let startQuestion: @Sendable (QuestionJob) throws(EngineError) -> Void
+    private let keeper: JobKeeper
+    private let clerk: SerialThread
+    private let maxAnswerSeconds: Double
     private let maintain: @Sendable () -> Void
     private var lastMaintenance = ContinuousClock().now
 
@@ -52,11 +58,14 @@ final class EngineLoop: @unchecked Sendable {
     private var isDraining = false
 
     /// - Parameters:
+    ///   - startQuestion: opens the question's document and gives it a sequence.
     ///   - exists: whether the document is in the store already, exactly as asked for; then it answers the request itself.
     ///   - write: takes a finished cache to the store, on another thread, and calls back when it is there.
     ///   - maintain: starts the store's housekeeping, on another thread.
     init(
-        decoder: Decoder, maxRunningQuestions: Int, totals: EngineTotals, logger: Logger,
+        decoder: Decoder, maxRunningQuestions: Int, maxAnswerSeconds: Double, totals: EngineTotals,
+        keeper: JobKeeper, clerk: SerialThread, logger: Logger,
+        startQuestion: @escaping @Sendable (QuestionJob) throws(EngineError) -> Void,
         makePrefill: @escaping @Sendable (ReadingPlan) throws(ModelError) -> DocumentPrefill,
         exists: @escaping @Sendable (DocumentJob) -> Bool,
         write: @escaping @Sendable (DocumentJob, CompactCache, _ written: @escaping @Sendable () -> Void) -> Void,
@@ -65,6 +74,10 @@ final class EngineLoop: @unchecked Sendable {
         self.decoder = decoder
         self.totals = totals
         self.logger = logger
+        self.keeper = keeper
+        self.clerk = clerk
+        self.maxAnswerSeconds = maxAnswerSeconds
+        self.startQuestion = startQuestion
         self.makePrefill = makePrefill
         self.exists = exists
         self.write = write
@@ -104,6 +117,7 @@ final class EngineLoop: @unchecked Sendable {
             }
             for command in commands { take(command) }
             dropCancelled()
+            totals.setRunning(questions: scheduler.runningQuestions.count, document: scheduler.runningDocument != nil)
             switch scheduler.next() {
             case .questions(let ids): stepQuestions(ids)
             case .document(let id): stepDocument(id)
@@ -111,7 +125,6 @@ final class EngineLoop: @unchecked Sendable {
                 if isDraining, scheduler.isEmpty, close() { return ended.raise() }
                 signal.wait(milliseconds: Self.idleMilliseconds)
             }
-            totals.setRunning(questions: scheduler.runningQuestions.count, document: scheduler.runningDocument != nil)
             if ContinuousClock().now - lastMaintenance > Self.maintenanceInterval {
                 lastMaintenance = ContinuousClock().now
                 maintain()
@@ -133,15 +146,21 @@ final class EngineLoop: @unchecked Sendable {
         case .question(let job):
             let id = newID()
             questions[id] = job
-            apply(scheduler.addQuestion(id))
+            apply(scheduler.addQuestion(id, user: job.user))
         case .document(let job):
             let id = newID()
             documents[id] = job
-            apply(scheduler.addDocument(id))
+            apply(scheduler.addDocument(id, user: job.user))
         case .written(let id):
             end(id)
+        case .ready(let id, let result):
+            scheduler.setPaused(id, false)
+            if case .failure(let error) = result {
+                fail(id, .internalFailure(message: "the document cannot be read: \(error)"))
+            }
         case .drain:
             isDraining = true
+            if let id = scheduler.runningDocument { documents[id]?.checkpoints.isUrgent = true }
             apply(scheduler.drain())
         case .abort:
             isDraining = true
@@ -162,7 +181,7 @@ final class EngineLoop: @unchecked Sendable {
         for action in actions {
             switch action {
             case .start(let id):
-                questions[id]?.start()
+                if let job = questions[id] { start(id, job) }
                 if let job = documents[id] { startDocument(id, job) }
             case .reject(let id):
                 fail(id, .shuttingDown)
@@ -170,9 +189,19 @@ final class EngineLoop: @unchecked Sendable {
         }
     }
 
+    // Only now is the document opened: while a question waited it pinned no pages.
+    private func start(_ id: RequestID, _ job: QuestionJob) {
+        do throws(EngineError) {
+            try startQuestion(job)
+        } catch {
+            fail(id, error)
+        }
+    }
+
     // The document may have been written since it was asked for, by the same request sent twice.
     private func startDocument(_ id: RequestID, _ job: DocumentJob) {
         if exists(job) { return end(id) }
+        guard !keeper.directory.hasCheckpoint(job.fileName) else { return restore(id, job) }
         do throws(ModelError) {
             job.prefill = try makePrefill(job.plan)
         } catch {
@@ -180,11 +209,59 @@ final class EngineLoop: @unchecked Sendable {
         }
     }
 
-    private func dropCancelled() {
-        for (id, job) in questions {
-            if job.feed.isCancelled { end(id) } else { scheduler.setParked(id, job.feed.isFull) }
+    // A checkpoint may be large: the clerk reads it, and this thread goes on with questions.
+    private func restore(_ id: RequestID, _ job: DocumentJob) {
+        scheduler.setPaused(id, true)
+        let (keeper, makePrefill) = (keeper, makePrefill)
+        clerk.enqueue { [self] in
+            let result: Result<Void, ModelError>
+            do throws(ModelError) {
+                job.prefill = try keeper.restore(job) { () throws(ModelError) in try makePrefill(job.plan) }
+                result = .success(())
+            } catch {
+                result = .failure(error)
+            }
+            post(.ready(id, result))
         }
-        for (id, job) in documents where job.feed.isCancelled { end(id) }
+    }
+
+    // The reading waits so that nothing has to be copied; questions do not.
+    private func checkpoint(_ id: RequestID, _ job: DocumentJob, _ prefill: DocumentPrefill) {
+        guard prefill.checkpointLayer != nil,
+            job.checkpoints.isDue(
+                atSeconds: job.prefillSeconds, bytes: prefill.checkpointBytes, everySeconds: keeper.everySeconds)
+        else { return }
+        scheduler.setPaused(id, true)
+        let keeper = keeper
+        clerk.enqueue { [self] in
+            keeper.save(job)
+            post(.ready(id, .success(())))
+        }
+    }
+
+    private func dropCancelled() {
+        let now = ContinuousClock().now
+        for (id, job) in questions {
+            if job.feed.isCancelled {
+                end(id)
+            } else if job.hasLasted(longerThanSeconds: maxAnswerSeconds, at: now) {
+                logger.info("an answer was cut off after \(maxAnswerSeconds) s")
+                job.cutOff()
+                totals.answered(read: job.progress.read, generated: job.progress.generated)
+                end(id)
+            } else {
+                scheduler.setParked(id, job.feed.isFull)
+            }
+        }
+        // One that is being written belongs to the clerk, who notices by himself.
+        for (id, job) in documents where id != scheduler.writtenDocument && job.audience.isAbandoned {
+            release { $0.forget(job) }
+            end(id)
+        }
+    }
+
+    private func release(_ act: @escaping @Sendable (JobKeeper) -> Void) {
+        clerk.enqueue { [keeper] in act(keeper) }
     }
 
     private func stepQuestions(_ ids: [RequestID]) {
@@ -225,7 +302,7 @@ final class EngineLoop: @unchecked Sendable {
             job.prefillSeconds += (clock.now - begun).seconds
             job.report(
                 phase: "prefill", layer: progress.layer + 1, layers: progress.layers, fraction: progress.fraction)
-            guard progress.isDone else { return }
+            guard progress.isDone else { return checkpoint(id, job, prefill) }
             let cache = try prefill.finish()
             job.prefill = nil
             totals.prefilled(job.plan.tokens.count)
@@ -239,7 +316,10 @@ final class EngineLoop: @unchecked Sendable {
 
     private func fail(_ id: RequestID, _ error: EngineError) {
         questions[id]?.fail(error)
-        documents[id]?.fail(error)
+        if let job = documents[id] {
+            release { $0.failed(job, error) }
+            job.fail(error)
+        }
         end(id)
     }
 

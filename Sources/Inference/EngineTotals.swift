@@ -9,6 +9,10 @@ final class EngineTotals: Sendable {
     private let generatedTokens = Atomic<Int>(0)
     private let answeredQuestions = Atomic<Int>(0)
     private let writtenDocuments = Atomic<Int>(0)
+    private let writtenCheckpoints = Atomic<Int>(0)
+    private let checkpointMicroseconds = Atomic<Int>(0)
+    private let resumedDocuments = Atomic<Int>(0)
+    private let joinedRequests = Atomic<Int>(0)
     private let runningQuestions = Atomic<Int>(0)
     private let runningDocuments = Atomic<Int>(0)
 
@@ -22,6 +26,15 @@ final class EngineTotals: Sendable {
 
     func wroteDocument() { writtenDocuments.add(1, ordering: .relaxed) }
 
+    func wroteCheckpoint(seconds: Double) {
+        writtenCheckpoints.add(1, ordering: .relaxed)
+        checkpointMicroseconds.add(Int(seconds * 1e6), ordering: .relaxed)
+    }
+
+    func resumedDocument() { resumedDocuments.add(1, ordering: .relaxed) }
+
+    func joinedRequest() { joinedRequests.add(1, ordering: .relaxed) }
+
     func setRunning(questions: Int, document: Bool) {
         runningQuestions.store(questions, ordering: .relaxed)
         runningDocuments.store(document ? 1 : 0, ordering: .relaxed)
@@ -33,6 +46,10 @@ final class EngineTotals: Sendable {
         status.generatedTokens = generatedTokens.load(ordering: .relaxed)
         status.answeredQuestions = answeredQuestions.load(ordering: .relaxed)
         status.writtenDocuments = writtenDocuments.load(ordering: .relaxed)
+        status.writtenCheckpoints = writtenCheckpoints.load(ordering: .relaxed)
+        status.checkpointSeconds = Double(checkpointMicroseconds.load(ordering: .relaxed)) / 1e6
+        status.resumedDocuments = resumedDocuments.load(ordering: .relaxed)
+        status.joinedRequests = joinedRequests.load(ordering: .relaxed)
         status.runningQuestions = runningQuestions.load(ordering: .relaxed)
         status.runningDocuments = runningDocuments.load(ordering: .relaxed)
     }

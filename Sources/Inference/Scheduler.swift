@@ -46,7 +46,12 @@ package struct Scheduler: Sendable {
     private(set) package var runningDocument: RequestID?
     /// The running document once it is read: another thread writes it.
     private(set) package var writtenDocument: RequestID?
+    /// The running document while another thread has it, to write a checkpoint or to go on from one.
+    private(set) package var pausedDocument: RequestID?
     private(set) package var isDraining = false
+    /// Whose request each waiting one is, and who had a place last: users take turns.
+    private var users: [RequestID: UInt32] = [:]
+    private var turns = Turns()
     private var stepsSinceTile = Scheduler.stepsBetweenTiles
 
     package init(maxRunningQuestions: Int) {
@@ -55,15 +60,17 @@ package struct Scheduler: Sendable {
     }
 
     /// A question arrived, ready to be read.
-    package mutating func addQuestion(_ id: RequestID) -> [SchedulerAction] {
+    package mutating func addQuestion(_ id: RequestID, user: UInt32 = 0) -> [SchedulerAction] {
         guard !isDraining else { return [.reject(id)] }
+        users[id] = user
         waitingQuestions.append(id)
         return admit()
     }
 
     /// A document arrived, ready to be read.
-    package mutating func addDocument(_ id: RequestID) -> [SchedulerAction] {
+    package mutating func addDocument(_ id: RequestID, user: UInt32 = 0) -> [SchedulerAction] {
         guard !isDraining else { return [.reject(id)] }
+        users[id] = user
         waitingDocuments.append(id)
         return admit()
     }
@@ -74,7 +81,9 @@ package struct Scheduler: Sendable {
         runningQuestions.removeAll { $0 == id }
         parkedQuestions.remove(id)
         waitingDocuments.removeAll { $0 == id }
+        users[id] = nil
         if runningDocument == id { runningDocument = nil }
+        if pausedDocument == id { pausedDocument = nil }
         if writtenDocument == id { writtenDocument = nil }
         return admit()
     }
@@ -91,6 +100,12 @@ package struct Scheduler: Sendable {
     /// meanwhile finds it stored.
     package mutating func setWritten(_ id: RequestID) {
         if runningDocument == id { writtenDocument = id }
+    }
+
+    /// Another thread has the running document, or gave it back.
+    package mutating func setPaused(_ id: RequestID, _ paused: Bool) {
+        guard runningDocument == id else { return }
+        pausedDocument = paused ? id : nil
     }
 
     /// From now on only what already runs is finished.
@@ -111,7 +126,7 @@ package struct Scheduler: Sendable {
     package mutating func next() -> Work {
         let ready = runningQuestions.filter { !parkedQuestions.contains($0) }
         let documentIsDue = ready.isEmpty || stepsSinceTile >= Self.stepsBetweenTiles
-        if let document = runningDocument, writtenDocument == nil, documentIsDue {
+        if let document = runningDocument, writtenDocument == nil, pausedDocument == nil, documentIsDue {
             stepsSinceTile = 0
             return .document(document)
         }
@@ -123,15 +138,34 @@ package struct Scheduler: Sendable {
     private mutating func admit() -> [SchedulerAction] {
         var actions: [SchedulerAction] = []
         while runningQuestions.count < maxRunningQuestions, !waitingQuestions.isEmpty {
-            let id = waitingQuestions.removeFirst()
+            let id = turns.next(of: &waitingQuestions, users: users)
             runningQuestions.append(id)
             actions.append(.start(id))
         }
         if runningDocument == nil, !waitingDocuments.isEmpty {
-            let id = waitingDocuments.removeFirst()
+            let id = turns.next(of: &waitingDocuments, users: users)
             runningDocument = id
             actions.append(.start(id))
         }
         return actions
+    }
+}
+
+/// Whose turn it is: the user with a waiting request who had a place the longest time ago, each user's requests in order.
+private struct Turns: Sendable {
+    /// More users than this, and the oldest turns are forgotten.
+    private static let rememberedUsers = 1024
+
+    /// The latest last.
+    private var users: [UInt32] = []
+
+    mutating func next(of waiting: inout [RequestID], users owners: [RequestID: UInt32]) -> RequestID {
+        let users = users
+        func turn(_ id: RequestID) -> Int { users.firstIndex(of: owners[id] ?? 0) ?? -1 }
+        let index = waiting.indices.min { (turn(waiting[$0]), $0) < (turn(waiting[$1]), $1) } ?? 0
+        let id = waiting.remove(at: index)
+        let user = owners[id] ?? 0
+        self.users = users.filter { $0 != user }.suffix(Self.rememberedUsers - 1) + [user]
+        return id
     }
 }

@@ -1,6 +1,7 @@
 // Between the store's words and the engine's: manifests to documents, records to rows, errors to what a client is told.
 
 import CacheStore
+import Tokenizers
 import Transformer
 
 extension DocumentKey {
@@ -140,5 +141,20 @@ extension DocumentRetention {
                 Layer(budget: manifest.layerBudgets[layer], preference: manifest.preferences[layer], heads: heads))
         }
         self.init(tokens: manifest.shape.tokens, layers: layers)
+    }
+}
+
+extension DocumentSource {
+    /// The text of an open document; offsets only if the loaded model cuts text as the one that read it did.
+    init(_ document: OpenDocument, loaded: LoadedModel) {
+        let (bytes, ids) = (document.text(), document.tokens())
+        let field = "tokenizer"
+        var offsets: [Int]?
+        if document.manifest.fingerprint[field] == loaded.fingerprint.fields[field], !ids.isEmpty {
+            offsets = TokenPlaces.offsets(
+                of: ids.map(loaded.tokenizer.bytes), in: bytes, prefixTokens: document.manifest.prefixTokens)
+        }
+        self.init(
+            tokens: document.manifest.shape.tokens, text: String(decoding: bytes, as: UTF8.self), offsets: offsets)
     }
 }

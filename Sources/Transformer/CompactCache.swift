@@ -31,6 +31,24 @@ import CAKE
         }
     }
 
+    /// Room for `counts[kvHead]` entries, whose rows `fill` provides as `bytes` held them.
+    init(
+        counts: [Int], rows: KVRows, headWidth: Int, meter: KVMeter,
+        fill: (UnsafeMutableRawBufferPointer) throws(ModelError) -> Void
+    ) throws(ModelError) {
+        self.counts = counts
+        self.rows = rows
+        rowBytes = rows.bytes(forElements: headWidth)
+        let bytes = 2 * counts.reduce(0, +) * rowBytes
+        buffer = try KVBuffer(bytes, meter: meter)
+        unsafe try fill(UnsafeMutableRawBufferPointer(start: buffer.at(0, bytes: bytes), count: bytes))
+    }
+
+    /// All rows, packed.
+    @unsafe var bytes: UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: buffer.at(0, bytes: buffer.count), count: buffer.count)
+    }
+
     /// Keeps the best `counts[kvHead]` entries of each head and gives the memory of the others back.
     func truncate(to counts: [Int]) {
         guard counts != self.counts else { return }

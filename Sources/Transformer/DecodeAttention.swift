@@ -4,9 +4,9 @@ import CKernels
 
 /// One region over the pieces of a batch.
 ///
-/// A task is one KV head of one block of rows over one part of the entries; parts end at fixed entries, and their
-/// softmax states are merged in order, so that results depend neither on the number of threads nor on the rest of the
-/// batch.
+/// A task is one KV head of a piece's rows over one part of the entries; parts end at fixed entries, and their softmax
+/// states are merged in order, so that results depend neither on the number of threads nor on the rest of the batch.
+/// Pieces of many rows go through blockwise attention, each by itself.
 final class DecodeAttention {
     /// The new rows of one sequence.
     struct Piece {
@@ -25,15 +25,14 @@ final class DecodeAttention {
         let runCount: Int
         /// Where the softmax state is, in stacked rows.
         let firstState: Int
-        /// Whether this part starts a block's states; the others are merged into it.
+        /// Whether this part starts the states of a head's rows; the others are merged into it.
         let isFirst: Bool
     }
 
     /// A piece of more rows than this is split by rows, and each block of rows walks all entries itself.
     static let splitRows = 8
-    /// Rows of such a block.
-    private static let blockRows = 16
 
+    private let precision: caked_precision
     private let headWidth: Int
     private let groupWidth: Int
     private let kvHeads: Int
@@ -47,10 +46,13 @@ final class DecodeAttention {
     private var sums: FloatBuffer
     private var outs: FloatBuffer
     private let scratch: [DecodeScratch]
+    private let blockScratch: [AttentionScratch]
 
     init(
-        _ shape: ModelConfiguration, pool: WorkerPool, query: Floats, attended: Floats
+        _ model: Model, pool: WorkerPool, query: Floats, attended: Floats
     ) throws(ModelError) {
+        let shape = model.configuration
+        precision = model.attentionPrecision
         headWidth = shape.headWidth
         groupWidth = shape.groupWidth
         kvHeads = shape.kvHeads
@@ -60,14 +62,18 @@ final class DecodeAttention {
         sums = try FloatBuffer(0)
         outs = try FloatBuffer(0)
         var scratch: [DecodeScratch] = []
+        var blockScratch: [AttentionScratch] = []
         for _ in 0..<pool.threads {
-            scratch.append(try DecodeScratch(rows: Self.blockRows * groupWidth, headWidth: headWidth))
+            scratch.append(try DecodeScratch(rows: Self.splitRows * groupWidth, headWidth: headWidth))
+            blockScratch.append(try AttentionScratch(headWidth: headWidth, groupWidth: groupWidth))
         }
         self.scratch = scratch
+        self.blockScratch = blockScratch
     }
 
     /// Runs attention of one layer; the pieces' new rows are in their tails already.
     func run(_ pieces: [Piece], layer: Int, pool: WorkerPool) throws(ModelError) {
+        for piece in pieces where piece.rows > Self.splitRows { attendBlockwise(piece, layer: layer, pool: pool) }
         plan(pieces, layer: layer)
         if peaks.floats.count < states {
             peaks = try FloatBuffer(states)
@@ -85,25 +91,43 @@ final class DecodeAttention {
         parts.removeAll(keepingCapacity: true)
         runs.removeAll(keepingCapacity: true)
         states = 0
-        for piece in pieces {
-            let tail = piece.sequence.tail[layer]
-            let tokens = piece.sequence.tailTokens
-            let blockRows = piece.rows <= Self.splitRows ? piece.rows : Self.blockRows
+        for piece in pieces where piece.rows <= Self.splitRows {
             for head in 0..<kvHeads {
-                for first in stride(from: 0, to: piece.rows, by: blockRows) {
-                    let rows = min(blockRows, piece.rows - first)
-                    // The block's last row sees itself, and no row beyond it.
-                    let own = tail.entries(head: head, count: tokens + first + rows, seenByFirst: tokens + first + 1)
-                    let base = piece.sequence.base?.entries(layer: layer, head: head) ?? []
-                    let isSplit = piece.rows <= Self.splitRows
-                    planBlock(head, piece.firstRow + first, rows, base: base, own: own, isSplit: isSplit)
-                }
+                planHead(
+                    head, piece.firstRow, piece.rows,
+                    base: piece.sequence.base?.entries(layer: layer, head: head) ?? [],
+                    own: own(piece, layer: layer, head: head))
             }
         }
     }
 
-    /// Adds the parts of one block of rows: fixed runs of entries of the base, then of the tail.
-    private func planBlock(_ head: Int, _ firstRow: Int, _ rows: Int, base: [Entries], own: Entries, isSplit: Bool) {
+    /// The tail's entries: the piece's first row sees itself, and no row beyond it.
+    private func own(_ piece: Piece, layer: Int, head: Int) -> Entries {
+        let tokens = piece.sequence.tailTokens
+        return piece.sequence.tail[layer].entries(
+            head: head, count: tokens + piece.rows, seenByFirst: tokens + 1)
+    }
+
+    private func attendBlockwise(_ piece: Piece, layer: Int, pool: WorkerPool) {
+        let width = kvHeads * groupWidth * headWidth
+        let heads = (0..<kvHeads).map { head in
+            (piece.sequence.base?.entries(layer: layer, head: head) ?? []) + [own(piece, layer: layer, head: head)]
+        }
+        // Heads are stored in segments of their own sizes: those with fewer get empty runs.
+        let runsPerHead = heads.reduce(0) { max($0, $1.count) }
+        let padded = heads.flatMap { runs in
+            runs + (runs.count..<runsPerHead).map { _ in runs[0].part(from: 0, count: 0, headWidth: headWidth) }
+        }
+        var attention = BlockAttention(
+            precision: precision, headWidth: headWidth, groupWidth: groupWidth, kvHeads: kvHeads, rows: piece.rows,
+            query: query.slice(piece.firstRow * width, piece.rows * width), firstHead: 0, runs: padded,
+            runsPerHead: runsPerHead, attended: attended.slice(piece.firstRow * width, piece.rows * width),
+            logSums: nil, scratch: blockScratch)
+        attention.run(on: pool)
+    }
+
+    /// Adds the parts of one head's rows: fixed runs of entries of the base, then of the tail.
+    private func planHead(_ head: Int, _ firstRow: Int, _ rows: Int, base: [Entries], own: Entries) {
         let start = runs.count
         var isFirst = true
         func close(from firstRun: Int) {
@@ -113,12 +137,6 @@ final class DecodeAttention {
                     firstState: states, isFirst: isFirst))
             states += rows * groupWidth
             isFirst = false
-        }
-        guard isSplit else {
-            runs += base
-            runs.append(own)
-            close(from: start)
-            return
         }
         var firstRun = start
         var room = BaseRows.splitEntries

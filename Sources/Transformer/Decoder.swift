@@ -75,7 +75,7 @@ public final class Decoder {
         self.maxRowsPerStep = maxRowsPerStep
         block = try Block(model, pool: pool, rows: maxRowsPerStep)
         attention = try DecodeAttention(
-            shape, pool: pool, query: block.query.floats, attended: block.attended.floats)
+            model, pool: pool, query: block.query.floats, attended: block.attended.floats)
         hidden = try FloatBuffer(maxRowsPerStep * shape.width)
         heads = try FloatBuffer(maxRowsPerStep * shape.width)
         logits = try FloatBuffer(shape.vocabulary)

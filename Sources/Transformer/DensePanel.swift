@@ -1,26 +1,30 @@
-// Rows of a weight matrix made ready for products with many rows of activations.
+// Rows of a weight matrix made ready for products with rows of activations.
 
 import CKernels
 
-/// Some outputs of W: floats for a dense product on OpenBLAS, or re-tiled bytes where the CPU multiplies those.
+/// Some outputs of W: floats for a dense product on OpenBLAS, or re-tiled quants where the CPU multiplies bytes.
 struct DensePanel {
     let inputs: Int
     let outputs: Int
-    /// Whether `memory` holds a panel of bytes (`caked_panel_fill`); floats `[outputs, inputs]` otherwise.
-    let isInteger: Bool
+    /// How the weights are stored in the file whose panel this is (`caked_panel_fill`); F32: floats `[outputs, inputs]`.
+    let type: caked_type
     let memory: Floats
 
+    /// Whether it is multiplied with rows as bytes.
+    var isInteger: Bool { type != CAKED_F32 }
+
     /// Floats' worth of memory that `outputs` rows need.
-    static func size(isInteger: Bool, inputs: Int, outputs: Int) -> Int {
-        isInteger ? caked_panel_bytes(inputs, outputs) / MemoryLayout<Float>.stride : inputs * outputs
+    static func size(_ type: caked_type, inputs: Int, outputs: Int) -> Int {
+        type == CAKED_F32
+            ? inputs * outputs : caked_panel_bytes(type, inputs, outputs) / MemoryLayout<Float>.stride
     }
 
     /// The `count` outputs from `first` on; of bytes, `first` is a multiple of 16.
     func slice(_ first: Int, _ count: Int) -> DensePanel {
         precondition(!isInteger || first % Int(CAKED_PANEL_OUTPUTS) == 0, "outputs of a panel lie together")
-        let offset = Self.size(isInteger: isInteger, inputs: inputs, outputs: first)
-        let size = Self.size(isInteger: isInteger, inputs: inputs, outputs: count)
-        return DensePanel(inputs: inputs, outputs: count, isInteger: isInteger, memory: memory.slice(offset, size))
+        let offset = Self.size(type, inputs: inputs, outputs: first)
+        let size = Self.size(type, inputs: inputs, outputs: count)
+        return DensePanel(inputs: inputs, outputs: count, type: type, memory: memory.slice(offset, size))
     }
 
     /// y `[rows, outputs]` = x Wᵀ + bias, with `stride` floats between the rows of y.
@@ -30,7 +34,7 @@ struct DensePanel {
         if isInteger {
             precondition(x.quantised.count >= DenseRows.quantisedSize(rows: x.count, inputs: inputs))
             unsafe caked_panel_matmul(
-                memory.base, inputs, outputs, x.quantised.base, x.count, y.base, stride, bias?.base)
+                type, memory.base, inputs, outputs, x.quantised.base, x.count, y.base, stride, bias?.base)
             return
         }
         if let bias { for row in 0..<x.count { y.slice(row * stride, outputs).copy(from: bias) } }
@@ -40,7 +44,7 @@ struct DensePanel {
     }
 }
 
-/// Rows of activations `[count, inputs]`, and room for the same rows as bytes.
+/// Rows of activations, `[count, inputs]`, and room for them as bytes.
 struct DenseRows {
     let count: Int
     let inputs: Int
@@ -51,14 +55,16 @@ struct DenseRows {
     /// Rows that lie together as bytes.
     static let tileRows = Int(CAKED_INT8_ROWS)
 
-    /// Floats' worth of memory that `rows` rows need as bytes, whole tiles of them.
+    /// Floats' worth of memory that `rows` rows need as bytes.
     static func quantisedSize(rows: Int, inputs: Int) -> Int {
         caked_int8_rows_bytes(inputs, rows) / MemoryLayout<Float>.stride
     }
 
-    /// The `count` rows from `first` on, which starts a tile.
+    /// The `count` rows from `first` on: whole tiles.
     func slice(_ first: Int, _ count: Int) -> DenseRows {
-        precondition(first % Self.tileRows == 0, "rows of a tile lie together")
+        precondition(
+            first % Self.tileRows == 0 && (count % Self.tileRows == 0 || first + count == self.count),
+            "rows of a tile lie together")
         let isQuantised = quantised.count > 0
         let bytes = quantised.slice(
             isQuantised ? Self.quantisedSize(rows: first, inputs: inputs) : 0,
@@ -74,8 +80,9 @@ struct DenseRows {
     func quantise(tile: Int) {
         let first = tile * Self.tileRows
         let rows = min(Self.tileRows, count - first)
-        let size = Self.quantisedSize(rows: Self.tileRows, inputs: inputs)
         let source = floats.slice(first * inputs, rows * inputs)
-        unsafe caked_int8_rows(source.base, inputs, rows, inputs, quantised.slice(tile * size, size).base)
+        let bytes = quantised.slice(
+            Self.quantisedSize(rows: first, inputs: inputs), Self.quantisedSize(rows: rows, inputs: inputs))
+        unsafe caked_int8_rows(source.base, inputs, rows, inputs, bytes.base)
     }
 }

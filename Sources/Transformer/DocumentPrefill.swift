@@ -21,7 +21,7 @@ public final class DocumentPrefill {
     /// What the next step does.
     ///
     /// Rows are counted from the document's first.
-    private enum Stage {
+    enum Stage {
         case prepare
         case tile(firstRow: Int)
         case observeWindow
@@ -37,14 +37,14 @@ public final class DocumentPrefill {
     /// The most probes: each is a branch with a step of its own in every layer.
     public static let maximumProbes = 64
 
-    private let reader: LayerReader
-    private let layers: Int
-    private let meter = KVMeter()
-    private var cascade: Cascade
-    private var kept: [KeptLayer] = []
-    private var layer = 0
-    private var stage = Stage.prepare
-    private var work: PrefillWork
+    let reader: LayerReader
+    let layers: Int
+    let meter = KVMeter()
+    var cascade: Cascade
+    var kept: [KeptLayer] = []
+    var layer = 0
+    var stage = Stage.prepare
+    var work: PrefillWork
 
     /// Prepares to read a document; nothing is computed yet.
     ///

@@ -22,6 +22,9 @@ import CKernels
         buffer = try KVBuffer(bytes.partialValue, meter: meter)
     }
 
+    /// Bytes the meter counts for it.
+    var bufferBytes: Int { buffer.count }
+
     /// Stores the key and the value of one token, `[headWidth]` each.
     func store(head: Int, row: Int, key: Floats, value: Floats) {
         storeKey(head: head, row: row, key)

@@ -1,54 +1,56 @@
 // One layer's weights made ready for dense products: once per layer, for all the rows of a document.
 
-/// Room for the panels of a layer, and the region that fills it.
+/// Room for the panels of a layer, where the model does not keep them.
 final class LayerPanel {
     private let memory: FloatBuffer
-    /// One panel per matrix of `ModelLayer.matrices`: in `memory`, or in the file where it holds floats.
+    /// One panel per matrix of `ModelLayer.matrices`.
     private(set) var matrices: [DensePanel] = []
-
-    /// Rows of a matrix that one task fills.
-    private static let taskRows = 128
 
     init(_ model: Model) throws(ModelError) {
         var largest = 0
         for layer in model.layers {
-            largest = max(largest, layer.matrices.reduce(0) { $0 + ($1.stored == nil ? $1.panelSize : 0) })
+            largest = max(largest, layer.matrices.reduce(0) { $0 + ($1.prepared == nil ? $1.panelSize : 0) })
         }
         memory = try FloatBuffer(largest)
     }
 
-    private struct Fill {
-        let matrices: [Linear]
-        let panels: [DensePanel]
-
-        func run(_ task: Int) {
-            var task = task
-            for (matrix, panel) in zip(matrices, panels) where matrix.stored == nil {
-                let tasks = (matrix.outputs + LayerPanel.taskRows - 1) / LayerPanel.taskRows
-                if task < tasks {
-                    let first = task * LayerPanel.taskRows
-                    matrix.fill(panel.slice(first, min(LayerPanel.taskRows, matrix.outputs - first)), from: first)
-                    return
-                }
-                task -= tasks
-            }
-        }
-    }
-
     /// Makes the matrices of `layer` ready.
     func fill(from layer: ModelLayer, pool: WorkerPool) {
-        let linears = layer.matrices
+        var fill = PanelFill()
         var offset = 0
-        var tasks = 0
-        matrices = linears.map { linear in
-            if let stored = linear.stored { return stored }
+        matrices = layer.matrices.map { linear in
+            if let prepared = linear.prepared { return prepared }
             defer { offset += linear.panelSize }
-            tasks += (linear.outputs + Self.taskRows - 1) / Self.taskRows
-            return linear.panel(
-                in: memory.floats.slice(offset, linear.panelSize), outputs: linear.outputs,
-                isInteger: linear.isInteger)
+            return fill.add(linear, in: memory.floats.slice(offset, linear.panelSize))
         }
-        var fill = Fill(matrices: linears, panels: matrices)
-        unsafe pool.run(tasks, on: &fill) { fill, task, _ in unsafe fill.pointee.run(task) }
+        fill.run(on: pool)
+    }
+}
+
+/// The region that fills panels of whole matrices.
+struct PanelFill {
+    private var matrices: [(linear: Linear, panel: DensePanel, firstTask: Int)] = []
+    private var tasks = 0
+
+    /// Rows of a matrix that one task fills.
+    private static let taskRows = 128
+
+    /// Plans to fill a panel of `linear` in `memory`; returns it.
+    mutating func add(_ linear: Linear, in memory: Floats) -> DensePanel {
+        let panel = linear.panel(in: memory, outputs: linear.outputs)
+        matrices.append((linear, panel, tasks))
+        tasks += (linear.outputs + Self.taskRows - 1) / Self.taskRows
+        return panel
+    }
+
+    mutating func run(on pool: WorkerPool) {
+        unsafe pool.run(tasks, on: &self) { fill, task, _ in unsafe fill.pointee.run(task) }
+    }
+
+    private func run(_ task: Int) {
+        guard let matrix = matrices.last(where: { $0.firstTask <= task }) else { return }
+        let first = (task - matrix.firstTask) * Self.taskRows
+        let count = min(Self.taskRows, matrix.linear.outputs - first)
+        matrix.linear.fill(matrix.panel.slice(first, count), from: first)
     }
 }

@@ -97,6 +97,13 @@ final class LayerReader {
         return hidden.floats.slice(first * width, count * width)
     }
 
+    /// The residual stream's bytes, `[rows, width]` floats: what a layer begins with.
+    @unsafe var hiddenBytes: UnsafeMutableRawBufferPointer {
+        let floats = hidden.floats
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: floats.base, count: floats.count * MemoryLayout<Float>.stride)
+    }
+
     private func embed(_ first: Int, _ count: Int) {
         guard layer == 0 else { return }
         var embed = Embed(rows: count, model: model, ids: ids, firstToken: first, x: rows(first, count))
@@ -136,7 +143,8 @@ final class LayerReader {
         let gathers = !isLast || observer?.change != nil
         let seen = (0..<kvHeads).map { layerRows.entries(head: $0, count: first + count, seenByFirst: first + 1) }
         var attention = BlockAttention(
-            headWidth: layerRows.headWidth, groupWidth: model.configuration.groupWidth, kvHeads: kvHeads, rows: count,
+            precision: model.attentionPrecision, headWidth: layerRows.headWidth,
+            groupWidth: model.configuration.groupWidth, kvHeads: kvHeads, rows: count,
             query: block.query.floats, firstHead: 0, runs: seen, runsPerHead: 1,
             attended: gathers ? block.attended.floats : nil, logSums: observer?.logSums.floats,
             logSumStride: observer?.rows ?? 0, logSumColumn: firstObserving, scratch: attentionScratch)
@@ -243,7 +251,8 @@ final class LayerReader {
     ) {
         let shape = model.configuration
         var attention = BlockAttention(
-            headWidth: shape.headWidth, groupWidth: shape.groupWidth, kvHeads: kvHeads, rows: chunk.rows,
+            precision: model.attentionPrecision, headWidth: shape.headWidth, groupWidth: shape.groupWidth,
+            kvHeads: kvHeads, rows: chunk.rows,
             query: observer.query.floats, firstHead: head, runs: runs, runsPerHead: runs.count,
             attended: gathers ? observer.attended.floats : nil, logSums: observer.logSums.floats,
             logSumStride: observer.rows, scratch: attentionScratch)

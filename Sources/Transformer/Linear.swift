@@ -20,10 +20,10 @@ import GGUF
     private let rowBytes: Int
     /// `[outputs]`.
     let bias: FloatBuffer?
-    /// Whether a panel holds bytes.
+    /// Whether products are products of bytes: the same bits from a panel and straight from the stored weights.
     let isInteger: Bool
-    /// Whether products straight from the stored weights are products of bytes: the same bits as from a panel.
-    let multipliesBytes: Bool
+    /// W re-tiled once for the model's life, where the model does that.
+    var repacked: DensePanel?
 
     /// - Parameter integers: whether quantised weights may be multiplied as bytes, if this CPU does that fast.
     init(
@@ -35,36 +35,37 @@ import GGUF
         self.outputs = outputs
         self.bias = bias
         rowBytes = caked_bytes(type, inputs)
-        let isQuantised = ![CAKED_F32, CAKED_F16, CAKED_BF16].contains(type)
-        isInteger = integers && isQuantised && caked_int8_is_fast()
-        multipliesBytes = isInteger && [CAKED_Q8_0, CAKED_Q4_0].contains(type)
+        isInteger = integers && caked_int8_is_fast() && caked_panel_bytes(type, inputs, outputs) > 0
     }
 
     /// Elements of W.
     var elements: Int { inputs * outputs }
 
     /// W itself where it needs no preparation for dense products.
-    var stored: DensePanel? {
+    var prepared: DensePanel? {
+        if let repacked { return repacked }
         guard type == CAKED_F32 else { return nil }
         let floats = unsafe Floats(
             UnsafeMutablePointer(mutating: weights.assumingMemoryBound(to: Float.self)), count: elements)
-        return panel(in: floats, outputs: outputs, isInteger: false)
+        return DensePanel(inputs: inputs, outputs: outputs, type: CAKED_F32, memory: floats)
     }
 
     /// Floats' worth of memory of a panel of all outputs.
-    var panelSize: Int { DensePanel.size(isInteger: isInteger, inputs: inputs, outputs: outputs) }
+    var panelSize: Int { DensePanel.size(panelType, inputs: inputs, outputs: outputs) }
+
+    private var panelType: caked_type { isInteger ? type : CAKED_F32 }
 
     /// A panel of some outputs in `memory`, yet to be filled.
-    func panel(in memory: Floats, outputs: Int, isInteger: Bool) -> DensePanel {
-        let size = DensePanel.size(isInteger: isInteger, inputs: inputs, outputs: outputs)
-        return DensePanel(inputs: inputs, outputs: outputs, isInteger: isInteger, memory: memory.slice(0, size))
+    func panel(in memory: Floats, outputs: Int) -> DensePanel {
+        let size = DensePanel.size(panelType, inputs: inputs, outputs: outputs)
+        return DensePanel(inputs: inputs, outputs: outputs, type: panelType, memory: memory.slice(0, size))
     }
 
     /// Fills a panel with the outputs from `first` on.
     func fill(_ panel: DensePanel, from first: Int) {
-        precondition(panel.inputs == inputs)
+        precondition(panel.inputs == inputs && first >= 0 && first + panel.outputs <= outputs)
         guard panel.isInteger else { return dequantise(from: first, into: panel.memory) }
-        precondition(first >= 0 && first + panel.outputs <= outputs)
+        precondition(panel.type == type)
         unsafe caked_panel_fill(type, weights, inputs, first, panel.outputs, panel.memory.base)
     }
 

@@ -20,14 +20,23 @@ public final class Model: Sendable {
     /// Whether some matrix is multiplied as bytes.
     let isInteger: Bool
     private let file: GGUFFile
+    /// Where the panels are that matrices were re-tiled to; nil: none was.
+    private let repacked: RepackedWeights?
 
     /// Checks the shape, type and presence of every tensor, and that there is none the forward pass would leave out.
     public convenience init(file: GGUFFile) throws(ModelError) {
         try self.init(file: file, integerProducts: true)
     }
 
+    /// The same, with weights re-tiled by the threads of `pool` as `repacking` says.
+    public convenience init(file: GGUFFile, repacking: Repacking, pool: WorkerPool) throws(ModelError) {
+        try self.init(file: file, integerProducts: true, repacking: repacking, pool: pool)
+    }
+
     /// As above; `integerProducts` says whether quantised weights may be multiplied as bytes, if this CPU does that fast.
-    package init(file: GGUFFile, integerProducts: Bool) throws(ModelError) {
+    package init(
+        file: GGUFFile, integerProducts: Bool, repacking: Repacking = .off, pool: WorkerPool? = nil
+    ) throws(ModelError) {
         let shape = try ModelConfiguration(file)
         // The rows of a head are a slice of a panel.
         let integers = integerProducts && shape.headWidth % Int(CAKED_PANEL_OUTPUTS) == 0
@@ -36,7 +45,7 @@ public final class Model: Sendable {
         var layers: [ModelLayer] = []
         for index in 0..<shape.layers { layers.append(try ModelLayer(index, shape, &tensors)) }
         outputNorm = try tensors.vector("output_norm.weight", count: shape.width)
-        output =
+        var output =
             shape.tiedHead
             ? embedding : try tensors.linear("output", inputs: shape.width, outputs: shape.vocabulary)
         let factors = try tensors.optionalVector("rope_freqs.weight", count: shape.ropeDimensions / 2)
@@ -44,8 +53,12 @@ public final class Model: Sendable {
             throw .invalidValue(key: "rope_freqs.weight", value: "\(wrong)", needed: "a positive number")
         }
         try tensors.refuseUnread()
-        self.layers = layers
         isInteger = output.isInteger || layers.contains { layer in layer.matrices.contains { $0.isInteger } }
+        repacked = try pool.flatMap { pool throws(ModelError) in
+            try Self.repack(&layers, &output, repacking, pool: pool, file: file)
+        }
+        self.layers = layers
+        self.output = output
         rope = RotaryEmbedding(shape, factors: factors?.floats.array)
         ropeDescription =
             "\(shape.ropeStyle.rawValue) base \(shape.ropeBase) dimensions \(shape.ropeDimensions) "
@@ -53,6 +66,36 @@ public final class Model: Sendable {
         configuration = shape
         self.file = file
     }
+
+    /// Re-tiles every matrix that is multiplied as bytes; nil when there is none or memory is short.
+    private static func repack(
+        _ layers: inout [ModelLayer], _ output: inout Linear, _ repacking: Repacking, pool: WorkerPool, file: GGUFFile
+    ) throws(ModelError) -> RepackedWeights? {
+        func size(_ linear: Linear) -> Int { linear.isInteger ? linear.panelSize : 0 }
+        let count = layers.reduce(size(output)) { $1.matrices.reduce($0) { $0 + size($1) } }
+        guard count > 0, repacking.applies(bytes: count * MemoryLayout<Float>.stride) else { return nil }
+        let memory = try RepackedWeights(count)
+        var offset = 0
+        func repack(_ linear: inout Linear, _ fill: inout PanelFill) {
+            guard linear.isInteger else { return }
+            linear.repacked = fill.add(linear, in: memory.floats.slice(offset, linear.panelSize))
+            offset += linear.panelSize
+        }
+        for index in layers.indices {
+            var fill = PanelFill()
+            for matrix in ModelLayer.matrices { repack(&layers[index][keyPath: matrix], &fill) }
+            fill.run(on: pool)
+            file.releasePages()
+        }
+        var fill = PanelFill()
+        repack(&output, &fill)
+        fill.run(on: pool)
+        file.releasePages()
+        return memory
+    }
+
+    /// Whether products read re-tiled weights, and the file only serves embeddings.
+    public var isRepacked: Bool { repacked != nil }
 
     /// Writes the embedding of `id`, `[width]`.
     func embed(_ id: Int32, into row: Floats) {
@@ -70,21 +113,21 @@ struct ModelLayer: Sendable {
     /// `[width]`.
     let attentionNorm: FloatBuffer
     /// `[heads · headWidth, width]`.
-    let query: Linear
+    fileprivate(set) var query: Linear
     /// `[kvHeads · headWidth, width]`.
-    let key: Linear
+    fileprivate(set) var key: Linear
     /// `[kvHeads · headWidth, width]`.
-    let value: Linear
+    fileprivate(set) var value: Linear
     /// `[width, heads · headWidth]`.
-    let attentionOutput: Linear
+    fileprivate(set) var attentionOutput: Linear
     /// `[width]`.
     let feedForwardNorm: FloatBuffer
     /// `[feedForwardWidth, width]`.
-    let gate: Linear
+    fileprivate(set) var gate: Linear
     /// `[feedForwardWidth, width]`.
-    let up: Linear
+    fileprivate(set) var up: Linear
     /// `[width, feedForwardWidth]`.
-    let down: Linear
+    fileprivate(set) var down: Linear
 
     init(_ index: Int, _ shape: ModelConfiguration, _ tensors: inout TensorReader) throws(ModelError) {
         let queryWidth = shape.heads * shape.headWidth
@@ -108,6 +151,10 @@ struct ModelLayer: Sendable {
 
     /// All matrices, in the order in which a tile of rows meets them.
     var matrices: [Linear] { [query, key, value, attentionOutput, gate, up, down] }
+
+    fileprivate static var matrices: [WritableKeyPath<ModelLayer, Linear>] {
+        [\.query, \.key, \.value, \.attentionOutput, \.gate, \.up, \.down]
+    }
 }
 
 /// Finds tensors by name, checks type and shape, and remembers which were read.

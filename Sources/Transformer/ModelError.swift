@@ -25,6 +25,7 @@ public enum ModelError: Error, Equatable, Sendable {
     case baseMismatch(String)
     case invalidOption(name: String, value: String, needed: String)
     case eviction(CAKEError)
+    case unusableCheckpoint(String)
 
     // The machine
     case outOfMemory(bytes: Int)
@@ -93,6 +94,7 @@ extension ModelError: CustomStringConvertible {
         case .baseMismatch(let reason): "the cached document does not fit the model: \(reason). Cache it again."
         case .invalidOption(let name, let value, let needed): "\(name) is \(value); it must be \(needed)."
         case .eviction(let error): error.description
+        case .unusableCheckpoint(let reason): "the reading cannot go on where it stopped: \(reason). Begin it again."
         default: ""
         }
     }

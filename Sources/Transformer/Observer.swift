@@ -26,10 +26,9 @@ final class Observer {
     private let cosines: FloatBuffer
     private let sines: FloatBuffer
     private let moments: ObservedMoments
-    /// Per worker, `[rows, tileKeys]`.
-    private let scores: [FloatBuffer]
-    /// Per worker, `[rows]`.
-    private let visible: [Cells<UInt32>]
+    /// The queries of one group, packed.
+    private let packed: PackedRows
+    private let packedMemory: FloatBuffer
 
     init(
         _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, method: Method
@@ -42,17 +41,19 @@ final class Observer {
         attended = try FloatBuffer(rows * shape.heads * shape.headWidth)
         logSums = try FloatBuffer(rows * shape.heads)
         weighsValues = method.weighsValues
-        change = method.observesChange ? try EvictionChange(shape, threads: pool.threads, rows: rows) : nil
+        change =
+            method.observesChange ? try EvictionChange(shape, pool: pool, rows: rows, tokens: observedTokens) : nil
         normed = try FloatBuffer(rows * shape.width)
         quantised = try FloatBuffer(
             model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: shape.width) : 0)
         cosines = try FloatBuffer(rows * model.rope.half)
         sines = try FloatBuffer(rows * model.rope.half)
         moments = try ObservedMoments(groupWidth: shape.groupWidth, tokens: observedTokens)
-        var scores: [FloatBuffer] = []
-        for _ in 0..<pool.threads { scores.append(try FloatBuffer(rows * ObservedAttention.tileKeys)) }
-        self.scores = scores
-        visible = scores.map { _ in Cells(rows, of: 0) }
+        packedMemory = try FloatBuffer(
+            PackedRows.size(rows: rows, headWidth: shape.headWidth, groupWidth: shape.groupWidth))
+        packed = PackedRows(
+            precision: model.attentionPrecision, headWidth: shape.headWidth, groupWidth: shape.groupWidth,
+            capacity: rows, memory: packedMemory.floats)
         var angles = FillAngles(
             rows: rows, firstPosition: firstPosition, rope: model.rope, cosines: cosines.floats, sines: sines.floats)
         angles.run(on: pool)
@@ -89,13 +90,39 @@ final class Observer {
     ) {
         let shape = model.configuration
         change?.keepOutputs(attended.floats, kvHead: head, rows: count)
+        pack(head: head, rows: count)
         var observed = ObservedAttention(
-            headWidth: shape.headWidth, groupWidth: shape.groupWidth, heads: shape.heads, kvHead: head, rows: count,
-            query: query.floats, logSums: logSums.floats, logSumStride: rows, keys: keys,
-            firstToken: firstToken, moments: moments, change: change, weighsValues: weighsValues, scratch: scratch,
-            scores: scores,
-            visible: visible)
+            precision: model.attentionPrecision, headWidth: shape.headWidth, groupWidth: shape.groupWidth,
+            kvHead: head, rows: count, query: packed, logSums: logSums.floats, logSumStride: rows, keys: keys,
+            firstToken: firstToken, moments: moments, change: change, weighsValues: weighsValues, scratch: scratch)
         observed.run(on: pool, into: &accumulator)
+    }
+
+    private struct PackQueries {
+        let packed: PackedRows
+        let query: Floats
+        let stride: Int
+        let kvHead: Int
+        let rows: Int
+
+        func run(_ unit: Int) {
+            let first = unit * BlockAttention.unitRows
+            let count = min(BlockAttention.unitRows, rows - first)
+            for j in 0..<packed.groupWidth {
+                let offset = first * stride + (kvHead * packed.groupWidth + j) * packed.headWidth
+                packed.pack(
+                    query.slice(offset, query.count - offset), stride: stride, count: count, head: j, unit: unit)
+            }
+        }
+    }
+
+    private func pack(head: Int, rows count: Int) {
+        let shape = model.configuration
+        var task = PackQueries(
+            packed: packed, query: query.floats, stride: shape.heads * shape.headWidth, kvHead: head, rows: count)
+        unsafe pool.run((count + BlockAttention.unitRows - 1) / BlockAttention.unitRows, on: &task) { task, unit, _ in
+            unsafe task.pointee.run(unit)
+        }
     }
 
     /// Computes a branch's keys, and its values unless nobody reads them, of one KV head: never of all heads at once,
@@ -147,7 +174,7 @@ private struct BranchKeys {
     let scratch: [AttentionScratch]
 
     /// Rows of a task; the scratch of attention has room for them.
-    private static let taskRows = 64
+    private static let taskRows = AttentionScratch.projectedRows
 
     mutating func run(on pool: WorkerPool) {
         unsafe pool.run((normed.count + Self.taskRows - 1) / Self.taskRows, on: &self) { keys, task, worker in
@@ -159,8 +186,8 @@ private struct BranchKeys {
         let first = task * Self.taskRows
         let count = min(Self.taskRows, normed.count - first)
         let half = rope.half
-        let keys = scratch[worker].query
-        let values = scratch[worker].out
+        let keys = scratch[worker].projectedKeys
+        let values = scratch[worker].projectedValues
         project(key, first, count, into: keys)
         if let value { project(value, first, count, into: values) }
         for row in 0..<count {

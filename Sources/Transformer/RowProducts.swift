@@ -15,10 +15,16 @@ struct RowRange {
 struct RowProducts {
     struct Target {
         let linear: Linear
-        /// W made ready, when the whole layer has been.
+        /// W made ready, when all of it is.
         let panel: DensePanel?
         /// `[rows, outputs]`.
         let y: Floats
+
+        init(linear: Linear, panel: DensePanel?, y: Floats) {
+            self.linear = linear
+            self.panel = panel ?? linear.repacked
+            self.y = y
+        }
     }
 
     let x: Floats
@@ -46,8 +52,8 @@ struct RowProducts {
 
     /// Outputs of a task: enough for a dense product to run at speed, few enough to share small matrices.
     static let blockOutputs = 64
-    /// Outputs of a task at most where few rows meet stored weights: those are fetched ahead, but not across tasks.
-    private static let longBlockOutputs = 256
+    /// Outputs of a task at most where few rows meet the weights, which are fetched ahead, but not across tasks.
+    private static let longBlockOutputs = 128
     /// Outputs of a task of this region.
     private var taskOutputs = blockOutputs
     /// Weights that are multiplied with a few rows in about the time that starting a region takes.
@@ -65,10 +71,10 @@ struct RowProducts {
                 }
             }
         }
-        if first.panel == nil, !ranges.contains(where: \.isDense) {
+        if !ranges.contains(where: \.isDense) {
             // Still several tasks for each thread, so that they end together.
             let outputs = first.linear.outputs + (second?.linear.outputs ?? 0) + (third?.linear.outputs ?? 0)
-            let share = outputs / (4 * pool.threads) / Self.blockOutputs * Self.blockOutputs
+            let share = outputs / (8 * pool.threads) / Self.blockOutputs * Self.blockOutputs
             taskOutputs = max(Self.blockOutputs, min(Self.longBlockOutputs, share))
         }
         let tasks = blocks(first) + blocks(second) + blocks(third)
@@ -81,7 +87,7 @@ struct RowProducts {
 
     private func usesBytes(_ target: Target?) -> Bool {
         guard let target else { return false }
-        return target.panel?.isInteger ?? target.linear.multipliesBytes
+        return target.panel?.isInteger ?? target.linear.isInteger
     }
 
     private var rows: Int { ranges.reduce(0) { $0 + $1.count } }
@@ -120,7 +126,7 @@ struct RowProducts {
             let y = target.y.slice(firstOutput, target.y.count - firstOutput)
             panel.slice(firstOutput, outputs).multiply(
                 allRows, into: y, stride: linear.outputs, bias: linear.bias?.floats.slice(firstOutput, outputs))
-        } else if linear.multipliesBytes {
+        } else if linear.isInteger {
             linear.multiplyBytes(allRows, first: firstOutput, count: outputs, into: target.y)
         } else {
             multiplyFloats(target, from: firstOutput, outputs, worker)
@@ -148,8 +154,8 @@ struct RowProducts {
     }
 
     private func floats(of linear: Linear, from first: Int, _ outputs: Int, _ worker: Int) -> DensePanel {
-        if let stored = linear.stored { return stored.slice(first, outputs) }
-        let panel = linear.panel(in: scratch[worker], outputs: outputs, isInteger: false)
+        if let prepared = linear.prepared { return prepared.slice(first, outputs) }
+        let panel = linear.panel(in: scratch[worker], outputs: outputs)
         linear.fill(panel, from: first)
         return panel
     }

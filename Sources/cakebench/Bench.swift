@@ -3,7 +3,6 @@
 import ArgumentParser
 import CAKE
 import CLinux
-import Glibc
 import Inference
 import Transformer
 
@@ -14,8 +13,8 @@ struct Bench {
     var model: Model { loaded.model }
 
     init(_ options: ModelOptions) throws {
-        loaded = try LoadedModel(path: options.model, templateName: nil)
         pool = try WorkerPool(threads: options.threads ?? Int(caked_available_processors()))
+        loaded = try LoadedModel(path: options.model, templateName: nil, repacking: options.repack, pool: pool)
     }
 
     /// Token ids of a document: drawn from a fixed seed, since arithmetic does not care what they say.
@@ -33,7 +32,8 @@ struct Bench {
     ) throws -> CompactCache {
         let prefill = try DocumentPrefill(
             model: model, pool: pool, tokens: ids, templatePrefixTokens: prefixTokens, method: method, budget: budget,
-            rows: rows, instruction: loaded.reconstructionTokens)
+            rows: rows, instruction: loaded.reconstructionTokens,
+            probes: method.observation == .probe ? loaded.generalProbes : [])
         while try !prefill.step().isDone {}
         return try prefill.finish()
     }
@@ -45,10 +45,4 @@ func timed<Result>(_ body: () throws -> Result) rethrows -> (result: Result, sec
     let begun = clock.now
     let result = try body()
     return (result, (clock.now - begun).seconds)
-}
-
-/// The process's largest resident size so far, in bytes (getrusage).
-func peakResidentBytes() -> Int {
-    var usage = rusage()
-    return unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 ? usage.ru_maxrss * 1024 : 0
 }

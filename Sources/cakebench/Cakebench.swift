@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import CAKE
+import Transformer
 
 @main
 struct Cakebench: ParsableCommand {
@@ -9,7 +10,8 @@ struct Cakebench: ParsableCommand {
         commandName: "cakebench",
         abstract: "Measures caked's parts on this machine and evaluates its answers.",
         subcommands: [
-            Tokenize.self, LogitsCommand.self, Prefill.self, Decode.self, Reload.self, Needle.self,
+            Tokenize.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self, Kernels.self,
+            Roofline.self, Needle.self, Ruler.self, LongBench.self, Fidelity.self,
         ])
 }
 
@@ -20,7 +22,12 @@ struct ModelOptions: ParsableArguments {
 
     @Option(name: .long, help: "Compute threads (default: one for each processor).")
     var threads: Int?
+
+    @Option(name: .long, help: "Whether weights are re-tiled in memory first: auto, on or off.")
+    var repack = Repacking.auto
 }
+
+extension Repacking: ExpressibleByArgument {}
 
 /// The document a measurement reads, and how its cache is compressed.
 struct CacheOptions: ParsableArguments {

@@ -22,6 +22,15 @@ struct Figure: Encodable {
         runs = sorted.count
     }
 
+    private init(median: Double, min: Double, max: Double, runs: Int) {
+        (self.median, self.min, self.max, self.runs) = (median, min, max, runs)
+    }
+
+    /// The figure in another unit.
+    func scaled(by factor: Double) -> Figure {
+        Figure(median: median * factor, min: min * factor, max: max * factor, runs: runs)
+    }
+
     /// "median [min–max]".
     func text(_ decimals: Int) -> String {
         "\(fixed(median, decimals)) [\(fixed(min, decimals))–\(fixed(max, decimals))]"
@@ -39,6 +48,11 @@ func fixed(_ value: Double, _ decimals: Int) -> String {
     if decimals == 0 { return sign + digits }
     let padded = String(repeating: "0", count: Swift.max(0, decimals + 1 - digits.count)) + digits
     return sign + padded.dropLast(decimals) + "." + padded.suffix(decimals)
+}
+
+/// Text filled up with spaces to a column's width.
+func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: Swift.max(0, width - text.count))
 }
 
 /// Prints a value as one JSON object.

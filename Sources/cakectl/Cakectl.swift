@@ -23,7 +23,10 @@ struct Cakectl: AsyncParsableCommand {
             Exit codes: 0 done; 1 failure; 64 wrong usage; 69 the daemon cannot be reached; 75 it is busy, try again; \
             77 not allowed; 130 interrupted.
             """,
-        subcommands: [Put.self, Ask.self, Chat.self, List.self, Show.self, Remove.self, Status.self, Models.self])
+        subcommands: [
+            Put.self, Ask.self, Chat.self, List.self, Show.self, Map.self, Remove.self, Export.self, Import.self,
+            Status.self, Models.self,
+        ])
 
     @OptionGroup var global: GlobalOptions
 }

@@ -66,6 +66,12 @@ enum Formats {
         return left <= 0 ? "now" : duration(Double(left))
     }
 
+    /// Where a document stands that is not ready: "reading 42 %"; nil for one that is.
+    static func state(of document: Document) -> String? {
+        guard let state = document.state, state != "ready" else { return nil }
+        return state + (document.progress.map { " \(Int($0.fraction.isFinite ? $0.fraction * 100 : 0)) %" } ?? "")
+    }
+
     static func seconds(_ duration: Duration) -> Double {
         duration / .seconds(1)
     }

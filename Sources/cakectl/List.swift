@@ -15,7 +15,7 @@ struct List: DaemonCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() async throws {
-        let documents = try await client().documents().sorted { $0.id < $1.id }
+        let documents = try await client().documents(unfinished: true).sorted { $0.id < $1.id }
         if printsJSON { return try Terminal.print(json: ObjectList(data: documents)) }
         guard !documents.isEmpty else {
             if !isQuiet { Terminal.note("no documents; cache one with \"cakectl put NAME FILE\"") }
@@ -23,7 +23,8 @@ struct List: DaemonCommand {
         }
         let rows = documents.map { document in
             [
-                document.id, Formats.count(document.tokens), document.kept.map(Formats.percent) ?? "-",
+                document.id, Formats.count(document.tokens),
+                Formats.state(of: document) ?? document.kept.map(Formats.percent) ?? "-",
                 Formats.bytes(document.bytes), Formats.age(document.created), Formats.age(document.lastUsed),
                 Formats.expiry(of: document),
             ]

@@ -59,6 +59,10 @@ struct Put: DaemonCommand {
     @Flag(help: "Never reclaim it to make room.")
     var pin = false
 
+    @Flag(
+        help: "Do not wait: the daemon reads it in the background, also after a restart; \"show\" says how far it is.")
+    var detach = false
+
     enum Effort: String, ExpressibleByArgument, CaseIterable { case fast, balanced, best }
     enum Rows: String, ExpressibleByArgument, CaseIterable { case f16, q8_0 }
 
@@ -74,7 +78,8 @@ struct Put: DaemonCommand {
         let text = try DocumentText(path: file)
         let options = PutOptions(
             keep: keep.map { .percent($0.percent) } ?? budget.map { .budget($0) }, method: method,
-            effort: effort?.rawValue, probes: probes, rows: rows?.rawValue, ttlSeconds: ttl?.seconds, pinned: pin)
+            effort: effort?.rawValue, probes: probes, rows: rows?.rawValue, ttlSeconds: ttl?.seconds, pinned: pin,
+            detached: detach)
         let (name, showsProgress) = (name, !isQuiet)
         let document = try await client.put(name, text, options: options) { progress in
             if showsProgress { ProgressLine.shared.show(progress, of: name) }
@@ -89,6 +94,7 @@ struct Put: DaemonCommand {
 
     /// What was read and what was kept of it, in two lines.
     static func summary(of document: Document) -> [String] {
+        if let state = document.state, state != "ready" { return ["\(document.id): \(state), it goes on by itself"] }
         let wasThere = document.wasCreated == false
         let seconds = document.prefillSeconds.map { " in " + Formats.duration($0) } ?? ""
         let share = document.kept ?? Double(document.entries) / Double(max(document.entriesFull, 1))

@@ -20,6 +20,7 @@ struct Show: DaemonCommand {
     func run() async throws {
         let document = try await client().document(name)
         if printsJSON { return try Terminal.print(json: document) }
+        if let state = Formats.state(of: document) { return Self.printUnfinished(document, state) }
         let fields = Self.fields(of: document)
         let width = fields.map(\.0.count).max() ?? 0
         for (label, value) in fields {
@@ -35,6 +36,12 @@ struct Show: DaemonCommand {
             ]
         }
         Table(rows: [["LAYER", "BUDGET", "PREFERENCE", "ENTRIES PER HEAD"]] + rows).print()
+    }
+
+    private static func printUnfinished(_ document: Document, _ state: String) {
+        let layer = document.progress.map { ", layer \($0.layer) of \($0.layers)" } ?? ""
+        Terminal.print("\(document.id): \(counted(document.tokens, "token")), \(state)\(layer)")
+        if let problem = document.problem { Terminal.print(problem) }
     }
 
     private static func fields(of document: Document) -> [(String, String)] {

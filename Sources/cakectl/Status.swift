@@ -31,6 +31,10 @@ struct Status: DaemonCommand {
         }
         if let running = status.running { lines.append("running  \(Self.work(running))") }
         if let queue = status.queue { lines.append("waiting  \(Self.work(queue))") }
+        if let jobs = status.jobs, jobs.durable + jobs.interrupted > 0 {
+            lines.append(
+                "durable  \(counted(jobs.durable, "document")), \(Formats.count(jobs.interrupted)) interrupted")
+        }
         for line in lines { Terminal.print(line) }
     }
 

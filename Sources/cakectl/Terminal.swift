@@ -13,6 +13,11 @@ enum Terminal {
         errorIsTerminal && (SocketPath.environmentValue("NO_COLOR") ?? "").isEmpty
         && SocketPath.environmentValue("TERM") != "dumb"
 
+    /// The same of standard output.
+    static let outputHasColor =
+        outputIsTerminal && (SocketPath.environmentValue("NO_COLOR") ?? "").isEmpty
+        && SocketPath.environmentValue("TERM") != "dumb"
+
     /// Columns of the terminal that tables are fitted to.
     static var columns: Int {
         var size = winsize()
@@ -31,6 +36,11 @@ enum Terminal {
     /// has gone away ends the program, as SIGPIPE would.
     static func write(_ text: String) {
         put(outputIsTerminal ? printable(text) : text, on: STDOUT_FILENO)
+    }
+
+    /// Writes a line of a result whose control sequences are our own: `text` has none of a document's.
+    static func paint(_ line: String) {
+        put(line + "\n", on: STDOUT_FILENO)
     }
 
     /// Writes one JSON object on a line of its own.
@@ -95,6 +105,24 @@ enum Terminal {
             fail("cannot write the result: \(unsafe String(cString: strerror(code)))")
         }
         _exit(1)
+    }
+}
+
+/// Files that commands write beside their results.
+enum OutputFile {
+    /// Writes all of `text` over what the file had.
+    static func write(_ text: String, to path: String) throws(ClientError) {
+        func failure() -> ClientError { .unwritable(path: path, reason: unsafe String(cString: strerror(errno))) }
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw failure() }
+        defer { close(descriptor) }
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { throw failure() }
+            bytes = bytes.dropFirst(written)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 import HTTPAPI
 import Inference
 import Logging
+import Transformer
 
 /// A setting that cannot be used: where it stands, what it is, and what would be right.
 struct ConfigurationProblem: Error, Equatable, CustomStringConvertible {
@@ -69,6 +70,7 @@ struct Setting: Sendable {
         .choice("access", \.access, Access.allCases),
         .choice("log_level", \.logLevel, Logger.Level.allCases),
         .number("threads", \.engine.threads, 0...1024, flag: "--threads"),
+        .choice("repack", \.engine.repacking, Repacking.allCases),
         Setting(key: "keep", wanted: KeepText.wanted) {
             guard let percent = KeepText.percent($1) else { return false }
             $0.engine.defaultKeep = .percent(percent)
@@ -87,6 +89,8 @@ struct Setting: Sendable {
         .number("max_queued_documents", \.engine.maxQueuedDocuments, 0...10_000),
         .number("max_queued_questions", \.engine.maxQueuedQuestions, 0...10_000),
         .number("max_running_questions", \.engine.maxRunningQuestions, 1...256),
+        .seconds("max_answer_seconds", \.engine.maxAnswerSeconds, 1...86_400),
+        .seconds("checkpoint_seconds", \.engine.checkpointSeconds, 0...86_400),
         .number("max_generated_tokens", \.engine.maxGeneratedTokens, 1...1_000_000),
         .bytes("max_document_bytes", \.limits.documentBodyBytes, 1...(1 << 30)),
         .bytes("max_chat_bytes", \.limits.chatBodyBytes, 1...(1 << 30)),

@@ -3,7 +3,7 @@
 import CKernels
 
 enum Variant: UInt32, CaseIterable, Sendable {
-    case portable, avx2, avx512, neon, vnni
+    case portable, avx2, avx512, neon, vnni, avxVNNI, bfloat
 
     var instructionSet: caked_instruction_set { caked_instruction_set(rawValue: rawValue) }
     var name: String { "\(self)" }
@@ -135,13 +135,6 @@ struct Attention {
         var result = out
         unsafe caked_attend_finish(sum, &result, rows, width)
         return result
-    }
-
-    /// Turns `scores` [rows, columns] into weights.
-    mutating func softmax(_ scores: inout [Float], columns: Int, visible: [UInt32]? = nil) {
-        unsafe visible.withPointer { visible in
-            unsafe caked_softmax_tile(&scores, columns, rows, columns, visible, &peak, &sum, &out, width)
-        }
     }
 }
 

@@ -119,6 +119,29 @@ import Testing
         #expect(lines.allSatisfy { $0.count <= 80 - 27 + "manual".count })
     }
 
+    @Test("map draws layers and text without colour where there is no terminal, and JSON of what survived")
+    func map() async throws {
+        let server = try await ScriptedServer { request in
+            request.target.hasSuffix("/text")
+                ? .json(#"{"tokens":4,"text":"a \u001b[2Jb","offsets":[0,0,1,2,7]}"#)
+                : .json(#"{"tokens":4,"layers":[{"budget":2,"preference":1,"heads":[{"positions":[0,1]}]}]}"#)
+        }
+        let result = try await run(["map", "manual", "--width", "40"], socket: server.socketPath)
+        #expect((result.error, result.status) == ("", 0))
+        let lines = result.output.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines.first == "0 |██  |    50 %")
+        #expect(lines.dropFirst(4) == ["a \u{FFFD}[2Jb", "█", ""])
+        let json = try await run(["map", "manual", "--json"], socket: server.socketPath)
+        #expect(json.output == #"{"kept":0.5,"offsets":[0,0,1,2,7],"survival":[1,1,0,0],"tokens":4}"# + "\n")
+        let folder = try TemporaryFolder()
+        let path = try folder.file("map.html", [])
+        let page = try await run(["map", "manual", "--html", path], socket: server.socketPath)
+        #expect((page.output, page.error, page.status) == ("", "", 0))
+        #expect(try String(contentsOfFile: path, encoding: .utf8).contains("What is kept of manual"))
+        let nowhere = try await run(["map", "manual", "--svg", "/nonexistent/x"], socket: server.socketPath)
+        #expect(nowhere.error == "cakectl: cannot write /nonexistent/x: No such file or directory\n")
+    }
+
     @Test(
         "exit codes tell the causes apart",
         arguments: [
@@ -149,6 +172,7 @@ import Testing
             ["put", "a", "-", "--ttl", "5"], ["put", "a", "-", "--rows", "f8"], ["put", "../a", "-"],
             ["ask", "a", " "], ["ask", "a", "b", "--temperature", "-1"], ["ask", "a", "b", "--max-tokens", "0"],
             ["rm"], ["rm", ""], ["frobnicate"], ["ls", "--frobnicate"], ["ls", "--timeout", "0"],
+            ["map", "a", "--width", "3"], ["map", "a", "--lines", "-1"],
         ])
     func usage(_ arguments: [String]) async throws {
         let server = try await ScriptedServer { _ in .json("{}") }

@@ -141,6 +141,7 @@ struct CheckedConfiguration {
         "each key takes its values and refuses others",
         arguments: [
             ("access", "group", "everybody"), ("log_level", "debug", "verbose"), ("threads", "0", "-1"),
+            ("repack", "off", "maybe"),
             ("keep", "0.5", "0"), ("rows", "q8_0", "q4_0"), ("store_map_bytes", "64G", "1K"),
             ("max_queued_documents", "0", "-1"), ("max_queued_questions", "5", "5.5"),
             ("max_running_questions", "8", "0"), ("max_generated_tokens", "1", "0"),
@@ -167,7 +168,7 @@ struct CheckedConfiguration {
         let on = yaml.replacing(try Regex("(?m)^#([a-z_]+:.*)$")) { match in String(match.output[1].substring ?? "") }
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).lines.count == 1)
         let keys = on.split(separator: "\n").filter { !$0.hasPrefix("#") }
-        #expect(keys.count == 21)
+        #expect(keys.count == 25)
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).status == 0)
     }
 

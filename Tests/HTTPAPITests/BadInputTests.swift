@@ -71,6 +71,9 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         .chat("temperature 1e400", #""temperature":1e400"#, "invalid_parameter", param: "temperature"),
         .chat("temperature text", #""temperature":"hot""#, "invalid_parameter", param: "temperature"),
         .chat("top_p", #""top_p":1.01"#, "invalid_parameter", param: "top_p"),
+        .chat("top_p 0", #""top_p":0"#, "invalid_parameter", param: "top_p"),
+        .chat("budget 0", #""document":"d","budget":0"#, "invalid_parameter", param: "budget"),
+        .chat("budget alone", #""budget":5"#, "invalid_parameter", param: "budget"),
         .chat("top_k", #""top_k":-1"#, "invalid_parameter", param: "top_k"),
         .chat("min_p", #""min_p":2"#, "invalid_parameter", param: "min_p"),
         .chat("penalty", #""repetition_penalty":0"#, "invalid_parameter", param: "repetition_penalty"),
@@ -123,6 +126,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         .put("both", "?budget=5&keep=5%25", "invalid_budget", param: "budget"),
         .put("ttl", "?ttl=-1", "invalid_parameter", param: "ttl"),
         .put("pin", "?pin=maybe", "invalid_parameter", param: "pin"),
+        .put("detach", "?detach=2", "invalid_parameter", param: "detach"),
         .putJSON("no text", "{}", "invalid_parameter", param: "text"),
         .putJSON("empty text", #"{"text":""}"#, "empty_document", param: "text"),
         .putJSON("text a number", #"{"text":5}"#, "invalid_parameter", param: "text"),
@@ -148,7 +152,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             name: "slashes", method: "GET", target: "/v1/documents/a/../../x", body: [], status: 404,
             code: "route_not_found"),
         Refusal(
-            name: "wrong method", method: "POST", target: "/v1/documents", body: [], status: 405,
+            name: "wrong method", method: "DELETE", target: "/v1/documents", body: [], status: 405,
             code: "method_not_allowed"),
         Refusal(
             name: "wrong method on one", method: "POST", target: "/v1/documents/a", body: [], status: 405,
@@ -187,7 +191,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     func allow() async throws {
         try await withServer { server async throws in
             let answer = try await server.send("POST", "/v1/documents/a")
-            #expect(answer.headers["allow"] == "GET, PUT, PATCH, DELETE")
+            #expect(answer.headers["allow"] == "GET, HEAD, PUT, PATCH, DELETE")
         }
     }
 

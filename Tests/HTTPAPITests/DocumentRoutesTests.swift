@@ -38,6 +38,77 @@ import Testing
         #expect(puts.allSatisfy { $0.owner == 1000 })
     }
 
+    @Test("a detached put is answered with 202 as soon as it is safe, and says where the document stands")
+    func detached() async throws {
+        let service = ScriptedService(onPut: { service, request, feed in
+            var document = ScriptedService.document(request.name)
+            document.state = .queued
+            feed.send(.queued(ahead: 1))
+            feed.send(.accepted(document))
+            feed.finish()
+        })
+        try await withServer(service) { server async throws in
+            for target in ["/v1/documents/a?detach=true", "/v1/documents/a?detach"] {
+                let answer = try await server.send(
+                    "PUT", target, headers: ["Accept": "text/event-stream"], body: [65])
+                #expect(answer.status == 202)
+                #expect(answer.object["state"] as? String == "queued")
+            }
+            let json = try await server.json("PUT", "/v1/documents/a", #"{"text":"x","detach":true}"#)
+            #expect(json.status == 202)
+        }
+        #expect(service.state.withLock { $0.puts.map(\.detached) } == [true, true, true])
+        #expect(service.state.withLock { $0.puts.map(\.user) } == [1000, 1000, 1000])
+    }
+
+    @Test("HEAD is GET without its body, on every path that has a GET")
+    func head() async throws {
+        let service = ScriptedService()
+        service.store(PutRequest(owner: 1000, name: "a", text: [65]))
+        try await withServer(service) { server async throws in
+            for (target, status) in [
+                ("/v1/documents", 200), ("/v1/documents/a", 200), ("/v1/documents/b", 404), ("/v1/models", 200),
+                ("/v1/status", 200), ("/healthz", 200), ("/metrics", 200), ("/v1/documents/a/export", 200),
+                ("/v1/chat/completions", 405),
+            ] {
+                let answer = try await offLoop {
+                    let connection = try Connection(server.path)
+                    connection.send(TestServer.request("HEAD", target, headers: ["Connection": "close"]))
+                    return String(decoding: connection.rest(), as: UTF8.self)
+                }
+                #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(target)")
+                #expect(answer.hasSuffix("\r\n\r\n"), "\(target)")
+            }
+        }
+    }
+
+    @Test("a document goes out as a file of declared length, and comes in under its own name or another")
+    func transfer() async throws {
+        let service = ScriptedService()
+        service.store(PutRequest(owner: 1000, name: "a", text: [65]))
+        try await withServer(service) { server async throws in
+            let out = try await server.send("GET", "/v1/documents/a/export")
+            #expect(out.status == 200 && out.text == "exported a")
+            #expect(out.headers["content-length"] == "10")
+            #expect(out.headers["content-type"] == "application/x-caked-document")
+            #expect(try await server.send("GET", "/v1/documents/b/export").status == 404)
+
+            let kind = ["Content-Type": "application/x-caked-document"]
+            let own = try await server.send("POST", "/v1/documents", headers: kind, body: out.body)
+            #expect(own.status == 201 && own.object["id"] as? String == "imported")
+            let named = try await server.send("POST", "/v1/documents?name=other", headers: kind, body: out.body)
+            #expect(named.object["id"] as? String == "other")
+            #expect(named.object["text_bytes"] as? Int == 10)
+            let damaged = try await server.send("POST", "/v1/documents", headers: kind, body: [65, 0, 66])
+            #expect(damaged.status == 400 && damaged.code == "damaged_export")
+            let name = try await server.send("POST", "/v1/documents?name=../x", headers: kind, body: [65])
+            #expect(name.code == "invalid_name" && name.param == "name")
+            let text = try await server.send(
+                "POST", "/v1/documents", headers: ["Content-Type": "text/plain"], body: [65])
+            #expect(text.code == "unsupported_parameter" && text.param == "Content-Type")
+        }
+    }
+
     @Test("putting the same again is 200")
     func idempotent() async throws {
         let service = ScriptedService(onPut: { service, request, feed in
@@ -117,6 +188,9 @@ import Testing
             #expect(
                 retention.text
                     == #"{"layers":[{"budget":1,"heads":[{"positions":[0,4]}],"preference":2}],"tokens":10}"#)
+            let source = try await server.send("GET", "/v1/documents/a/text")
+            #expect(source.text == #"{"offsets":[0,0,7],"text":"Grüße","tokens":2}"#)
+            #expect(try await server.send("GET", "/v1/documents/b/text").status == 404)
             #expect(
                 try await server.json("PATCH", "/v1/documents/a", #"{"ttl_seconds":5}"#).object["ttl_seconds"] as? Int
                     == 5)

@@ -90,7 +90,7 @@ final class ScriptedService: DocumentService {
         return document
     }
 
-    func documents(owner: UInt32) throws(EngineError) -> [Document] {
+    func documents(owner: UInt32, unfinished: Bool) throws(EngineError) -> [Document] {
         state.withLock { ($0.documents[owner] ?? [:]).values.sorted { $0.id < $1.id } }
     }
 
@@ -113,6 +113,42 @@ final class ScriptedService: DocumentService {
         _ = try found(name, owner)
         return DocumentRetention(
             tokens: 10, layers: [.init(budget: 1, preference: 2, heads: [.init(positions: [0, 4])])])
+    }
+
+    func export(_ name: String, owner: UInt32) throws(EngineError) -> DocumentExport {
+        _ = try found(name, owner)
+        let whole = Array("exported \(name)".utf8)
+        let left = Received()
+        left.bytes.withLock { $0 = whole }
+        return DocumentExport(byteCount: whole.count) { () throws(EngineError) in
+            left.bytes.withLock { bytes in
+                guard !bytes.isEmpty else { return nil }
+                defer { bytes = [] }
+                return bytes
+            }
+        }
+    }
+
+    func importing(_ options: ImportOptions, owner: UInt32, user: UInt32) throws(EngineError) -> DocumentImport {
+        let received = Received()
+        return DocumentImport(
+            append: { bytes throws(EngineError) in
+                if bytes.contains(0) { throw .invalid(code: "damaged_export", message: "m", parameter: nil) }
+                received.bytes.withLock { $0 += bytes }
+            },
+            finish: { [self] () throws(EngineError) in
+                let text = received.bytes.withLock { $0 }
+                return store(PutRequest(owner: owner, name: options.name ?? "imported", text: text))
+            })
+    }
+
+    private final class Received: Sendable {
+        let bytes = Mutex<[UInt8]>([])
+    }
+
+    func source(_ name: String, owner: UInt32) throws(EngineError) -> DocumentSource {
+        _ = try found(name, owner)
+        return DocumentSource(tokens: 2, text: "Grüße", offsets: [0, 0, 7])
     }
 
     func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent> {

@@ -35,6 +35,41 @@ import Testing
         }
     }
 
+    @Test("users take turns, and each user's requests keep their order")
+    func turns() {
+        var scheduler = Scheduler(maxRunningQuestions: 1)
+        let ids = (1...6).map { RequestID(UInt64($0)) }
+        for (index, user) in [1, 1, 1, 2, 2, 3].enumerated() {
+            let started = scheduler.addDocument(ids[index], user: UInt32(user))
+            #expect(started == (index == 0 ? [.start(ids[0])] : []))
+        }
+        var order = [1]
+        var running = ids[0]
+        while case .start(let next)? = scheduler.remove(running).first {
+            order.append(Int(next.number))
+            running = next
+        }
+        #expect(order == [1, 4, 6, 2, 5, 3])
+    }
+
+    @Test("a document in another thread's hands gets no tile until it is back")
+    func pausing() {
+        var scheduler = Scheduler(maxRunningQuestions: 1)
+        let (document, question) = (RequestID(1), RequestID(2))
+        _ = scheduler.addDocument(document)
+        scheduler.setPaused(document, true)
+        #expect(scheduler.next() == .idle)
+        #expect(!scheduler.isEmpty)
+        _ = scheduler.addQuestion(question)
+        for _ in 0..<9 { #expect(scheduler.next() == .questions([question])) }
+        _ = scheduler.remove(question)
+        scheduler.setPaused(document, false)
+        #expect(scheduler.next() == .document(document))
+        scheduler.setPaused(document, true)
+        #expect(scheduler.remove(document) == [])
+        #expect(scheduler.pausedDocument == nil && scheduler.isEmpty)
+    }
+
     @Test("a parked question takes no part until it is back")
     func parking() {
         var scheduler = Scheduler(maxRunningQuestions: 2)

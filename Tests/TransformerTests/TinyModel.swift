@@ -189,8 +189,11 @@ struct TinyModel {
         return out
     }
 
-    func load(integerProducts: Bool = true) throws -> Model {
-        try Model(file: GGUFFile(copying: bytes), integerProducts: integerProducts)
+    func load(
+        integerProducts: Bool = true, repacking: Repacking = .off, pool: WorkerPool? = nil
+    ) throws -> Model {
+        try Model(
+            file: GGUFFile(copying: bytes), integerProducts: integerProducts, repacking: repacking, pool: pool)
     }
 
     func values(_ name: String) -> [Double] {

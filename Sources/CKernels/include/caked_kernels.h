@@ -9,13 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Instruction sets a variant may need, in rising order of preference.
+// Instruction sets a variant may need.
 typedef enum {
     CAKED_PORTABLE = 0,
-    CAKED_AVX2 = 1,    // AVX2, FMA, F16C
-    CAKED_AVX512 = 2,  // AVX-512 F, BW, DQ, VL
+    CAKED_AVX2 = 1,      // AVX2, FMA, F16C
+    CAKED_AVX512 = 2,    // AVX-512 F, BW, DQ, VL
     CAKED_NEON = 3,
-    CAKED_VNNI = 4,    // AVX-512 as above with VNNI: products of bytes
+    CAKED_VNNI = 4,      // AVX-512 as above with VNNI: products of bytes
+    CAKED_AVX_VNNI = 5,  // AVX2 as above with VNNI in vectors of 256 bits
+    CAKED_BFLOAT16 = 6,  // AVX-512 with VNNI and BF16: products of bytes and of bfloats
 } caked_instruction_set;
 
 // The best set this CPU and operating system run.
@@ -58,27 +60,25 @@ bool caked_quantise(caked_type type, const float *src, void *dst, size_t count);
 void caked_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, const float *x,
                   size_t x_stride, size_t rows, float *y, size_t y_stride, const float *bias);
 
-// Dense products of bytes, for the many rows of a prefill: weights re-tiled once into a panel, activations quantised in
-// blocks of 32, integer sums within a block exact. y is the same to the bit on every instruction set and however rows
-// and outputs are split. Inputs are whole blocks of 32.
+// Dense products of bytes: quantised weights re-tiled into a panel, activations quantised in blocks of 32, integer sums
+// within a block exact. Weights keep their values. y is the same to the bit on every instruction set and however rows and
+// outputs are split. Inputs are whole blocks of the type; F32, F16 and BF16 have no panels.
 enum { CAKED_PANEL_OUTPUTS = 16, CAKED_INT8_ROWS = 8 };
 // Whether the set in use multiplies bytes faster than floats.
 bool caked_int8_is_fast(void);
-// Bytes of a panel of `outputs` rows of weights, each 16 of them together; 0 when `inputs` is no whole number of blocks.
-size_t caked_panel_bytes(size_t inputs, size_t outputs);
-// Fills a panel from rows first ..< first + outputs of `w`. Q8_0 and Q4_0 keep their values; other types are rounded to 1 / 127
-// of the largest weight of each block.
+// Bytes of a panel of `outputs` rows of weights, each 16 of them together; 0 when there is none of this type and `inputs`.
+size_t caked_panel_bytes(caked_type type, size_t inputs, size_t outputs);
+// Fills a panel from rows first ..< first + outputs of `w`.
 void caked_panel_fill(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, void *panel);
-// Bytes of `rows` quantised rows, of which each 8 lie together.
+// Bytes of `rows` quantised rows. They lie in tiles of 8, the last of those that are left: the rows of a tile belong together.
 size_t caked_int8_rows_bytes(size_t inputs, size_t rows);
-// Quantises x[rows, inputs] (stride): scale = max|x| / 127 per block of 32. A row starts at a multiple of 8 rows' bytes.
+// Quantises x[rows, inputs] (stride): scale = max|x| / 127 per block of 32.
 void caked_int8_rows(const float *x, size_t x_stride, size_t rows, size_t inputs, void *quantised);
 // y[r, o] = bias[o] + sum_i w[o, i] * x[r, i] for r < rows, o < outputs; bias may be NULL. Some outputs of a panel start at a
 // multiple of 16 outputs' bytes.
-void caked_panel_matmul(const void *panel, size_t inputs, size_t outputs, const void *quantised, size_t rows, float *y,
-                        size_t y_stride, const float *bias);
-// The same bits straight from the stored weights, for the few rows of a decode step: y[r, o] for first <= o < first + outputs,
-// `w` and `bias` indexed like y.
+void caked_panel_matmul(caked_type type, const void *panel, size_t inputs, size_t outputs, const void *quantised,
+                        size_t rows, float *y, size_t y_stride, const float *bias);
+// The same bits straight from the stored weights: y[r, o] for first <= o < first + outputs, `w` and `bias` indexed like y.
 void caked_int8_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs,
                        const void *quantised, size_t rows, float *y, size_t y_stride, const float *bias);
 
@@ -106,25 +106,49 @@ void caked_attend_merge(float *peak, float *sum, float *out, const float *other_
 // out[r] /= sum[r].
 void caked_attend_finish(const float *sum, float *out, size_t rows, size_t width);
 
-// One tile of blockwise prefill attention: scores[rows, columns] (stride) are raw products of scaled queries and keys. Masks row r beyond
-// visible[r] columns (NULL: none), updates peak and sum, rescales out[rows, width] and turns the scores into weights
-// e^(score - peak) in place, ready for the product with the values. Masked weights are 0.
-void caked_softmax_tile(float *scores, size_t stride, size_t rows, size_t columns, const uint32_t *visible, float *peak,
-                        float *sum, float *out, size_t width);
+// Blockwise attention of many rows: consecutive positions of the `group` query heads of one KV head. Positions come in
+// units of CAKED_BLOCK_UNIT per head, unit p of head j at p * group + j. With CAKED_BFLOAT queries, keys, weights and
+// values are rounded to bfloats before they are multiplied, and summed as floats.
+typedef enum { CAKED_FLOAT, CAKED_BFLOAT } caked_precision;
+enum { CAKED_BLOCK_UNIT = 48, CAKED_BLOCK_KEYS = 64 };
+// Whether the set in use multiplies bfloats faster than floats.
+bool caked_bfloat_is_fast(void);
+// Floats of one head's packed queries, of the running state, and of the room that a call works in.
+size_t caked_block_query_size(size_t rows, size_t width);
+size_t caked_block_state_size(size_t rows, size_t group, size_t width);
+size_t caked_block_room_size(size_t width);
+// Packs at most CAKED_BLOCK_UNIT rows [count, width] (stride), scaled queries of one head, into a unit.
+void caked_block_pack(caked_precision precision, const float *rows, size_t stride, size_t count, size_t width,
+                      float *packed);
+// Empties the state of all units.
+void caked_block_begin(size_t rows, size_t group, size_t width, float *state);
+// Folds `count` stored entries [count, width] into the state, F32, F16 or Q8_0. Position i sees first_seen + i of them, at
+// most all, none when that is negative. `gathers`: whether the values are read, or normalisers alone are wanted.
+void caked_block_attend(caked_precision precision, const float *packed, size_t rows, size_t group, size_t width,
+                        caked_type type, const void *keys, const void *values, size_t count, ptrdiff_t first_seen,
+                        bool gathers, float *state, float *room);
+// Writes out[position, head, width] (stride per position; NULL: not), 0 where nothing was seen, and log_sums[head,
+// position] (stride per head; NULL: not), ln of the sum of e^score.
+void caked_block_finish(caked_precision precision, const float *state, size_t rows, size_t group, size_t width,
+                        float *out, size_t stride, float *log_sums, size_t log_sum_stride);
 
-// Column statistics of observed attention. scores[rows, columns] (stride) are raw products as above, log_sum[r] = peak + ln(sum) of
-// row r over ALL its visible keys, so A = e^(score - log_sum). Rows see every column of the tile, or its first visible[r] (NULL: all).
-// Writes for each column the mean over the rows, the unbiased variance (0 for one row) and the maximum; returns
-// the sum over rows and columns of -A ln A (CAKE's entropy; 0 where A is 0). scores are overwritten by A.
-double caked_observe_tile(float *scores, size_t stride, size_t rows, size_t columns, const float *log_sum,
-                          const uint32_t *visible, float *mean, float *variance, float *maximum);
-
-// The largest change that evicting a column's entry would make to a row. attention[rows, columns] (stride) is A as caked_observe_tile leaves
-// it; products[rows, columns] (same stride) are <o, v> of row r's output and column n's value in some inner product,
-// out_squares[r] = <o, o>, value_squares[n] = <v, v>. Writes for each column the maximum over the rows of
-// row_scales[r] * A / (1 - A) * |o - v|; near A = 1, where |o - v| is rounding error, |v| stands in for |o - v| / (1 - A).
-void caked_observe_change(const float *attention, const float *products, size_t stride, size_t rows, size_t columns,
-                          const float *out_squares, const float *value_squares, const float *row_scales, float *change);
+// What judges an entry by the change that evicting it would make to a row: row_scales[r] * A / (1 - A) * |o - v|, with lengths
+// taken in some inner product M. Near A = 1, where |o - v| is rounding error, |v| stands in for |o - v| / (1 - A).
+typedef struct {
+    const float *mapped;         // M o of each row, packed as queries of CAKED_FLOAT; units mapped_step floats apart
+    size_t mapped_step;
+    const float *out_squares;    // <o, o> of each row
+    const float *row_scales;
+    const void *values;          // the tile's stored values
+    const float *value_squares;  // <v, v> of each key
+} caked_change;
+// Statistics of observed attention over a tile of at most CAKED_BLOCK_KEYS keys: A = e^(score - log_sum[r]) of one query head, whose
+// packed units are unit_step floats apart. Position i sees first_seen + i of the keys, as above. Writes for each key the mean
+// over the rows and the unbiased variance (0 for one row); raises maximum[key] to the largest A, or to the largest change
+// where `change` is given. Returns the sum over rows and keys of -A ln A (CAKE's entropy; 0 where A is 0).
+double caked_observe(caked_precision precision, const float *packed, size_t unit_step, size_t rows, size_t width,
+                     caked_type type, const void *keys, size_t count, ptrdiff_t first_seen, const float *log_sums,
+                     const caked_change *change, float *mean, float *variance, float *maximum, float *room);
 
 // Index of the largest element, the first of equals.
 size_t caked_argmax(const float *x, size_t count);

@@ -1,5 +1,7 @@
 // Eight lanes of AVX2 with FMA and F16C.
 #define LANES 8
+// Rows of a product that are held in registers beside three vectors.
+#define SIDE 4
 
 typedef __m256 lanes;
 typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
@@ -21,6 +23,8 @@ INLINE lanes v_load_first(const float *p, size_t n, float fill) {
 INLINE void v_store_first(float *p, lanes v, size_t n) { _mm256_maskstore_ps(p, v_first(n), v); }
 INLINE lanes v_fma(lanes a, lanes b, lanes c) { return _mm256_fmadd_ps(a, b, c); }
 INLINE lanes v_max(lanes a, lanes b) { return _mm256_max_ps(a, b); }
+
+INLINE bool v_exceeds(lanes a, lanes b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0; }
 
 INLINE float v_sum(lanes v) {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -68,3 +72,4 @@ INLINE lanes v_load_high(const uint8_t *p) {
 }
 
 #include "levels.h"
+#include "transpose.h"

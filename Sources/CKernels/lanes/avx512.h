@@ -1,5 +1,7 @@
 // Sixteen lanes of AVX-512 (F, BW, DQ, VL).
 #define LANES 16
+// Rows of a product that are held in registers beside three vectors.
+#define SIDE 8
 
 typedef __m512 lanes;
 typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
@@ -16,6 +18,7 @@ INLINE lanes v_load_first(const float *p, size_t n, float fill) {
 INLINE void v_store_first(float *p, lanes v, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), v); }
 INLINE lanes v_fma(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
 INLINE lanes v_max(lanes a, lanes b) { return _mm512_max_ps(a, b); }
+INLINE bool v_exceeds(lanes a, lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0; }
 INLINE __m256 v_low(lanes v) { return _mm512_castps512_ps256(v); }
 INLINE __m256 v_high(lanes v) { return _mm512_extractf32x8_ps(v, 1); }
 
@@ -38,6 +41,30 @@ INLINE float v_max_of(lanes v) {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+// Transposes a square of LANES vectors in place: pairs of rows, then of pairs, then the quarters of the registers.
+INLINE void v_transpose(lanes *square) {
+    __m512i v[LANES], w[LANES];
+    UNROLL for (int i = 0; i < LANES; i++) v[i] = (__m512i)square[i];
+    UNROLL for (int i = 0; i < LANES; i += 2) {
+        w[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]), w[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    UNROLL for (int i = 0; i < LANES; i += 4) {
+        v[i] = _mm512_unpacklo_epi64(w[i], w[i + 2]), v[i + 1] = _mm512_unpackhi_epi64(w[i], w[i + 2]);
+        v[i + 2] = _mm512_unpacklo_epi64(w[i + 1], w[i + 3]), v[i + 3] = _mm512_unpackhi_epi64(w[i + 1], w[i + 3]);
+    }
+    UNROLL for (int i = 0; i < 4; i++) {
+        w[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88), w[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xdd);
+        w[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+        w[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xdd);
+    }
+    UNROLL for (int i = 0; i < 4; i++) {
+        square[i] = (lanes)_mm512_shuffle_i32x4(w[i], w[i + 8], 0x88);
+        square[i + 8] = (lanes)_mm512_shuffle_i32x4(w[i], w[i + 8], 0xdd);
+        square[i + 4] = (lanes)_mm512_shuffle_i32x4(w[i + 4], w[i + 12], 0x88);
+        square[i + 12] = (lanes)_mm512_shuffle_i32x4(w[i + 4], w[i + 12], 0xdd);
+    }
 }
 
 INLINE lanes v_load_half(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }

@@ -1,5 +1,7 @@
 // Four lanes of NEON, part of every 64-bit ARM.
 #define LANES 4
+// Rows of a product that are held in registers beside three vectors.
+#define SIDE 8
 
 typedef float32x4_t lanes;
 typedef uint32x4_t bits;
@@ -23,6 +25,7 @@ INLINE lanes v_fma(lanes a, lanes b, lanes c) { return vfmaq_f32(c, a, b); }
 
 // Where one of the two is NaN: b.
 INLINE lanes v_max(lanes a, lanes b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+INLINE bool v_exceeds(lanes a, lanes b) { return vmaxvq_u32(vcgtq_f32(a, b)) != 0; }
 INLINE float v_sum(lanes v) { return vaddvq_f32(v); }
 
 INLINE void v_sum4(float *p, lanes a, lanes b, lanes c, lanes d) {
@@ -56,3 +59,4 @@ INLINE lanes v_load_low(const uint8_t *p) { return v_nibble(vand_u8(v_four_bytes
 INLINE lanes v_load_high(const uint8_t *p) { return v_nibble(vshr_n_u8(v_four_bytes(p), 4)); }
 
 #include "levels.h"
+#include "transpose.h"

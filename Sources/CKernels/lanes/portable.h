@@ -1,5 +1,7 @@
 // Four lanes in clang's vector types: what any CPU's baseline runs. The other files of this folder give the same names.
 #define LANES 4
+// Rows of a product that are held in registers beside three vectors.
+#define SIDE 4
 
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
@@ -31,6 +33,12 @@ INLINE lanes v_fma(lanes a, lanes b, lanes c) { return a * b + c; }
 INLINE lanes v_max(lanes a, lanes b) {
     bits greater = (bits)(a > b);
     return (lanes)((greater & (bits)a) | (~greater & (bits)b));
+}
+
+// Whether some element of a is greater than b's.
+INLINE bool v_exceeds(lanes a, lanes b) {
+    bits greater = (bits)(a > b);
+    return (greater[0] | greater[1] | greater[2] | greater[3]) != 0;
 }
 
 INLINE float v_sum(lanes v) { return (v[0] + v[2]) + (v[1] + v[3]); }
@@ -79,3 +87,4 @@ INLINE lanes v_load_high(const uint8_t *p) {
 }
 
 #include "levels.h"
+#include "transpose.h"

@@ -1,4 +1,4 @@
-// Softmax over tiles: what prefill (scores from a matrix product) and decode (attend.h) share.
+// A running softmax, row by row.
 
 INLINE size_t seen(const uint32_t *visible, size_t row, size_t before, size_t count) {
     if (visible == NULL) return count;
@@ -32,13 +32,4 @@ INLINE void softmax_row(float *scores, size_t count, float *peak, float *sum, fl
     if (correction != 1) scale_row(out, correction, width);
     *sum = *sum * correction + v_sum(total + weights);
     *peak = top;
-}
-
-static void softmax_tile(float *scores, size_t stride, size_t rows, size_t columns, const uint32_t *visible,
-                         float *peak, float *sum, float *out, size_t width) {
-    for (size_t r = 0; r < rows; r++) {
-        size_t count = seen(visible, r, 0, columns);
-        softmax_row(scores + r * stride, count, peak + r, sum + r, out + r * width, width);
-        for (size_t i = count; i < columns; i++) scores[r * stride + i] = 0;
-    }
 }

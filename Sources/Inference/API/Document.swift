@@ -17,13 +17,33 @@ public struct DocumentLayer: Codable, Equatable, Sendable {
     }
 }
 
+/// Where a document stands.
+public enum DocumentState: String, Codable, Sendable {
+    /// It is stored and can be asked about.
+    case ready
+    /// It waits to be read.
+    case queued
+    /// It is being read.
+    case reading
+    /// Reading it stopped; putting it again goes on where that was.
+    case interrupted
+    /// What is stored of it is not what was written; put it again, or rebuild it from its stored text.
+    case damaged
+}
+
 /// A cached document: the API's `document` object, encoded with snake-case keys.
 public struct Document: Codable, Equatable, Sendable {
     /// The name it was put under.
     public var id: String
     /// Always "document".
     public var object = "document"
-    /// When it was committed, Unix seconds.
+    /// Where it stands.
+    public var state = DocumentState.ready
+    /// How far it is, while it is read: also of a document that is read again while the older one answers.
+    public var progress: PutProgress?
+    /// Why it is interrupted or damaged.
+    public var problem: String?
+    /// When it was committed, Unix seconds; when it was asked for, as long as it is not.
     public var created: Int
     /// Document tokens, the template's prefix included: the position a question starts at.
     public var tokens: Int
@@ -66,7 +86,7 @@ public struct Document: Codable, Equatable, Sendable {
     /// Layer by layer; nil in lists.
     public var layers: [DocumentLayer]?
 
-    /// All fields but `object`.
+    /// All fields but `object`, of a document that is ready.
     public init(
         id: String, created: Int, tokens: Int, prefixTokens: Int, entries: Int, entriesFull: Int, budget: Int,
         method: String, rows: String, bytes: Int, bytesFull: Int, textBytes: Int, prefillSeconds: Double,
@@ -98,7 +118,7 @@ public struct Document: Codable, Equatable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, object, created, tokens
+        case id, object, state, progress, problem, created, tokens
         case prefixTokens = "prefix_tokens"
         case entries
         case entriesFull = "entries_full"

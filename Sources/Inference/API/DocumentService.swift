@@ -59,6 +59,19 @@ public struct EngineStatus: Equatable, Sendable {
     /// Documents written since the start.
     public var writtenDocuments = 0
 
+    /// Checkpoints of documents being read, written since the start.
+    public var writtenCheckpoints = 0
+    /// Seconds spent on them.
+    public var checkpointSeconds = 0.0
+    /// Documents whose reading went on where an earlier daemon had stopped.
+    public var resumedDocuments = 0
+    /// Requests that joined the reading of the same document.
+    public var joinedRequests = 0
+    /// Readings on disk, and those of them that wait to be put again.
+    public var durableJobs = 0
+    /// Readings that were interrupted or failed, and wait to be put again.
+    public var interruptedJobs = 0
+
     /// Nothing yet.
     public init() {}
 }
@@ -75,8 +88,8 @@ public protocol DocumentService: Sendable {
     func status() -> EngineStatus
     /// Reads and caches a document. Dropping the stream cancels the work; what was not acknowledged is then gone.
     func put(_ request: PutRequest) -> EventStream<PutEvent>
-    /// The caller's documents, by name, without layers.
-    func documents(owner: UInt32) throws(EngineError) -> [Document]
+    /// The caller's documents, by name, without layers; with `unfinished` also those that are not there yet, or not sound.
+    func documents(owner: UInt32, unfinished: Bool) throws(EngineError) -> [Document]
     /// One document.
     func document(_ name: String, owner: UInt32) throws(EngineError) -> Document
     /// Forgets a document. An answer that reads it runs to its end.
@@ -85,6 +98,12 @@ public protocol DocumentService: Sendable {
     func update(_ name: String, owner: UInt32, ttlSeconds: Int??, pinned: Bool?) throws(EngineError) -> Document
     /// Which positions were kept.
     func retention(_ name: String, owner: UInt32) throws(EngineError) -> DocumentRetention
+    /// The document's text and where its tokens stand in it.
+    func source(_ name: String, owner: UInt32) throws(EngineError) -> DocumentSource
+    /// Writes a document as a file that another caked with the same model can read.
+    func export(_ name: String, owner: UInt32) throws(EngineError) -> DocumentExport
+    /// Begins to read such a file; dropping the import stores nothing.
+    func importing(_ options: ImportOptions, owner: UInt32, user: UInt32) throws(EngineError) -> DocumentImport
     /// Answers a question. Dropping the stream cancels it.
     func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent>
     /// Finishes what can be finished within the grace, fails the rest with `shuttingDown`, and ends the engine's thread.

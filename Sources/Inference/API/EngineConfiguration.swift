@@ -1,5 +1,7 @@
 // What the engine needs to know before it starts.
 
+import Transformer
+
 /// The engine's settings, validated by whoever reads them from files and flags.
 public struct EngineConfiguration: Equatable, Sendable {
     /// The GGUF file.
@@ -8,6 +10,8 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var stateDirectory: String
     /// Compute threads; 0: one for each CPU this process may run on.
     public var threads = 0
+    /// Whether quantised weights are re-tiled in memory when the model is loaded, which makes products faster.
+    public var repacking = Repacking.auto
     /// The chat template's name; nil: recognised from the model file.
     public var template: String?
     /// How much is kept when a request does not say.
@@ -28,6 +32,11 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var maxRunningQuestions = 4
     /// The most tokens of one answer; also the default.
     public var maxGeneratedTokens = 1024
+
+    /// Seconds of reading between two checkpoints of a document; 0: none.
+    public var checkpointSeconds = 30.0
+    /// The most seconds an answer may take once it has begun: so long its document's pages cannot be used again.
+    public var maxAnswerSeconds = 600.0
 
     /// Settings with the defaults above.
     public init(modelPath: String, stateDirectory: String) {

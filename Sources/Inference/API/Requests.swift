@@ -3,7 +3,7 @@
 import Tokenizers
 
 /// How much of a document's cache to keep.
-public enum Keep: Equatable, Sendable {
+public enum Keep: Codable, Equatable, Sendable {
     /// A share of all entries, more than 0 and at most 100.
     case percent(Double)
     /// The average number of entries for each layer and KV head, the observation window and protected entries included.
@@ -11,7 +11,7 @@ public enum Keep: Equatable, Sendable {
 }
 
 /// A document to read once and cache.
-public struct PutRequest: Sendable {
+public struct PutRequest: Codable, Equatable, Sendable {
     /// The uid whose namespace the name lives in.
     public var owner: UInt32
     /// The document's name, `[A-Za-z0-9._-]{1,128}`.
@@ -32,11 +32,16 @@ public struct PutRequest: Sendable {
     public var ttlSeconds: Int?
     /// Whether the store may never reclaim it.
     public var pinned: Bool
+    /// Whether the reading goes on when nobody waits for it, and survives a restart.
+    public var detached: Bool
+    /// The uid that asks: it may wait in the queue for no more than its share. `owner` where namespaces are not shared.
+    public var user: UInt32
 
     /// A request with the defaults for everything but the text.
     public init(
         owner: UInt32, name: String, text: [UInt8], keep: Keep? = nil, method: String? = nil, effort: String? = nil,
-        probes: [String] = [], rows: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false
+        probes: [String] = [], rows: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false,
+        detached: Bool = false, user: UInt32? = nil
     ) {
         self.owner = owner
         self.name = name
@@ -48,6 +53,8 @@ public struct PutRequest: Sendable {
         self.rows = rows
         self.ttlSeconds = ttlSeconds
         self.pinned = pinned
+        self.detached = detached
+        self.user = user ?? owner
     }
 }
 
@@ -77,6 +84,8 @@ public enum PutEvent: Sendable {
     case queued(ahead: Int)
     /// The document is being read.
     case progress(PutProgress)
+    /// The request is durable and will be worked on, also across restarts: all that a detached request hears.
+    case accepted(Document)
     /// The document is durable. `created` is false when the same text and options were there already.
     case finished(Document, created: Bool)
 }
@@ -126,6 +135,10 @@ public struct CompletionRequest: Sendable {
     public var document: String?
     /// What to answer.
     public var prompt: Prompt
+    /// The entries to read of the document, on average for each layer and KV head; nil: all that are stored.
+    public var budget: Int?
+    /// The uid that asks: it may wait in the queue for no more than its share. `owner` where namespaces are not shared.
+    public var user: UInt32
     /// The most tokens to generate; nil: the configured limit.
     public var maxTokens: Int?
     /// How tokens are drawn.
@@ -135,12 +148,14 @@ public struct CompletionRequest: Sendable {
 
     /// A greedy answer unless told otherwise.
     public init(
-        owner: UInt32, document: String?, prompt: Prompt, maxTokens: Int? = nil,
-        sampling: SamplingRequest = SamplingRequest(), stop: [String] = []
+        owner: UInt32, document: String?, prompt: Prompt, budget: Int? = nil, maxTokens: Int? = nil,
+        sampling: SamplingRequest = SamplingRequest(), stop: [String] = [], user: UInt32? = nil
     ) {
         self.owner = owner
         self.document = document
         self.prompt = prompt
+        self.budget = budget
+        self.user = user ?? owner
         self.maxTokens = maxTokens
         self.sampling = sampling
         self.stop = stop

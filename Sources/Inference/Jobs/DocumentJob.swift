@@ -2,6 +2,8 @@
 
 import CAKE
 import CacheStore
+import Glibc
+import Synchronization
 import Tokenizers
 import Transformer
 
@@ -9,33 +11,99 @@ import Transformer
 final class DocumentJob: @unchecked Sendable {
     // One thread at a time has it: the desk prepares it, the engine reads it, the clerk writes it.
     let key: DocumentKey
-    let feed: EventFeed<PutEvent>
-    let ticket: Ticket
+    let request: PutRequest
     let plan: ReadingPlan
+    let audience: Audience
+    let ticket: Ticket
+    /// The name of its files, should it have any: equal for equal requests.
+    let fileName: String
+    /// The uid whose turn it is when it is read.
+    var user: UInt32 { request.user }
     var prefill: DocumentPrefill?
     var prefillSeconds = 0.0
+    var checkpoints = CheckpointSchedule()
+    private let acceptedSeconds = time(nil)
+    private let hasFiles = Atomic<Bool>(false)
     private var reportedFraction = 0.0
 
-    init(key: DocumentKey, feed: EventFeed<PutEvent>, ticket: Ticket, plan: ReadingPlan) {
+    init(
+        key: DocumentKey, request: PutRequest, plan: ReadingPlan, feed: EventFeed<PutEvent>?, ticket: Ticket
+    ) {
         self.key = key
-        self.feed = feed
-        self.ticket = ticket
+        self.request = request
         self.plan = plan
+        self.ticket = ticket
+        audience = Audience(feed, isDetached: request.detached)
+        let expiry = plan.ttlSeconds.map(String.init) ?? ""
+        fileName = JobDirectory.fileName(
+            key, plan: [plan.textHash, plan.optionsHash, expiry, plan.pinned ? "pinned" : ""])
     }
 
-    /// Ends the request with an error; its place is free before the client hears of it.
+    /// Whether it is written down, so that a restart goes on with it.
+    var isKept: Bool {
+        get { hasFiles.load(ordering: .relaxed) }
+        set { hasFiles.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Ends the request with an error; its place is free before a client hears of it.
     func fail(_ error: EngineError) {
         ticket.giveUp()
-        feed.finish(throwing: error)
+        audience.fail(error)
     }
 
-    /// Reports progress in steps a person notices, and never to a reader that has fallen behind.
+    /// Reports progress in steps a person notices.
     func report(phase: String, layer: Int, layers: Int, fraction: Double) {
         let step = 0.005
-        guard fraction - reportedFraction >= step || fraction >= 1, !feed.isFull else { return }
+        guard fraction - reportedFraction >= step || fraction >= 1 else { return }
         reportedFraction = fraction
-        feed.send(.progress(PutProgress(phase: phase, layer: layer, layers: layers, fraction: fraction)))
+        audience.send(.progress(PutProgress(phase: phase, layer: layer, layers: layers, fraction: fraction)))
     }
+
+    /// The document as it can be shown before it is there.
+    func document(state: DocumentState? = nil) -> Document {
+        let progress = audience.progress
+        var document = Document(
+            id: key.name, created: acceptedSeconds, tokens: plan.tokens.count, prefixTokens: plan.prefixTokens,
+            entries: 0, entriesFull: 0, budget: plan.budget, method: plan.method.name, rows: plan.rows.rawValue,
+            bytes: 0, bytesFull: 0, textBytes: plan.text.count, prefillSeconds: 0, model: plan.model,
+            pinned: plan.pinned, ttlSeconds: plan.ttlSeconds, expires: nil, lastUsed: acceptedSeconds, hits: 0,
+            preferenceFellBack: false, layers: nil)
+        document.state = state ?? (progress == nil ? .queued : .reading)
+        document.progress = progress
+        return document
+    }
+}
+
+/// When a prefill is worth a checkpoint: at a regular time, and never so often that they cost more than a fiftieth.
+package struct CheckpointSchedule: Sendable {
+    /// Seconds of reading between two checkpoints, as a multiple of what one costs.
+    package static let pausePerCost = 49.0
+    /// What writing costs before it was measured: a slow disk.
+    package static let expectedBytesPerSecond = 200e6
+
+    private var lastSeconds = 0.0
+    private var cost: Double?
+    /// The next border of two layers is as good as any: the daemon is about to stop.
+    package var isUrgent = false
+
+    package init() {}
+
+    /// Whether a checkpoint of `bytes` is due after `seconds` of reading; `everySeconds` 0: never.
+    package func isDue(atSeconds seconds: Double, bytes: Int, everySeconds: Double) -> Bool {
+        guard everySeconds > 0 else { return false }
+        let cost = cost ?? Double(bytes) / Self.expectedBytesPerSecond
+        return isUrgent || seconds - lastSeconds >= max(everySeconds, Self.pausePerCost * cost)
+    }
+
+    /// A checkpoint was made, or its place passed over, and took `cost` seconds.
+    package mutating func made(atSeconds seconds: Double, cost: Double) {
+        lastSeconds = seconds
+        self.cost = cost
+        isUrgent = false
+    }
+
+    /// The reading goes on at a checkpoint that was made after `seconds` of it.
+    package mutating func resumed(atSeconds seconds: Double) { lastSeconds = seconds }
 }
 
 /// What reading a document takes, fixed before it waits: nothing in it changes any more.
@@ -53,6 +121,8 @@ struct ReadingPlan: Sendable {
     var pinned: Bool
     var textHash: String
     var optionsHash: String
+    /// The model's name.
+    var model: String
 }
 
 extension ReadingPlan {
@@ -104,8 +174,7 @@ extension ReadingPlan {
             text: request.text, tokens: tokens, prefixTokens: prefixTokens,
             templatePrefix: templatePrefix,
             method: method, probes: probes, budget: budget, rows: rows, ttlSeconds: request.ttlSeconds,
-            pinned: request.pinned,
-            textHash: textHash.hex, optionsHash: optionsHash.hex)
+            pinned: request.pinned, textHash: textHash.hex, optionsHash: optionsHash.hex, model: loaded.card.id)
     }
 
     // A name may say the effort itself, "cake-reconstruct:fast": then only another word of the request goes over it.

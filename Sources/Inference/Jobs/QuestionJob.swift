@@ -4,16 +4,20 @@ import CacheStore
 import Tokenizers
 import Transformer
 
-/// A question that passed its checks, with the document it is about held open while it is answered.
+/// A question that passed its checks; the document it is about is held open only while it is answered.
 final class QuestionJob: @unchecked Sendable {
     // The desk prepares it, then only the engine's thread touches it.
     let feed: EventFeed<CompletionEvent>
     let ticket: Ticket
-    let sequence: Sequence
+    /// The document's name and what of it is read; nil: a plain chat.
+    let source: (key: DocumentKey, budget: Int?)?
+    /// The uid whose turn it is when it is answered.
+    let user: UInt32
+    private var sequence: Sequence?
     private let tokenizer: Tokenizer
     private let prompt: [Int32]
     private let maxTokens: Int
-    private let cachedTokens: Int
+    let cachedTokens: Int
     private var sampler: Sampler
     private var detokenizer: StreamingDetokenizer
     private var stops: StopMatcher
@@ -25,13 +29,14 @@ final class QuestionJob: @unchecked Sendable {
     private var firstToken: ContinuousClock.Instant?
 
     init(
-        feed: EventFeed<CompletionEvent>, ticket: Ticket, sequence: Sequence, tokenizer: Tokenizer, prompt: [Int32],
-        cachedTokens: Int, maxTokens: Int, sampler: Sampler, stops: StopMatcher
+        feed: EventFeed<CompletionEvent>, ticket: Ticket, source: (key: DocumentKey, budget: Int?)?, user: UInt32,
+        tokenizer: Tokenizer, prompt: [Int32], cachedTokens: Int, maxTokens: Int, sampler: Sampler, stops: StopMatcher
     ) {
         precondition(!prompt.isEmpty && maxTokens > 0)
         self.feed = feed
         self.ticket = ticket
-        self.sequence = sequence
+        self.source = source
+        self.user = user
         self.tokenizer = tokenizer
         self.prompt = prompt
         self.cachedTokens = cachedTokens
@@ -41,14 +46,16 @@ final class QuestionJob: @unchecked Sendable {
         detokenizer = StreamingDetokenizer(tokenizer)
     }
 
-    /// Tells the client that its question is understood.
-    func start() {
+    /// Gives the question a place in the decoder, and tells the client that it is understood.
+    func start(_ sequence: Sequence) {
+        self.sequence = sequence
         started = clock.now
         feed.send(.started(promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens))
     }
 
     /// What this job feeds into the next step: a piece of the question, or the token drawn last.
     func nextPiece(atMost rows: Int) -> Decoder.Piece {
+        guard let sequence else { preconditionFailure("a question is stepped before it began") }
         if let lastToken { return Decoder.Piece(sequence, [lastToken]) }
         let end = min(prompt.count, read + rows)
         return Decoder.Piece(sequence, Array(prompt[read..<end]), needsLogits: end == prompt.count)
@@ -81,6 +88,14 @@ final class QuestionJob: @unchecked Sendable {
         }
         return false
     }
+
+    /// Whether the answer has taken longer than it may, waiting for its reader included.
+    func hasLasted(longerThanSeconds limit: Double, at now: ContinuousClock.Instant) -> Bool {
+        started.map { (now - $0).seconds > limit } ?? false
+    }
+
+    /// Ends the answer where it is.
+    func cutOff() { finish(.length) }
 
     /// Tokens read and generated so far, for the totals.
     var progress: (read: Int, generated: Int) { (read, generated) }

@@ -1,4 +1,4 @@
-// From a request to a question the engine can answer: the document opened, the prompt tokenized, every limit checked.
+// From a request to a question the engine can answer: cheap checks first, then the prompt tokenized, then the document.
 
 import CacheStore
 import Tokenizers
@@ -11,18 +11,18 @@ extension QuestionJob {
     ) throws(EngineError) {
         let stops = try Self.checkedStops(request.stop)
         let sampler = try Self.sampler(request.sampling)
-        var base: BaseRows?
-        if let name = request.document {
-            let key = try DocumentKey(checking: name, owner: request.owner)
-            do throws(StoreError) {
-                base = BaseRows(try store.open(key, fingerprint: loaded.fingerprint.fields))
-            } catch {
-                throw EngineError(error)
-            }
-            store.touch(key)
+        if let asked = request.maxTokens, asked < 1 {
+            throw .invalid(code: "invalid_parameter", message: "max_tokens must be at least 1", parameter: "max_tokens")
         }
-        let prompt = try Self.tokens(request.prompt, hasDocument: base != nil, loaded: loaded)
-        let cached = base?.tokens ?? 0
+        let key = try request.document.map { name throws(EngineError) in
+            try DocumentKey(checking: name, owner: request.owner)
+        }
+        let prompt = try Self.tokens(request.prompt, hasDocument: key != nil, loaded: loaded)
+        // Opened here so that it is checked on this thread, closed again so that a question that waits pins no pages.
+        let cached =
+            try key.map { key throws(EngineError) in
+                try Self.base(key, budget: request.budget, loaded: loaded, store: store).tokens
+            } ?? 0
         let room = loaded.card.contextLength - cached - prompt.count
         guard room > 0 else {
             throw .invalid(
@@ -33,20 +33,39 @@ extension QuestionJob {
                     """,
                 parameter: "messages")
         }
-        if let asked = request.maxTokens, asked < 1 {
-            throw .invalid(code: "invalid_parameter", message: "max_tokens must be at least 1", parameter: "max_tokens")
-        }
+        if let key { store.touch(key) }
         let limit = configuration.maxGeneratedTokens
-        let sequence: Sequence
+        self.init(
+            feed: feed, ticket: ticket, source: key.map { ($0, request.budget) }, user: request.user,
+            tokenizer: loaded.tokenizer, prompt: prompt, cachedTokens: cached,
+            maxTokens: min(request.maxTokens ?? limit, limit, room), sampler: sampler, stops: StopMatcher(stops))
+    }
+
+    /// The document's rows, where they lie in the map.
+    private static func base(
+        _ key: DocumentKey, budget: Int?, loaded: LoadedModel, store: DocumentStore
+    ) throws(EngineError) -> BaseRows {
+        do throws(StoreError) {
+            return BaseRows(try store.open(key, fingerprint: loaded.fingerprint.fields))
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    /// Opens the document and begins; the checks of `init` hold as long as nobody put another one meanwhile.
+    func start(loaded: LoadedModel, store: DocumentStore) throws(EngineError) {
+        let base = try source.map { source throws(EngineError) in
+            try Self.base(source.key, budget: source.budget, loaded: loaded, store: store)
+        }
+        guard (base?.tokens ?? 0) == cachedTokens else {
+            throw .conflict(
+                code: "document_replaced", message: "the document was replaced while the question waited; ask again")
+        }
         do throws(ModelError) {
-            sequence = try Sequence(model: loaded.model, base: base)
+            start(try Sequence(model: loaded.model, base: base))
         } catch {
             throw .internalFailure(message: error.description)
         }
-        self.init(
-            feed: feed, ticket: ticket, sequence: sequence,
-            tokenizer: loaded.tokenizer, prompt: prompt, cachedTokens: cached,
-            maxTokens: min(request.maxTokens ?? limit, limit, room), sampler: sampler, stops: StopMatcher(stops))
     }
 
     private static func tokens(

@@ -12,15 +12,8 @@ package struct Fingerprint: Equatable, Sendable {
     /// Field by field, for the store.
     package let fields: [String: String]
 
-    /// The fingerprint of a loaded model.
-    ///
-    /// Reads the whole file once, at memory speed when it is in the page cache.
-    package init(file: GGUFFile, rope: String, template: ChatTemplate) {
-        var weights = Hash128()
-        for tensor in file.tensors {
-            weights.update(tensor.name.utf8)
-            unsafe weights.update(file.bytes(of: tensor))
-        }
+    /// The fingerprint of a loaded model, with the hash of its weights as `weights(of:)` gives it.
+    package init(file: GGUFFile, weights: String, rope: String, template: ChatTemplate) {
         var tokenizer = Hash128()
         for key in ["tokenizer.ggml.tokens", "tokenizer.ggml.merges"] {
             for entry in (try? file.metadata.strings(key)) ?? [] {
@@ -34,11 +27,21 @@ package struct Fingerprint: Equatable, Sendable {
         }
         fields = [
             "engine": Self.engineFormat,
-            "weights": weights.hex,
+            "weights": weights,
             "tokenizer": tokenizer.hex,
             "rope": rope,
             "template": template.name,
         ]
+    }
+
+    /// The hash of all tensors: reads the whole file, at the disk's speed or at memory's when it is in the page cache.
+    package static func weights(of file: GGUFFile) -> String {
+        var weights = Hash128()
+        for tensor in file.tensors {
+            weights.update(tensor.name.utf8)
+            unsafe weights.update(file.bytes(of: tensor))
+        }
+        return weights.hex
     }
 
     /// All fields in one line, for hashing.

@@ -31,11 +31,21 @@ package final class LoadedModel: Sendable {
 
     /// Maps the file and prepares it; `templateName` nil recognises the template from the file.
     ///
+    /// The hash of its weights is remembered in `cache`, if there is one. With threads to do it, weights are re-tiled as
+    /// `repacking` says.
+    ///
     /// Throws `EngineError.invalid` with code `unusable_model`, naming what is wrong.
-    package init(path: String, templateName: String?) throws(EngineError) {
+    package init(
+        path: String, templateName: String?, cache: WeightsHashCache? = nil, repacking: Repacking = .off,
+        pool: WorkerPool? = nil
+    ) throws(EngineError) {
         do {
             let file = try GGUFFile(path: path)
-            model = try Model(file: file)
+            if let pool {
+                model = try Model(file: file, repacking: repacking, pool: pool)
+            } else {
+                model = try Model(file: file)
+            }
             tokenizer = try Tokenizer(Vocabulary(file.metadata))
             if let templateName {
                 template = try ChatTemplate.named(templateName)
@@ -48,7 +58,11 @@ package final class LoadedModel: Sendable {
                 throw EngineError.unusableModel(
                     "its tokenizer has \(tokenizer.vocabularyCount) tokens and its head \(shape.vocabulary)")
             }
-            fingerprint = Fingerprint(file: file, rope: model.ropeDescription, template: template)
+            let weights = cache.map { $0.hash(of: path) { Fingerprint.weights(of: file) } }
+            fingerprint = Fingerprint(
+                file: file, weights: weights ?? Fingerprint.weights(of: file), rope: model.ropeDescription,
+                template: template)
+            if model.isRepacked { file.releasePages() }
             card = ModelCard(
                 id: Self.identifier(name: shape.name, path: path), createdSeconds: Self.modificationSeconds(path),
                 contextLength: shape.contextLength, layers: shape.layers, kvHeads: shape.kvHeads,

@@ -23,7 +23,8 @@ def main():
     for k in range(a.documents):
         text, ask = eval_doc(tok, a.seed + 1000 * a.tokens + k, a.tokens - 40)
         documents.append(dict(text=text, questions=[
-            dict(kind=tag.split("@")[0], question=q, answer=answer, value=value) for tag, q, answer, value in ask]))
+            dict(kind=tag.split("@")[0], depth=int(tag.split("@")[1]) if "@" in tag else None, question=q, answer=answer,
+                 value=value) for tag, q, answer, value in ask]))
     print(json.dumps(dict(seed=a.seed, tokens=a.tokens, documents=documents), indent=1))
 
 

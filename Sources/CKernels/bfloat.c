@@ -1,0 +1,16 @@
+// Every operation with AVX-512 F, BW, DQ, VL, VNNI and BF16; nothing of it runs before caked_kernels_best() has seen them.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "inline.h"
+
+#define TABLE caked_bfloat
+#define TABLE_NAME "bfloat"
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c"))), apply_to = function)
+#include "lanes/avx512.h"
+#define CAKED_DOT_LANES "../lanes/dot_vnni.h"
+#define CAKED_BFLOAT_LANES "lanes/bfloat_avx512.h"
+#include "table_of.h"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,146 @@
+// Takes an imported document into the store: what the file says is compared with the model before anything is believed.
+
+import CAKE
+import CacheStore
+import Synchronization
+import Transformer
+
+/// One import, from its first byte to its commit.
+final class Importer: @unchecked Sendable {
+    // Unchecked: one caller at a time has it, whoever holds the turn.
+    private let turn = Mutex(())
+    private let store: DocumentStore
+    private let loaded: LoadedModel
+    private let owner: UInt32
+    private let options: ImportOptions
+    private let ticket: Ticket
+    private var reader = ImportReader()
+    private var manifest: Manifest?
+    private var staged: StagedDocument?
+
+    init(store: DocumentStore, loaded: LoadedModel, owner: UInt32, options: ImportOptions, ticket: Ticket) {
+        (self.store, self.loaded, self.owner, self.options, self.ticket) = (store, loaded, owner, options, ticket)
+    }
+
+    func append(_ bytes: [UInt8]) throws(EngineError) {
+        try turn.withLock { _ throws(EngineError) in try read(bytes) }
+    }
+
+    func finish() throws(EngineError) -> Document {
+        try turn.withLock { _ throws(EngineError) in try commit() }
+    }
+
+    private func read(_ bytes: [UInt8]) throws(EngineError) {
+        do {
+            try reader.append(bytes) { part in
+                switch part {
+                case .manifest(let manifest): try begin(manifest)
+                case .text(let text): try take(text)
+                case .layer(let layer, let part):
+                    guard let staged else { throw EngineError.damagedExport("its header is missing") }
+                    try unsafe part.withHeads { heads throws(StoreError) in
+                        try unsafe staged.stage(layer: layer, heads: heads)
+                    }
+                }
+            }
+        } catch let error as EngineError {
+            throw error
+        } catch let error as StoreError {
+            throw EngineError(error)
+        } catch ImportReader.Refusal.notAnExport {
+            throw .invalid(
+                code: "not_an_export", message: "this is no document that caked exported, or another version's",
+                parameter: nil)
+        } catch ImportReader.Refusal.damaged(let problem) {
+            throw .damagedExport(problem)
+        } catch {
+            throw .internalFailure(message: "\(error)")
+        }
+    }
+
+    private func commit() throws(EngineError) -> Document {
+        guard reader.isDone, let staged, let manifest else { throw .damagedExport("it ends too early") }
+        defer { ticket.giveUp() }
+        do throws(StoreError) {
+            return Document(try staged.commit(manifest), model: loaded.card.id, withLayers: true)
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    // Everything that the rest depends on, before any of it is read.
+    private func begin(_ found: Manifest) throws(EngineError) {
+        if let difference = Manifest.difference(stored: found.fingerprint, current: loaded.fingerprint.fields) {
+            throw EngineError(difference)
+        }
+        let (shape, model) = (found.shape, loaded.model.configuration)
+        guard shape.layers == model.layers, shape.kvHeads == model.kvHeads, shape.headWidth == model.headWidth,
+            shape.rows != .f32
+        else { throw .damagedExport("its shape is not the model's") }
+        guard (1...loaded.card.contextLength - ReadingPlan.answerReserveTokens).contains(shape.tokens) else {
+            throw .damagedExport("it has \(shape.tokens) tokens, which the model's context cannot hold")
+        }
+        // No token is longer, so no text of so many tokens is.
+        guard found.textBytes / loaded.longestTokenBytes <= shape.tokens else {
+            throw .damagedExport("its text is longer than its tokens")
+        }
+        do throws(CAKEError) {
+            _ = try Method.preset(found.method)
+        } catch {
+            throw .invalid(code: "unknown_method", message: "\(error)", parameter: nil)
+        }
+        var manifest = ExportFormat.travelling(found)
+        (manifest.ttlSeconds, manifest.pinned) = (options.ttlSeconds, options.pinned)
+        self.manifest = manifest
+        do throws(StoreError) {
+            let key = try DocumentKey(owner: owner, name: options.name ?? found.name)
+            staged = try store.begin(key, shape: shape)
+        } catch {
+            throw EngineError(error)
+        }
+    }
+
+    // The text has to be the one that was read: it gives the tokens again, in number and in the template's place.
+    private func take(_ text: [UInt8]) throws(EngineError) {
+        guard let manifest, let staged else { throw .damagedExport("its header is missing") }
+        guard let document = String(validating: text, as: UTF8.self) else {
+            throw .damagedExport("its text is not UTF-8")
+        }
+        var hash = Hash128()
+        hash.update(text)
+        let (tokens, prefixTokens, prefix) = loaded.documentTokens(document)
+        guard hash.hex == manifest.textHash, tokens.count == manifest.shape.tokens,
+            prefixTokens == manifest.prefixTokens, prefix == manifest.templatePrefix
+        else { throw .damagedExport("its text is not the one that was read") }
+        do throws(StoreError) {
+            try staged.stageText(text)
+            try staged.stageTokens(tokens)
+        } catch {
+            throw EngineError(error)
+        }
+    }
+}
+
+/// What an import sets itself.
+public struct ImportOptions: Equatable, Sendable {
+    /// The document's name here; nil: the one it had.
+    public var name: String?
+    /// Seconds from now after which the document expires; nil: never.
+    public var ttlSeconds: Int?
+    /// Whether the store may never reclaim it.
+    public var pinned: Bool
+
+    /// The name it had, for ever, unless told otherwise.
+    public init(name: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false) {
+        (self.name, self.ttlSeconds, self.pinned) = (name, ttlSeconds, pinned)
+    }
+}
+
+extension EngineError {
+    /// A file that is not what was exported, and what of it is wrong.
+    static func damagedExport(_ problem: String) -> EngineError {
+        .invalid(
+            code: "damaged_export", message: "the exported document is damaged: \(problem); export it again",
+            parameter: nil)
+    }
+}
