@@ -47,10 +47,12 @@ struct MethodTests {
         #expect(best.with(effort: .best) == best)
         let fast = best.with(effort: .fast)
         #expect(fast.name == "cake-reconstruct:fast")
-        #expect(fast.observation == .reconstruction(chunkRows: 512, reads: .around(tokens: 1024)))
+        #expect(
+            fast.observation
+                == .reconstruction(chunkRows: 512, reads: .around(tokens: 512), judges: .around(tokens: 0)))
         #expect(try Method.preset("cake-reconstruct:fast") == fast)
         let balanced = try Method.preset("cake-reconstruct:balanced")
-        #expect(balanced.observation == .reconstruction(chunkRows: 512, judges: .around(tokens: 0)))
+        #expect(balanced.observation == .reconstruction(chunkRows: 512, reads: .around(tokens: 1024)))
         #expect(fast.with(effort: .balanced) == balanced && balanced.with(effort: .best) == best)
         for name in ["cake", "kvzip", "full"] {
             #expect(try Method.preset(name).with(effort: .fast) == Method.preset(name))

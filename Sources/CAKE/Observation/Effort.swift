@@ -3,17 +3,15 @@
 extension Method {
     /// What observing may cost.
     public enum Effort: String, Sendable, Hashable, CaseIterable {
-        /// A chunk's rows read the chunk, its neighbourhood and the sinks: linear in the document's length.
+        /// A chunk's rows read the chunk, 512 tokens on either side and the sinks, and judge the chunk.
+        ///
+        /// Linear in the document's length: almost every entry finds the row that needs it most in its own chunk.
         case fast
-        /// A chunk's rows read all of the document and judge their own chunk, where almost every entry finds the row that
-        /// needs it most: two products for each row and entry instead of four.
+        /// A chunk's rows read and judge the chunk and 1,024 tokens on either side, and read the sinks: linear, too.
         case balanced
         /// A chunk's rows read and judge all of the document.
         case best
     }
-
-    /// How far `fast` reads beyond a chunk, on either side.
-    static let neighbourhood = 1024
 
     /// The method with another effort, named after it ("cake-reconstruct:fast"); one that does not feed the document again,
     /// or renormalises what it sees as KVzip does, has no choice and stays as it is.
@@ -24,8 +22,9 @@ extension Method {
         method.name = effort == .best ? preset : preset + ":" + effort.rawValue
         method.observation =
             switch effort {
-            case .fast: .reconstruction(chunkRows: chunkRows, reads: .around(tokens: Self.neighbourhood))
-            case .balanced: .reconstruction(chunkRows: chunkRows, judges: .around(tokens: 0))
+            case .fast:
+                .reconstruction(chunkRows: chunkRows, reads: .around(tokens: 512), judges: .around(tokens: 0))
+            case .balanced: .reconstruction(chunkRows: chunkRows, reads: .around(tokens: 1024))
             case .best: .reconstruction(chunkRows: chunkRows)
             }
         return method
