@@ -21,11 +21,10 @@
 //   segment (kind 0)  positions u32[n], indicators f32[n], key rows, value rows, in rank order
 //   text (kind 1)     UTF-8, layer and head 0
 //   tokens (kind 2)   i32[n], layer and head 0
-// A record fills whole pages of a size class (`SizeClass`), which forces it to overflow pages; below about half a page
-// LMDB stores values in the leaf, where they are only even-aligned. A reader copies what it finds misaligned all the
-// same.
+// A record is at least a page long, which forces it to overflow pages; below about half a page LMDB stores values in
+// the leaf, where they are only even-aligned. A reader copies what it finds misaligned all the same.
 //
-// One (layer, head) may have several parts (values stay below 64 MiB): part p starts at entry `first`. A head without
+// One (layer, head) may have several parts (of 1,024 entries as written now): part p starts at entry `first`. A head without
 // entries has no record. Records no manifest names are garbage. The entries a manifest counts are the first ones of
 // its records: dropping a suffix of rank order is a change of the manifest.
 
@@ -42,6 +41,13 @@ package enum RecordFormat {
     /// LMDB 0.9 leaks 1 MiB a transaction above 256 MiB (ITS#9155), and a run of consecutive free pages is the harder
     /// to find the longer it is.
     package static let maximumValueBytes = 64 << 20
+
+    /// The most entries of a part.
+    ///
+    /// A value needs a run of consecutive free pages, and space freed in pieces serves long runs badly: with parts this
+    /// short a store under a quota grows to 1.5 times the quota, with whole heads to 1.8 (`CompactionTests`). Readers sum
+    /// long heads in parts of this many entries, so that they lose nothing and their sums are the same.
+    static let maximumEntries = 1_024
 
     package static let formatKey = Array("format".utf8)
     static let formatMagic: UInt32 = 0x5453_4B43

@@ -54,11 +54,8 @@ package struct RecordHeader: Equatable, Sendable {
         }
     }
 
-    /// The size of the value: whole pages of a size class, so that LMDB gives it pages of its own.
-    func valueBytes(in store: DocumentStore) -> Int {
-        SizeClass.valueBytes(
-            payloadOffset + payloadBytes, pageBytes: store.pageBytes, valueOffset: store.valueOffset)
-    }
+    /// The size of the value: at least a page, so that LMDB gives it pages of its own.
+    func valueBytes(in store: DocumentStore) -> Int { max(payloadOffset + payloadBytes, store.pageBytes) }
 
     /// The 64 bytes.
     package var encoded: [UInt8] {

@@ -224,9 +224,7 @@ public final class StagedDocument: Sendable {
         // Headers, padding between parts and the offset in the page are below 1 KiB together.
         let entryBytes = 8 + 2 * shape.rowBytes
         let most = max((store.maximumValueBytes - 1024) / entryBytes, 1)
-        // Readers sum long heads in parts of this many entries: segments that end between parts leave the sums as they are.
-        let part = 1_024
-        let limit = most < part ? most : most / part * part
+        let limit = min(most, RecordFormat.maximumEntries)
         let count = unsafe head.positions.count
         return stride(from: 0, to: count, by: limit).enumerated().map { part, first in
             unsafe header(

@@ -103,11 +103,12 @@ extension CacheShape {
     ///
     /// Every record's pages and padding are counted; `storedBytes` of the manifest says later what it was.
     public func estimatedBytes(budget: Int, textBytes: Int, pageBytes: Int = 4096) -> Int {
-        func pages(_ bytes: Int) -> Int { SizeClass.rounded(pages: bytes / pageBytes + 1) * pageBytes }
-        let entryBytes = 8 + 2 * rowBytes
-        // A head's own count may be anything, so that each may round up by a whole step of its size class.
-        let head = pages(min(max(budget, 0), tokens) * entryBytes + 1024)
-        return layers * kvHeads * (head + head / SizeClass.stepsPerOctave) + pages(textBytes) + pages(4 * tokens)
+        func pages(_ bytes: Int) -> Int { (bytes / pageBytes + 1) * pageBytes }
+        let entries = min(max(budget, 0), tokens)
+        let parts = entries / RecordFormat.maximumEntries + 1
+        // A page, its header and the gaps between parts come on top of every record's entries.
+        let head = entries * (8 + 2 * rowBytes) + parts * (pageBytes + 512)
+        return layers * kvHeads * head + pages(textBytes) + pages(4 * tokens)
             + pages(layers * (kvHeads * 8 + 64) + 8192)
     }
 }

@@ -129,6 +129,20 @@ import Testing
         #expect(try store.manifest(key("a"))?.budget == 64)
     }
 
+    @Test("what a document takes is never more than was estimated, and not much less")
+    func estimate() throws {
+        let store = try place.open()
+        for (number, tokens) in [1, 60, 900, 1_500, 5_000].enumerated() {
+            let data = DocumentData(seed: UInt64(350 + number), layers: 3, kvHeads: 2, tokens: tokens)
+            let manifest = try place.put("d\(number)", data, in: store)
+            let heads = data.shape.layers * data.shape.kvHeads
+            let estimate = data.shape.estimatedBytes(
+                budget: (manifest.entries + heads - 1) / heads, textBytes: data.text.count)
+            #expect(manifest.storedBytes <= estimate)
+            #expect(estimate <= manifest.storedBytes * 2 + 64 << 10)
+        }
+    }
+
     @Test("pinned documents are never touched; what cannot fit is refused before anything is reclaimed")
     func pinned() throws {
         let limits = StoreLimits(quotaBytes: 3 << 20)
