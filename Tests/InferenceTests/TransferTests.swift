@@ -74,7 +74,9 @@ import Testing
                 case .text(let text): parts.append("text \(String(decoding: text, as: UTF8.self))")
                 case .layer(let layer, let part):
                     let heads = try unsafe part.withHeads { heads in
-                        unsafe heads.map { unsafe "\($0.head):\(Array($0.positions)):\(Array($0.indicators)):\(Set($0.keys))" }
+                        unsafe heads.map { head in
+                            unsafe "\(head.head):\(Array(head.positions)):\(Array(head.indicators)):\(Set(head.keys))"
+                        }
                     }
                     parts.append("layer \(layer) \(heads)")
                 }

@@ -69,7 +69,7 @@ enum ExportFormat {
 public struct DocumentExport: Sendable {
     /// Bytes of the whole file.
     public var byteCount: Int
-    /// The next piece; nil after the last. One caller at a time.
+    /// The next piece, nil after the last; for one caller at a time.
     public var next: @Sendable () throws(EngineError) -> [UInt8]?
 
     /// Both parts.
@@ -80,7 +80,7 @@ public struct DocumentExport: Sendable {
 
 /// A document on its way in; nothing of it is stored unless `finish` returns.
 public struct DocumentImport: Sendable {
-    /// Takes the next bytes; throws as soon as they cannot belong to a document that can be used here. One caller at a time.
+    /// Takes the next bytes, for one caller at a time; throws as soon as they cannot belong to a document usable here.
     public var append: @Sendable (_ bytes: [UInt8]) throws(EngineError) -> Void
     /// Stores the document when all of it has come.
     public var finish: @Sendable () throws(EngineError) -> Document

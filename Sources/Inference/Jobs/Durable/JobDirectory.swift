@@ -15,8 +15,9 @@ import Transformer
 /// The hash is that of text, options and model: the same request finds its own files, and another model finds none. Every
 /// file but the last is whole or not there (`ChecksummedWriter`).
 package final class JobDirectory: Sendable {
-    /// Starts without a new checkpoint after which a job waits until it is put again: it may be what ends the daemon. Fewer
-    /// than the starts in a row after which systemd gives up.
+    /// Starts without a new checkpoint after which a job waits until it is put again.
+    ///
+    /// It may be what ends the daemon. Fewer than the starts in a row after which systemd gives up.
     package static let maximumTries = 3
     /// After this long nobody will come back for an interrupted job.
     static let maximumAgeSeconds = 30 * 86400
