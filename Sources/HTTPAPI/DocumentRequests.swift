@@ -31,14 +31,7 @@ package struct PutOptions: Decodable, Equatable {
     package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         text = try fields.decode(String.self, forKey: .text)
-        let budget = try fields.number(Int.self, forKey: .budget)
-        var share: Double?
-        if let text = try? fields.decodeIfPresent(String.self, forKey: .keep) {
-            share = try Self.percent(text)
-        } else if let number = try fields.number(Double.self, forKey: .keep) {
-            share = try Self.percent("\(number)")
-        }
-        keep = try Self.keep(percent: share, budget: budget)
+        keep = try Self.keep(fields, keep: .keep, budget: .budget)
         method = try fields.decodeIfPresent(String.self, forKey: .method)
         effort = try fields.decodeIfPresent(String.self, forKey: .effort)
         probes = try fields.decodeIfPresent([String].self, forKey: .probes) ?? []
@@ -91,6 +84,18 @@ package struct PutOptions: Decodable, Equatable {
         return percent
     }
 
+    /// `"keep": "10%" | 0.1` or `"budget": 512`.
+    static func keep<Key>(_ fields: KeyedDecodingContainer<Key>, keep: Key, budget: Key) throws -> Keep? {
+        let budget = try fields.number(Int.self, forKey: budget)
+        var share: Double?
+        if let text = try? fields.decodeIfPresent(String.self, forKey: keep) {
+            share = try percent(text)
+        } else if let number = try fields.number(Double.self, forKey: keep) {
+            share = try percent("\(number)")
+        }
+        return try self.keep(percent: share, budget: budget)
+    }
+
     private static func keep(percent: Double?, budget: Int?) throws -> Keep? {
         if percent != nil, budget != nil { throw badBudget("give either `keep` or `budget`, not both", "budget") }
         guard let budget else { return percent.map(Keep.percent) }
@@ -128,10 +133,12 @@ package struct PatchOptions: Decodable, Equatable {
     /// nil: as it is; `.some(nil)`: for ever.
     var ttlSeconds: Int??
     var pin: Bool?
+    /// How much to keep, less than now.
+    var keep: Keep?
 
     enum CodingKeys: String, CodingKey {
         case ttlSeconds = "ttl_seconds"
-        case pin
+        case pin, keep, budget
     }
 
     package init(from decoder: any Decoder) throws {
@@ -141,6 +148,7 @@ package struct PatchOptions: Decodable, Equatable {
                 try PutOptions.ttl(fields.number(Int.self, forKey: .ttlSeconds), param: "ttl_seconds"))
         }
         pin = try fields.decodeIfPresent(Bool.self, forKey: .pin)
+        keep = try PutOptions.keep(fields, keep: .keep, budget: .budget)
     }
 }
 

@@ -83,6 +83,10 @@ public struct Document: Codable, Equatable, Sendable {
     public var hits: Int
     /// Whether the layer preferences were unusable and budgets fell back to uniform.
     public var preferenceFellBack: Bool
+    /// The budget it was written with, if it has been shrunk since.
+    public var shrunkFrom: Int?
+    /// When it was shrunk last, Unix seconds.
+    public var shrunkAt: Int?
     /// Layer by layer; nil in lists.
     public var layers: [DocumentLayer]?
 
@@ -132,6 +136,8 @@ public struct Document: Codable, Equatable, Sendable {
         case lastUsed = "last_used"
         case hits
         case preferenceFellBack = "preference_fell_back"
+        case shrunkFrom = "shrunk_from"
+        case shrunkAt = "shrunk_at"
         case layers
     }
 }
