@@ -26,7 +26,7 @@ final class DocumentWriter: Sendable {
     func answerFromStore(_ job: DocumentJob) -> Bool {
         do throws(StoreError) {
             guard let found = try store.manifest(job.key), found.textHash == job.plan.textHash,
-                found.optionsHash == job.plan.optionsHash
+                found.optionsHash == job.plan.optionsHash, job.plan.terms?.accepts(found.check) ?? true
             else { return false }
             // A damaged copy is no copy: it is read again.
             _ = try store.open(job.key, fingerprint: found.fingerprint)
@@ -78,12 +78,13 @@ final class DocumentWriter: Sendable {
         let plan = job.plan
         let retention = cache.retention
         return Manifest(
-            shape: shape, budget: plan.budget, method: plan.method.name, fingerprint: loaded.fingerprint.fields,
+            shape: shape, budget: job.outcome?.budget ?? plan.budget, method: plan.method.name, fingerprint: loaded.fingerprint.fields,
             counts: retention.counts, layerBudgets: retention.layers.map(\.budget),
             preferences: retention.layers.map { $0.preference.isFinite ? $0.preference : 0 },
             preferenceFellBack: retention.preferenceFellBack, ttlSeconds: plan.ttlSeconds, pinned: plan.pinned,
             prefillSeconds: job.prefillSeconds, textBytes: plan.text.count, textHash: plan.textHash,
-            optionsHash: plan.optionsHash, templatePrefix: plan.templatePrefix, prefixTokens: plan.prefixTokens)
+            optionsHash: plan.optionsHash, templatePrefix: plan.templatePrefix, prefixTokens: plan.prefixTokens,
+            check: job.outcome?.figures)
     }
 
     /// Writes the usage noted so far and reclaims expired documents.

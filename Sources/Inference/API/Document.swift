@@ -1,5 +1,7 @@
 // A cached document as the API shows it, and what of it was kept.
 
+import CacheStore
+
 /// One layer of a cached document.
 public struct DocumentLayer: Codable, Equatable, Sendable {
     /// Average entries for each KV head, as allocated before rounding.
@@ -83,6 +85,8 @@ public struct Document: Codable, Equatable, Sendable {
     public var hits: Int
     /// Whether the layer preferences were unusable and budgets fell back to uniform.
     public var preferenceFellBack: Bool
+    /// How its cache compared with the full one when it was written; nil when it was not checked.
+    public var check: CheckFigures?
     /// Layer by layer; nil in lists.
     public var layers: [DocumentLayer]?
 
@@ -132,7 +136,7 @@ public struct Document: Codable, Equatable, Sendable {
         case lastUsed = "last_used"
         case hits
         case preferenceFellBack = "preference_fell_back"
-        case layers
+        case check, layers
     }
 }
 
