@@ -51,10 +51,6 @@ public final class CacheCheck {
         public let best: Int
         /// Kullback-Leibler divergence of the compact cache's distribution from the full one's, in nats.
         public let divergence: Double
-        /// −ln of the probability that the full cache gives the document's own token.
-        public let fullLoss: Double
-        /// −ln of what the compact cache gives it.
-        public let loss: Double
     }
 
     /// Rows of either cache whose logits a step computes: few, since a vocabulary is long.
@@ -126,13 +122,10 @@ public final class CacheCheck {
         let logits = try decoder.logits(range.map { (full, before + $0) } + range.map { (rows, $0) })
         for (index, row) in range.enumerated() {
             let (reference, other) = (logits.array(index), logits.array(range.count + index))
-            let (p, q) = (Divergence.logProbabilities(reference), Divergence.logProbabilities(other))
-            let truth = Int(places[place].truth[row])
             tokens.append(
                 Token(
-                    truth: truth, fullBest: Divergence.best(reference),
-                    best: Divergence.best(other), divergence: Divergence.between(p, q), fullLoss: -p[truth],
-                    loss: -q[truth]))
+                    truth: Int(places[place].truth[row]), fullBest: Divergence.best(reference),
+                    best: Divergence.best(other), divergence: Divergence.between(reference, other)))
         }
     }
 }

@@ -149,6 +149,11 @@ public final class CompactCache: @unchecked Sendable {
             values: UnsafeRawBufferPointer(start: entries.values, count: bytes))
     }
 
+    /// The base of sequences that know nothing of the document, at the positions of those that do.
+    public var emptyBase: BaseRows {
+        BaseRows(rows: rows, layers: layers, kvHeads: kvHeads, headWidth: headWidth, tokens: tokens)
+    }
+
     /// The cache as the base of sequences; it keeps the cache alive.
     public var base: BaseRows {
         var base = BaseRows(

@@ -25,8 +25,12 @@ public struct Divergence: Sendable {
         tokens += 1
     }
 
-    /// Kullback-Leibler divergence of the second from the first, both given as log probabilities.
-    static func between(_ p: [Double], _ q: [Double]) -> Double {
+    /// Kullback-Leibler divergence of `other` from `reference`, both given as logits, in nats.
+    static func between(_ reference: [Float], _ other: [Float]) -> Double {
+        between(logProbabilities(reference), logProbabilities(other))
+    }
+
+    private static func between(_ p: [Double], _ q: [Double]) -> Double {
         var sum = 0.0
         for (p, q) in zip(p, q) where p > -.infinity { sum += exp(p) * (p - q) }
         return max(0, sum)

@@ -2,10 +2,10 @@
 
 import ArgumentParser
 import CAKE
+import CacheStore
 import Evaluation
 import FoundationEssentials
 import Inference
-import Tokenizers
 import Transformer
 
 struct Trust: ParsableCommand {
@@ -13,93 +13,176 @@ struct Trust: ParsableCommand {
         abstract: "Sets what a document's check says beside the share of its held-out questions that are answered.",
         discussion: """
             The check asks for what comes right after quotes of the document, as "cakectl put --check" does, and compares \
-            what the compact cache and the full cache expect.
+            what the compact cache and the full cache expect. "answered" is the share of the questions that are answered, \
+            of those that the full cache answers.
 
-              cakebench trust --model needle.gguf --set Tests/Fixtures/heldout-2k.json --methods cake-reconstruct,cake
+              cakebench trust --model needle.gguf --set Tests/Fixtures/heldout-2k.json
             """)
 
     @OptionGroup var options: ModelOptions
     @Option(name: .long, help: "The questions, made by the recipe's heldout.py.") var set: String
-    @Option(name: .long, help: "Presets, separated by commas.") var methods = "cake-reconstruct,cake"
-    @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.")
-    var keep = "3.2,5,7,10,14,20,28,40,50"
+    @Option(name: .long, help: "Presets, separated by commas.") var methods = "cake-reconstruct,kvzip,snapkv,cake"
+    @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.") var keep = "3.2,5,10,20"
     @Option(name: .long, help: "Documents to use (default: all).") var documents: Int?
     @Flag(name: .long, help: "Print JSON.") var json = false
 
+    /// One document's cache.
     struct Row: Encodable {
         var document: Int
         var method: String
         var keep_percent: Double
+        /// The share of the questions that are answered, relative to the full cache's.
         var answered: Double
-        var full: Double
-        var tokens: [[Int]]
-        var kl: [Double]
-        var blindBest: [Int]
-        var blindKL: [Double]
-        var fullLoss: [Double]
-        var loss: [Double]
-        var blindLoss: [Double]
-        var text: [String]
+        var check: CheckFigures
     }
 
     mutating func run() throws {
         let bench = try Bench(options)
         let asker = try Asker(bench: bench)
         let comparison = try ComparisonOptions.parse(["--methods", methods, "--keep", keep])
+        let (methods, shares) = (try comparison.chosenMethods(), try comparison.shares())
         let set = try JSONDecoder().decode(HeldOut.self, from: readFile(set))
-        let shares = try comparison.shares()
         var rows: [Row] = []
         for (index, document) in set.documents.prefix(documents ?? .max).enumerated() {
-            let (ids, prefixTokens, _) = bench.loaded.documentTokens(document.text)
-            let places = bench.loaded.checkPlaces(in: ids, prefixTokens: prefixTokens)
-            let questions = try document.questions.map { question in
-                AskedQuestion(ids: try bench.loaded.questionTokens(question.question)) {
-                    $0.contains(question.value) ? 1 : 0
-                }
-            }
-            func answered(_ base: BaseRows) throws -> Double {
-                let answers = try asker.answers(questions, base: base)
-                return zip(questions, answers).reduce(0) { $0 + $1.0.score($1.1) } / Double(questions.count)
-            }
-            let whole = try bench.read(ids, prefixTokens: prefixTokens, method: .preset("full"), budget: ids.count)
-            let full = try answered(whole.base)
-            for method in try comparison.chosenMethods() {
-                showProgress("document \(index), \(method.name)")
-                let budgets = shares.map {
-                    method.budget(keepingPercent: $0, tokens: ids.count, templatePrefixTokens: prefixTokens)
-                }
-                let prefill = try DocumentPrefill(
-                    model: bench.model, pool: bench.pool, tokens: ids, templatePrefixTokens: prefixTokens,
-                    method: method, budget: budgets[budgets.count - 1], rows: .f16,
-                    instruction: bench.loaded.reconstructionTokens, checks: places)
-                while try !prefill.step().isDone {}
-                let reference = try prefill.checkedRows()
-                let cache = try prefill.finish()
-                func check(_ base: BaseRows) throws -> [CacheCheck.Token] {
-                    let check = CacheCheck(
-                        decoder: asker.decoder, places: places, full: reference, base: base)
-                    while try !check.step() {}
-                    return check.tokens
-                }
-                let nothing = BaseRows(
-                    rows: .f16, layers: cache.layers, kvHeads: cache.kvHeads, headWidth: cache.headWidth,
-                    tokens: cache.tokens)
-                let blind = try check(nothing)
-                for (share, budget) in zip(shares, budgets) {
-                    let smaller = cache.truncated(
-                        to: try cache.retention.truncated(
-                            to: budget, method: method, templatePrefixTokens: prefixTokens))
-                    let tokens = try check(smaller.base)
+            let asked = try AskedDocument(document, of: bench)
+            let full = try asker.score(
+                asked, bench.read(asked.ids, method: .preset("full"), budget: asked.ids.count).base)
+            guard full > 0 else { throw ValidationError("the full cache answers no question about document \(index + 1)") }
+            for method in methods {
+                showProgress("document \(index + 1) of \(set.documents.count), \(method.name)")
+                let study = try TrustStudy(asked, method: method, largestShare: shares[shares.count - 1], asker: asker)
+                for share in shares {
+                    let (cache, figures) = try study.check(keepingPercent: share)
+                    let answered = try asker.score(asked, cache.base) / full
                     rows.append(
                         Row(
-                            document: index, method: method.name, keep_percent: share,
-                            answered: try answered(smaller.base), full: full,
-                            tokens: tokens.map { [$0.truth, $0.fullBest, $0.best] }, kl: tokens.map(\.divergence),
-                            blindBest: blind.map(\.best), blindKL: blind.map(\.divergence),
- fullLoss: tokens.map(\.fullLoss), loss: tokens.map(\.loss), blindLoss: blind.map(\.loss), text: tokens.map { bench.loaded.tokenizer.decode([Int32($0.truth)]) }))
+                            document: index + 1, method: method.name, keep_percent: share, answered: answered,
+                            check: figures))
                 }
             }
         }
-        try printJSON(rows)
+        showProgress(nil)
+        if json { return try printJSON(rows) }
+        publish(rows, model: bench.loaded.card.id)
+    }
+
+    private func publish(_ rows: [Row], model: String) {
+        func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+        print("\(Set(rows.map(\.document)).count) documents, \(model)")
+        var table = [["method", "kept", "answered", "recall", "agreement", "KL"]]
+        for method in rows.map(\.method).uniqued {
+            for share in rows.map(\.keep_percent).uniqued {
+                let group = rows.filter { $0.method == method && $0.keep_percent == share }
+                let checks = group.map(\.check)
+                table.append(
+                    [method, fixed(share, 1) + " %", fixed(mean(group.map(\.answered)), 2)]
+                        + [
+                            fixed(mean(checks.compactMap(\.recall)), 2), fixed(mean(checks.compactMap(\.agreement)), 2),
+                            fixed(mean(checks.compactMap(\.kl)), 3),
+                        ])
+            }
+        }
+        printTable(table)
+        let judged = rows.filter { $0.check.recall != nil }
+        let figures: [(String, (Row) -> Double)] = [
+            ("recall", { $0.check.recall ?? 0 }), ("agreement", { $0.check.agreement ?? 0 }),
+            ("KL", { -($0.check.kl ?? 0) }),
+        ]
+        print("\nrank correlation with the share answered, over \(judged.count) caches")
+        printTable(
+            figures.map { name, figure in
+                [name, RankCorrelation.spearman(judged.map(figure), judged.map(\.answered)).map { fixed($0, 2) } ?? ""]
+            })
+        print("\nanswered, by recall")
+        table = [["recall", "caches", "mean", "tenth percentile", "least"]]
+        for band in [0.9...1, 0.8...0.9, 0.7...0.8, 0.6...0.7, 0.4...0.6, 0...0.4] {
+            let answered = judged.filter {
+                let recall = $0.check.recall ?? 0
+                return recall >= band.lowerBound && (recall < band.upperBound || band.upperBound == 1)
+            }.map(\.answered).sorted()
+            guard let least = answered.first else { continue }
+            table.append([
+                "\(fixed(band.lowerBound, 1)) to \(fixed(band.upperBound, 1))", "\(answered.count)",
+                fixed(mean(answered), 2), fixed(answered[answered.count / 10], 2), fixed(least, 2),
+            ])
+        }
+        printTable(table)
+    }
+}
+
+/// One document's cache at several budgets, with the figures of its check.
+struct TrustStudy {
+    private let asked: AskedDocument
+    private let method: Method
+    private let asker: Asker
+    private let cache: CompactCache
+    private let places: [CheckPlace]
+    private let full: OutputRows
+    private let blind: [CacheCheck.Token]
+
+    init(_ asked: AskedDocument, method: Method, largestShare: Double, asker: Asker) throws {
+        (self.asked, self.method, self.asker) = (asked, method, asker)
+        let bench = asker.bench
+        places = bench.loaded.checkPlaces(in: asked.ids, prefixTokens: asked.prefixTokens)
+        let prefill = try DocumentPrefill(
+            model: bench.model, pool: bench.pool, tokens: asked.ids, templatePrefixTokens: asked.prefixTokens,
+            method: method, budget: Self.budget(asked, method, largestShare),
+            instruction: bench.loaded.reconstructionTokens,
+            probes: method.observation == .probe ? bench.loaded.generalProbes : [], checks: places)
+        while try !prefill.step().isDone {}
+        full = try prefill.checkedRows()
+        cache = try prefill.finish()
+        blind = try Self.tokens(asker, places, full, cache.emptyBase)
+    }
+
+    private static func budget(_ asked: AskedDocument, _ method: Method, _ share: Double) -> Int {
+        method.budget(keepingPercent: share, tokens: asked.ids.count, templatePrefixTokens: asked.prefixTokens)
+    }
+
+    private static func tokens(
+        _ asker: Asker, _ places: [CheckPlace], _ full: OutputRows, _ base: BaseRows
+    ) throws -> [CacheCheck.Token] {
+        let check = CacheCheck(decoder: asker.decoder, places: places, full: full, base: base)
+        while try !check.step() {}
+        return check.tokens
+    }
+
+    /// The cache at a share of the entries, and what its check says.
+    func check(keepingPercent share: Double) throws -> (CompactCache, CheckFigures) {
+        let budget = Self.budget(asked, method, share)
+        let smaller = cache.truncated(
+            to: try cache.retention.truncated(to: budget, method: method, templatePrefixTokens: asked.prefixTokens))
+        let tokens = try Self.tokens(asker, places, full, smaller.base)
+        return (smaller, CheckFigures(budget: budget, places: places.count, tokens: tokens, blind: blind))
+    }
+}
+
+extension AskedDocument {
+    /// A held-out document with its questions, each asked alone.
+    init(_ document: HeldOut.Document, of bench: Bench) throws {
+        let (ids, prefixTokens, _) = bench.loaded.documentTokens(document.text)
+        self.init(
+            ids: ids, prefixTokens: prefixTokens,
+            questions: try document.questions.map { question in
+                AskedQuestion(ids: try bench.loaded.questionTokens(question.question), kind: question.kind) {
+                    $0.contains(question.value) ? 1 : 0
+                }
+            })
+    }
+}
+
+extension Asker {
+    /// The mean score of a document's questions.
+    fileprivate func score(_ document: AskedDocument, _ base: BaseRows) throws -> Double {
+        let answers = try answers(document.questions, base: base)
+        return zip(document.questions, answers).reduce(0) { $0 + $1.0.score($1.1) } / Double(document.questions.count)
+    }
+}
+
+extension Swift.Sequence where Element: Hashable {
+    /// Each element once, in the order of its first place.
+    fileprivate var uniqued: [Element] {
+        var seen: Set<Element> = []
+        return filter { seen.insert($0).inserted }
     }
 }

@@ -74,4 +74,19 @@ import Testing
         let share = try #require(compact.shareInterval(of: full))
         #expect(abs(share.low - 0.5) < 1e-12 && abs(share.high - 0.5) < 1e-12)
     }
+
+    @Test(
+        "rank correlation, ties at their mean rank",
+        arguments: [
+            ([1, 2, 3, 4], [10, 20, 30, 40], 1), ([1, 2, 3, 4], [4, 3, 2, 1], -1),
+            // 1 − 6 Σd²/(n(n² − 1)) with d² = 1, 1, 0, 0.
+            ([1, 2, 3, 4], [2, 1, 3, 4], 0.8),
+            // Ranks 0.5 0.5 2 3 against 0 1 2 3: 4.5 / √(4.5 · 5).
+            ([1, 1, 2, 3], [1, 2, 3, 4], 0.948_683_298), ([1, 1], [1, 2], nil), ([], [], nil),
+        ] as [([Double], [Double], Double?)])
+    func spearman(x: [Double], y: [Double], expected: Double?) {
+        let found = RankCorrelation.spearman(x, y)
+        #expect((found == nil) == (expected == nil))
+        #expect(abs((found ?? 0) - (expected ?? 0)) < 1e-8)
+    }
 }

@@ -4,6 +4,7 @@ import CacheStore
 import Foundation
 import Inference
 import Testing
+import Tokenizers
 import Transformer
 
 @Suite("Checks") struct CheckTests {

@@ -79,7 +79,6 @@ struct CacheCheckTests {
         let tokens = try check(cache.base, full)
         #expect(tokens.map(\.truth) == places.flatMap { $0.truth.map { Int($0) } })
         #expect(tokens.allSatisfy { $0.best == $0.fullBest && $0.divergence < 1e-6 })
-        #expect(tokens.allSatisfy { abs($0.loss - $0.fullLoss) < 1e-3 })
         // However few rows a step takes.
         #expect(try check(cache.base, full, rowsPerStep: 40).map(\.best) == tokens.map(\.best))
     }

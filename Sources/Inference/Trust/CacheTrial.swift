@@ -80,10 +80,7 @@ final class CacheTrial {
 
     private func begin() throws(ModelError) {
         guard blind != nil else {
-            let nothing = BaseRows(
-                rows: largest.rows, layers: largest.layers, kvHeads: largest.kvHeads, headWidth: largest.headWidth,
-                tokens: largest.tokens)
-            return check = checking(nothing)
+            return check = checking(largest.emptyBase)
         }
         if current == nil, let budget = search.next { current = (budget, try truncated(to: budget)) }
         if let current { check = checking(current.cache.base) }

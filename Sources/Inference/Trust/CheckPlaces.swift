@@ -10,7 +10,7 @@ extension LoadedModel {
     /// Tokens that are compared behind a quote.
     package static let checkedTokens = 24
     /// Places at most: with the default method a check's rows are then a few hundred, whatever the document's length.
-    package static let maximumCheckPlaces = 16
+    package static let maximumCheckPlaces = 8
     /// Tokens of a document for each place, so that a short document's check costs less than reading it.
     static let tokensPerPlace = 96
     /// Stands for the quote while the request is rendered; no template and no request contains it.
