@@ -86,6 +86,15 @@ import Testing
         #expect(result.status == 1)
         for part in ["below the configured floor", "80.0 %", "auto"] { #expect(result.errors.contains(part)) }
         #expect(try await daemon.client.documents(unfinished: true).isEmpty)
+        // Nor read again and again where nobody waits for it: it stands there with its problem until the daemon stops.
+        let options = PutOptions(keep: .percent(5), method: "streamingllm", detached: true)
+        _ = try await put(daemon, "alone", Self.text(), options)
+        try await daemon.becomesIdle()
+        let alone = try await daemon.client.document("alone")
+        #expect(alone.state == "interrupted" && alone.problem?.contains("below the configured floor") == true)
+        daemon.stop(SIGTERM)
+        try await daemon.start()
+        #expect(try await daemon.client.documents(unfinished: true).isEmpty)
         // What cannot be checked is not held against a document.
         let short = try await put(daemon, "short", "The access code for Lisbon is 58213.")
         #expect(short.check?.places == 0 && short.check?.recall == nil)
