@@ -78,7 +78,8 @@ final class DocumentWriter: Sendable {
         let plan = job.plan
         let retention = cache.retention
         return Manifest(
-            shape: shape, budget: job.outcome?.budget ?? plan.budget, method: plan.method.name, fingerprint: loaded.fingerprint.fields,
+            shape: shape, budget: job.outcome?.budget ?? plan.budget, method: plan.method.name,
+            fingerprint: loaded.fingerprint.fields,
             counts: retention.counts, layerBudgets: retention.layers.map(\.budget),
             preferences: retention.layers.map { $0.preference.isFinite ? $0.preference : 0 },
             preferenceFellBack: retention.preferenceFellBack, ttlSeconds: plan.ttlSeconds, pinned: plan.pinned,

@@ -76,7 +76,8 @@ public final class CacheCheck {
 
     /// Prepares to compare `base` with the cache that `full` comes from, `DocumentPrefill.checkedRows`.
     public init(decoder: Decoder, places: [CheckPlace], full: OutputRows, base: BaseRows) {
-        precondition(full.count == places.reduce(0) { $0 + $1.truth.count }, "the full cache was asked for other places")
+        precondition(
+            full.count == places.reduce(0) { $0 + $1.truth.count }, "the full cache was asked for other places")
         (self.decoder, self.places, self.full, self.base) = (decoder, places, full, base)
     }
 

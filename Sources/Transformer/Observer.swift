@@ -43,7 +43,8 @@ final class Observer {
         logSums = try FloatBuffer(rows * shape.heads)
         weighsValues = method?.weighsValues == true
         change =
-            method?.observesChange == true ? try EvictionChange(shape, pool: pool, rows: rows, tokens: observedTokens) : nil
+            method?.observesChange == true
+            ? try EvictionChange(shape, pool: pool, rows: rows, tokens: observedTokens) : nil
         normed = try FloatBuffer(rows * shape.width)
         quantised = try FloatBuffer(
             model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: shape.width) : 0)

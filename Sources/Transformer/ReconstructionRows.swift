@@ -36,7 +36,8 @@ struct ReconstructionRows {
         var chunks: [Chunk] = []
         let all = document.indices
         func append(
-            _ branch: [Int32], reads: Range<Int>, judges: Range<Int>, isRenormalised: Bool = false, isCheck: Bool = false
+            _ branch: [Int32], reads: Range<Int>, judges: Range<Int>, isRenormalised: Bool = false,
+            isCheck: Bool = false
         ) {
             chunks.append(
                 Chunk(

@@ -22,7 +22,8 @@ struct Trust: ParsableCommand {
     @OptionGroup var options: ModelOptions
     @Option(name: .long, help: "The questions, made by the recipe's heldout.py.") var set: String
     @Option(name: .long, help: "Presets, separated by commas.") var methods = "cake-reconstruct,kvzip,snapkv,cake"
-    @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.") var keep = "3.2,5,10,20"
+    @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.")
+    var keep = "3.2,5,10,20"
     @Option(name: .long, help: "Documents to use (default: all).") var documents: Int?
     @Flag(name: .long, help: "Print JSON.") var json = false
 
@@ -47,7 +48,9 @@ struct Trust: ParsableCommand {
             let asked = try AskedDocument(document, of: bench)
             let full = try asker.score(
                 asked, bench.read(asked.ids, method: .preset("full"), budget: asked.ids.count).base)
-            guard full > 0 else { throw ValidationError("the full cache answers no question about document \(index + 1)") }
+            guard full > 0 else {
+                throw ValidationError("the full cache answers no question about document \(index + 1)")
+            }
             for method in methods {
                 showProgress("document \(index + 1) of \(set.documents.count), \(method.name)")
                 let study = try TrustStudy(asked, method: method, largestShare: shares[shares.count - 1], asker: asker)

@@ -54,7 +54,8 @@ import Transformer
         for index in stride(from: 7, to: 240, by: 15) { sentences[index] = "Zara Dandmouth met Ivan Quill in Muscat." }
         let (places, _) = places(sentences.joined(separator: " "))
         let texts = places.map { loaded.tokenizer.decode($0.truth) }
-        #expect(texts.allSatisfy { $0.contains("Dandmouth") || $0.contains("Muscat") || $0.contains("Quill") }, "\(texts)")
+        #expect(
+            texts.allSatisfy { $0.contains("Dandmouth") || $0.contains("Muscat") || $0.contains("Quill") }, "\(texts)")
     }
 
     @Test("a text shorter than a quote and its continuation, or one that fills the context, is not checked")

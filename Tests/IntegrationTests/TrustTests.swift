@@ -67,9 +67,10 @@ import Testing
             kept.append(document.kept ?? 0)
             let again = try await put(daemon, "a", text, PutOptions(keep: .auto))
             #expect(again.wasCreated == false && again.budget == document.budget)
-            #expect(try await daemon.client.complete(
-                ChatRequest(document: "a", question: "What is the registration number for Havana?")
-            ).text.isEmpty == false)
+            #expect(
+                try await daemon.client.complete(
+                    ChatRequest(document: "a", question: "What is the registration number for Havana?")
+                ).text.isEmpty == false)
         }
         #expect(kept[0] < kept[1] && kept[1] <= 0.51)
 

@@ -24,7 +24,8 @@ struct CacheCheckTests {
         // Of different lengths, longer than a window too.
         places = [(20, 5, 1), (100, 40, 12), (250, 9, 30)].map { [ids] first, lead, truth in
             CheckPlace(
-                lead: [3, 4] + ids[first..<first + lead], truth: Array(ids[first + lead - 10..<first + lead - 10 + truth]))
+                lead: [3, 4] + ids[first..<first + lead],
+                truth: Array(ids[first + lead - 10..<first + lead - 10 + truth]))
         }
     }
 

@@ -38,7 +38,8 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
     public var message: String {
         switch self {
         case .invalid(_, let message, _), .notFound(_, let message), .conflict(_, let message),
-            .unacceptable(_, let message), .busy(let message, _), .insufficientStorage(let message), .internalFailure(let message):
+            .unacceptable(_, let message), .busy(let message, _), .insufficientStorage(let message),
+            .internalFailure(let message):
             message
         case .shuttingDown: "caked is shutting down; ask again when it is back"
         case .cancelled: "the request was cancelled by its client"

@@ -77,9 +77,10 @@ struct CheckTerms: Sendable, Equatable {
         guard let floor, let recall = outcome.figures.recall, recall < floor else { return nil }
         func percent(_ share: Double) -> String { "\((share * 1000).rounded(.down) / 10) %" }
         let kept = Double(outcome.budget) / Double(plan.tokens.count)
+        let ladder = Self.ladder(plan.method, tokens: plan.tokens.count, prefixTokens: plan.prefixTokens)
         let mend =
-            outcome.budget < (Self.ladder(plan.method, tokens: plan.tokens.count, prefixTokens: plan.prefixTokens).last ?? 0)
-            ? "keep \"auto\" finds a budget that is enough, or ask for a larger one"
+            ladder.contains { $0 > outcome.budget }
+            ? "ask for a larger budget, or let keep \"auto\" find one"
             : "ask for a larger budget, another method, or configure a lower floor"
         return .unacceptable(
             code: "below_floor",
