@@ -133,7 +133,9 @@ let package = Package(
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB", "storeprobe"], swiftSettings: safe),
         .testTarget(
             name: "InferenceTests",
-            dependencies: ["Inference", "CacheStore", "Transformer", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Inference", "CacheStore", "Tokenizers", "Transformer", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: safe),
         .testTarget(
             name: "HTTPAPITests",

@@ -54,13 +54,16 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var shrinkage: Shrinkage?
     /// The sample questions that helped to choose the entries; nil for none.
     public var probes: [String]?
+    /// How its cache compared with the full one when it was written; nil when it was not checked.
+    public var check: CheckFigures?
 
     /// A manifest; what `commit` sets needs no value here.
     public init(
         shape: CacheShape, budget: Int, method: String, fingerprint: [String: String], counts: [[Int]],
         layerBudgets: [Double], preferences: [Double], preferenceFellBack: Bool = false, createdSeconds: Int = 0,
         ttlSeconds: Int? = nil, pinned: Bool = false, prefillSeconds: Double = 0, textBytes: Int = 0,
-        textHash: String = "", optionsHash: String = "", templatePrefix: String = "", prefixTokens: Int = 0
+        textHash: String = "", optionsHash: String = "", templatePrefix: String = "", prefixTokens: Int = 0,
+        check: CheckFigures? = nil
     ) {
         (id, name, owner, formatVersion, storedBytes) = (0, "", 0, RecordFormat.version, 0)
         (self.shape, self.budget, self.method, self.fingerprint) = (shape, budget, method, fingerprint)
@@ -69,7 +72,7 @@ public struct Manifest: Codable, Equatable, Sendable {
         (lastUsedSeconds, hits) = (createdSeconds, 0)
         (self.ttlSeconds, self.pinned, self.prefillSeconds) = (ttlSeconds, pinned, prefillSeconds)
         (self.textBytes, self.textHash, self.optionsHash) = (textBytes, textHash, optionsHash)
-        (self.templatePrefix, self.prefixTokens) = (templatePrefix, prefixTokens)
+        (self.templatePrefix, self.prefixTokens, self.check) = (templatePrefix, prefixTokens, check)
     }
 
     /// When the document expires unless it is used before: last use plus TTL; nil for never (no TTL, or pinned).
@@ -114,6 +117,7 @@ public struct Manifest: Codable, Equatable, Sendable {
         guard budget >= 0, hits >= 0, textBytes >= 0, storedBytes >= 0, prefixTokens >= 0, ttlSeconds ?? 0 >= 0 else {
             return "a size is negative"
         }
+        guard check?.isPossible ?? true else { return "its check has impossible figures" }
         return nil
     }
 

@@ -117,7 +117,7 @@ struct DocumentRoutes: Sendable {
         return PutRequest(
             owner: context.owner, name: name, text: text, keep: options.keep, method: options.method,
             effort: options.effort, probes: options.probes, rows: options.rows, ttlSeconds: options.ttlSeconds,
-            pinned: options.pin, detached: options.detach, user: context.peer.user)
+            pinned: options.pin, detached: options.detach, check: options.check, user: context.peer.user)
     }
 
     // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.

@@ -25,7 +25,8 @@ final class DocumentWriter: Sendable {
     func answerFromStore(_ job: DocumentJob) -> Bool {
         do throws(StoreError) {
             guard let found = try store.manifest(job.key), found.textHash == job.plan.textHash,
-                found.optionsHash == job.plan.optionsHash, found.shrinkage == nil
+                found.optionsHash == job.plan.optionsHash, found.shrinkage == nil,
+                job.plan.terms?.accepts(found.check) ?? true
             else { return false }
             // A damaged copy is no copy: it is read again.
             _ = try store.open(job.key, fingerprint: found.fingerprint)
@@ -96,12 +97,14 @@ final class DocumentWriter: Sendable {
         let plan = job.plan
         let retention = cache.retention
         var manifest = Manifest(
-            shape: shape, budget: plan.budget, method: plan.method.name, fingerprint: loaded.fingerprint.fields,
+            shape: shape, budget: job.outcome?.budget ?? plan.budget, method: plan.method.name,
+            fingerprint: loaded.fingerprint.fields,
             counts: retention.counts, layerBudgets: retention.layers.map(\.budget),
             preferences: retention.layers.map(\.preference),
             preferenceFellBack: retention.preferenceFellBack, ttlSeconds: plan.ttlSeconds, pinned: plan.pinned,
             prefillSeconds: job.prefillSeconds, textBytes: plan.text.count, textHash: plan.textHash,
-            optionsHash: plan.optionsHash, templatePrefix: plan.templatePrefix, prefixTokens: plan.prefixTokens)
+            optionsHash: plan.optionsHash, templatePrefix: plan.templatePrefix, prefixTokens: plan.prefixTokens,
+            check: job.outcome?.figures)
         manifest.probes = job.request.probes.isEmpty ? nil : job.request.probes
         return manifest
     }

@@ -41,6 +41,11 @@ extension Engine {
             case .percent(let percent):
                 method.budget(keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefix)
             case .budget(let entries): entries
+            case .auto:
+                throw .invalid(
+                    code: "invalid_budget",
+                    message: "auto compares with the full cache, which is gone: put the document again with keep auto",
+                    parameter: "keep")
             }
         guard budget <= manifest.budget else {
             throw .conflict(
@@ -94,6 +99,7 @@ extension Engine {
                 request.method = manifest.method
                 request.rows = manifest.shape.rows.rawValue
                 request.probes = manifest.probes ?? []
+                request.check = manifest.check != nil ? true : nil
                 (request.ttlSeconds, request.pinned) = (manifest.ttlSeconds, manifest.pinned)
             }
             return request

@@ -107,7 +107,7 @@ public final class Engine: DocumentService {
                 try DocumentPrefill(
                     model: loaded.model, pool: pool, tokens: plan.tokens, templatePrefixTokens: plan.prefixTokens,
                     method: plan.method, budget: plan.budget, rows: KVRows(plan.rows),
-                    instruction: loaded.reconstructionTokens, probes: plan.probes)
+                    instruction: loaded.reconstructionTokens, probes: plan.probes, checks: plan.terms?.places ?? [])
             },
             exists: { job throws(EngineError) in
                 if writer.answerFromStore(job) { return true }

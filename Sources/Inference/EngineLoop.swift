@@ -297,7 +297,9 @@ final class EngineLoop: @unchecked Sendable {
     }
 
     private func stepDocument(_ id: RequestID) {
-        guard let job = documents[id], let prefill = job.prefill else {
+        guard let job = documents[id] else { return }
+        if let trial = job.trial { return step(trial, of: job, id) }
+        guard let prefill = job.prefill else {
             return fail(id, .internalFailure(message: "the document was lost before it was read"))
         }
         let clock = ContinuousClock()
@@ -311,11 +313,35 @@ final class EngineLoop: @unchecked Sendable {
             let cache = try prefill.finish()
             job.prefill = nil
             totals.prefilled(job.plan.tokens.count)
-            scheduler.setWritten(id)
-            write(job, cache) { [self] in post(.written(id)) }
+            if let terms = job.plan.terms {
+                job.trial = CacheTrial(
+                    job.plan, terms: terms, cache: cache, full: try prefill.checkedRows(), decoder: decoder)
+            } else {
+                finish(id, job, cache)
+            }
         } catch {
             logger.error("a document failed", metadata: ["error": "\(error)"])
             fail(id, .internalFailure(message: "the document could not be read: \(error)"))
+        }
+    }
+
+    private func finish(_ id: RequestID, _ job: DocumentJob, _ cache: CompactCache) {
+        scheduler.setWritten(id)
+        write(job, cache) { [self] in post(.written(id)) }
+    }
+
+    private func step(_ trial: CacheTrial, of job: DocumentJob, _ id: RequestID) {
+        do throws(ModelError) {
+            guard let outcome = try trial.step() else {
+                return job.report(phase: "check", layer: trial.trials, layers: trial.trials, fraction: 1)
+            }
+            job.trial = nil
+            job.outcome = outcome
+            if let refusal = job.plan.terms?.refusal(of: outcome, plan: job.plan) { return fail(id, refusal) }
+            finish(id, job, outcome.cache)
+        } catch {
+            logger.error("a document could not be checked", metadata: ["error": "\(error)"])
+            fail(id, .internalFailure(message: "the document could not be checked: \(error)"))
         }
     }
 

@@ -133,6 +133,7 @@ extension Document {
             model: model, pinned: manifest.pinned, ttlSeconds: manifest.ttlSeconds, expires: manifest.expiresSeconds,
             lastUsed: manifest.lastUsedSeconds, hits: manifest.hits, preferenceFellBack: manifest.preferenceFellBack,
             layers: layers)
+        check = manifest.check
         shrunkFrom = manifest.shrinkage?.originalBudget
         shrunkAt = manifest.shrinkage?.seconds
     }

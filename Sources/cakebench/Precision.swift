@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import CAKE
-import Evaluation
 import GGUF
 import Inference
 import Transformer
@@ -76,7 +75,6 @@ struct Precision: ParsableCommand {
             model: model, pool: pool, tokens: ids, templatePrefixTokens: 0, method: .preset("full"),
             budget: ids.count, rows: rows)
         while try !prefill.step().isDone {}
-        let cache = try prefill.finish()
-        return cache.base(keeping: cache.retention.counts)
+        return try prefill.finish().base
     }
 }

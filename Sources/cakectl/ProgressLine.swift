@@ -35,7 +35,9 @@ final class ProgressLine: Sendable {
                 let elapsed = Formats.seconds(now - begun)
                 let estimate = done < Self.fractionForEstimate ? nil : elapsed * (1 - done) / done
                 let text =
-                    "\(Int(done * 100)) %  \(phase == "prefill" ? "reading" : phase) \(name), layer \(layer) of \(layers)"
+                    phase == "check"
+                    ? "checking \(name)"
+                    : "\(Int(done * 100)) %  \(phase == "prefill" ? "reading" : phase) \(name), layer \(layer) of \(layers)"
                 draw(text + (estimate.map { ", \(Formats.duration($0)) left" } ?? ""), fraction: done)
             }
         }

@@ -67,6 +67,11 @@ struct Show: DaemonCommand {
         if document.preferenceFellBack == true {
             fields.append(("note", "preferences were degenerate; the layers share the budget evenly"))
         }
+        if let check = document.check {
+            let isSmaller = document.budget.map { $0 < check.budget } ?? false
+            let since = isSmaller ? " (checked at a budget of \(Formats.count(check.budget)), shrunk since)" : ""
+            fields.append(("check", Formats.check(check) + since))
+        }
         if let model = document.model { fields.append(("model", model)) }
         if let seconds = document.prefillSeconds { fields.append(("read in", Formats.duration(seconds))) }
         fields.append(("cached", Formats.age(document.created) + " ago"))

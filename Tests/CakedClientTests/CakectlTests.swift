@@ -52,6 +52,40 @@ import Testing
         #expect(server.requests.first?.text == "text")
     }
 
+    @Test(
+        "put and show say in one line what a check found",
+        arguments: [
+            (
+                #"{"budget":1248,"places":8,"tokens":192,"known":40,"recall":0.925,"target":0.9}"#,
+                "recalls 92.5 % of what the full cache knows at 8 places", ""
+            ),
+            (
+                #"{"budget":2000,"places":8,"tokens":192,"known":40,"recall":0.5,"target":0.9}"#,
+                "recalls 50.0 % of what the full cache knows at 8 places, less than the 90.0 % asked for",
+                " (checked at a budget of 2,000, shrunk since)"
+            ),
+            (
+                #"{"budget":1248,"places":8,"tokens":192,"known":3}"#,
+                "nothing to tell by: of 192 tokens asked for, the full cache knows 3", ""
+            ),
+            (
+                #"{"budget":1248,"places":0,"tokens":0,"known":0}"#,
+                "not possible: the text is too short, or fills the model's context", ""
+            ),
+        ])
+    func check(figures: String, line: String, since: String) async throws {
+        let server = try await ScriptedServer { _ in
+            .json(Sample.document.dropLast() + #","check":"# + figures + "}")
+        }
+        let put = try await run(
+            ["put", "manual", "-", "--keep", "auto", "--check"], socket: server.socketPath, input: "text")
+        #expect(put.output.split(separator: "\n").last.map(String.init) == "check: " + line)
+        #expect(server.requests.first?.target == "/v1/documents/manual?keep=auto&check=true")
+        let show = try await run(["show", "manual"], socket: server.socketPath)
+        let shown = show.output.split(separator: "\n").first { $0.hasPrefix("check") }
+        #expect(shown?.drop { $0 != " " }.drop { $0 == " " } == line[...] + since)
+    }
+
     @Test("--json prints one object on one line, before or after the command")
     func json() async throws {
         let server = try await ScriptedServer { _ in .json(Sample.document) }

@@ -36,6 +36,25 @@ import Testing
         #expect(puts.map(\.pinned) == [true, false, true, false, false])
         #expect(puts[2].text == Array("hé".utf8))
         #expect(puts.allSatisfy { $0.owner == 1000 })
+        #expect(puts.allSatisfy { $0.check == nil })
+    }
+
+    @Test("a check and a budget that is found by it are asked for in query and JSON alike")
+    func checks() async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            for target in ["/v1/documents/a?keep=auto&check=true", "/v1/documents/a?keep=auto&check"] {
+                #expect(try await server.send("PUT", target, body: [65]).status == 201)
+            }
+            let json = #"{"text":"x","keep":"auto","check":true}"#
+            #expect(try await server.json("PUT", "/v1/documents/a", json).status == 201)
+            let both = try await server.send("PUT", "/v1/documents/a?keep=auto&budget=5", body: [65])
+            #expect(both.code == "invalid_budget" && both.param == "budget")
+            let flag = try await server.send("PUT", "/v1/documents/a?check=maybe", body: [65])
+            #expect(flag.code == "invalid_parameter" && flag.param == "check")
+        }
+        let puts = service.state.withLock { $0.puts }
+        #expect(puts.map(\.keep) == [.auto, .auto, .auto] && puts.map(\.check) == [true, true, true])
     }
 
     @Test("a detached put is answered with 202 as soon as it is safe, and says where the document stands")

@@ -1,5 +1,7 @@
 // A cached document as the API shows it, and what of it was kept.
 
+import CacheStore
+
 /// One layer of a cached document.
 public struct DocumentLayer: Codable, Equatable, Sendable {
     /// Average entries for each KV head, as allocated before rounding.
@@ -87,6 +89,8 @@ public struct Document: Codable, Equatable, Sendable {
     public var shrunkFrom: Int?
     /// When it was shrunk last, Unix seconds.
     public var shrunkAt: Int?
+    /// How its cache compared with the full one when it was written; nil when it was not checked.
+    public var check: CheckFigures?
     /// Layer by layer; nil in lists.
     public var layers: [DocumentLayer]?
 
@@ -138,7 +142,7 @@ public struct Document: Codable, Equatable, Sendable {
         case preferenceFellBack = "preference_fell_back"
         case shrunkFrom = "shrunk_from"
         case shrunkAt = "shrunk_at"
-        case layers
+        case check, layers
     }
 }
 

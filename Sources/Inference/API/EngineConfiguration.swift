@@ -22,6 +22,12 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var defaultEffort = "best"
     /// The row type when a request does not say: "f16" or "q8_0".
     public var defaultRows = "f16"
+    /// The recall that a budget chosen by the engine reaches, where one up to half of the entries does.
+    public var checkTarget = 0.8
+    /// The recall below which no document is stored as it is; 0: none, and documents are checked only when asked.
+    public var checkFloor = 0.0
+    /// What becomes of a document below the floor.
+    public var belowFloor = BelowFloor.refuse
     /// Bytes of address space for the store: the most it can ever hold.
     public var storeMapBytes = 64 << 30
     /// The most that documents may take in the store; 0: as much as the map holds.
