@@ -55,6 +55,7 @@ extension KVRows {
             case .f32: .f32
             case .f16: .f16
             case .q8_0: .q8_0
+            case .q4: .q4
             }
     }
 }
@@ -108,7 +109,7 @@ extension Document {
     init(_ manifest: Manifest, model: String, withLayers: Bool) {
         let shape = manifest.shape
         let full = shape.tokens * shape.layers * shape.kvHeads
-        let entryBytes = 2 * shape.rowBytes
+        let headBytes = shape.keyBytes(entries: shape.tokens) + shape.valueBytes(entries: shape.tokens)
         let layers =
             withLayers
             ? manifest.counts.indices.map { layer in
@@ -120,7 +121,7 @@ extension Document {
             id: manifest.name, created: manifest.createdSeconds, tokens: shape.tokens,
             prefixTokens: manifest.prefixTokens, entries: manifest.entries, entriesFull: full,
             budget: manifest.budget, method: manifest.method, rows: shape.rows.rawValue, bytes: manifest.storedBytes,
-            bytesFull: full * entryBytes, textBytes: manifest.textBytes, prefillSeconds: manifest.prefillSeconds,
+            bytesFull: shape.layers * shape.kvHeads * headBytes, textBytes: manifest.textBytes, prefillSeconds: manifest.prefillSeconds,
             model: model, pinned: manifest.pinned, ttlSeconds: manifest.ttlSeconds, expires: manifest.expiresSeconds,
             lastUsed: manifest.lastUsedSeconds, hits: manifest.hits, preferenceFellBack: manifest.preferenceFellBack,
             layers: layers)

@@ -96,7 +96,7 @@ extension CompactCache {
 
     /// The bytes of so many entries.
     func bytes(of counts: [[Int]]) -> Int {
-        2 * rows.bytes(forElements: headWidth) * counts.reduce(0) { $0 + $1.reduce(0, +) }
+        counts.joined().reduce(0) { $0 + rows.bytes(entries: $1, headWidth: headWidth) }
     }
 }
 

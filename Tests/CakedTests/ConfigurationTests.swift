@@ -85,7 +85,7 @@ struct CheckedConfiguration {
                 "caked: FILE:2: is `modle`, but wanted is a known key, perhaps `model`",
                 "caked: FILE:3: keep is `200%`, but wanted is a percentage such as 10% or a share such as 0.1, "
                     + "more than nothing and at most all",
-                "caked: FILE:4: rows is `f64`, but wanted is f16 or q8_0",
+                "caked: FILE:4: rows is `f64`, but wanted is f16, q8_0 or q4",
                 "caked: CAKED_LOG_LEVEL: log_level is `loud`, but wanted is one of trace, debug, info, notice, "
                     + "warning, error, critical",
                 "caked: --threads: threads is `many`, but wanted is a whole number from 0 to 1024",
@@ -142,7 +142,7 @@ struct CheckedConfiguration {
         arguments: [
             ("access", "group", "everybody"), ("log_level", "debug", "verbose"), ("threads", "0", "-1"),
             ("repack", "off", "maybe"),
-            ("keep", "0.5", "0"), ("rows", "q8_0", "q4_0"), ("store_map_bytes", "64G", "1K"),
+            ("keep", "0.5", "0"), ("rows", "q4", "q4_0"), ("store_map_bytes", "64G", "1K"),
             ("max_queued_documents", "0", "-1"), ("max_queued_questions", "5", "5.5"),
             ("max_running_questions", "8", "0"), ("max_generated_tokens", "1", "0"),
             ("max_document_bytes", "1M", "M"), ("max_chat_bytes", "4096", "9999999999T"),

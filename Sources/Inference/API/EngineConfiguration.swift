@@ -20,7 +20,7 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var defaultMethod = "cake-reconstruct"
     /// What observing may cost when a request does not say: "fast", "balanced" or "best".
     public var defaultEffort = "best"
-    /// The row type when a request does not say: "f16" or "q8_0".
+    /// The row type when a request does not say: "f16", "q8_0" or "q4".
     public var defaultRows = "f16"
     /// Bytes of address space for the store: the most it can ever hold.
     public var storeMapBytes = 64 << 30
