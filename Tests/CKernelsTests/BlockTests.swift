@@ -166,9 +166,12 @@ struct BlockExample {
         let step = caked_block_query_size(1, example.width) * example.group
         let packed = example.packed(precision)
         func call(_ change: UnsafePointer<caked_change>?) {
+            // Each array by itself: what a closure captures is accessed as a whole.
+            var (mean, variance, maximum) = (found.mean, found.variance, found.maximum)
             found.entropy = unsafe caked_observe(
                 precision, packed, step, example.rows, example.width, example.format.type, example.keys,
-                example.count, example.firstSeen, logSums, change, &found.mean, &found.variance, &found.maximum, &room)
+                example.count, example.firstSeen, logSums, change, &mean, &variance, &maximum, &room)
+            (found.mean, found.variance, found.maximum) = (mean, variance, maximum)
         }
         if var change = unsafe change { unsafe call(&change) } else { call(nil) }
         return found

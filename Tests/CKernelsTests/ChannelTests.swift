@@ -116,14 +116,14 @@ import Testing
                 format.dequantiseValues(values, count: count, width: width),
             ]
             for index in x.indices {
-                let channel = stride(from: index / width / 32 * 32, to: (index / width / 32 + 1) * 32, by: 1).map {
-                    x[$0 * width + index % width]
-                }
+                let group = index / width / 32 * 32
+                let channel = (group..<group + 32).map { x[$0 * width + index % width] }
                 let block = Array(x[index / 32 * 32..<index / 32 * 32 + 32])
                 for (back, numbers) in zip(backs, [channel, block]) {
                     let (low, high) = (numbers.min() ?? 0, numbers.max() ?? 0)
                     // Fifteen steps, each wrong by the rounding of a half; the zero once; a subnormal step by half of 2^-24.
-                    let bound = (high - low) / 30 + (high - low + max(abs(low), abs(high))) * 0x1p-10 + 15 * 0x1p-25
+                    let rounding = (high - low + max(abs(low), abs(high))) * 0x1p-10
+                    let bound = (high - low) / 30 + rounding + 15 * 0x1p-25
                     #expect(abs(back[index] - x[index]) <= bound)
                 }
             }
@@ -132,10 +132,13 @@ import Testing
 
     @Test("channels that never change are their centre, and what is too small for a half step is one number")
     func constant() throws {
-        let keys = (0..<5 * 32).map { $0 % 32 == 0 ? 3 : $0 % 32 == 1 ? Float($0) * 0x1p-60 : -0.25 }
+        let settled: [Float] = (0..<32).map { $0 == 0 ? 3 : $0 == 1 ? 0 : -0.25 }
+        var keys = (0..<5).flatMap { _ in settled }
+        // One channel changes by less than any half float.
+        for entry in 0..<5 { keys[32 * entry + 1] = Float(entry) * 0x1p-60 }
         let stored = try #require(EntryFormat.q4.quantiseKeys(keys, count: 5, width: 32))
         let back = EntryFormat.q4.dequantiseKeys(stored, count: 5, width: 32)
-        #expect(back == (0..<5 * 32).map { $0 % 32 == 0 ? 3 : $0 % 32 == 1 ? 0 : -0.25 })
+        #expect(back == (0..<5).flatMap { _ in settled })
     }
 
     @Test("rows that are no whole blocks are refused")

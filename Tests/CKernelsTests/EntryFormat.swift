@@ -41,7 +41,8 @@ enum EntryFormat: UInt32, CaseIterable, Sendable {
 
     /// Keys and values between -1 and 1, some channels of the keys ten times as large as others.
     func random(_ count: Int, width: Int, using generator: inout Numbers) -> (keys: [UInt8], values: [UInt8]) {
-        let keys = generator.floats(count * width).enumerated().map { $0.offset % width % 7 == 3 ? $0.element : $0.element / 10 }
+        var keys = generator.floats(count * width)
+        for index in keys.indices where index % width % 7 != 3 { keys[index] /= 10 }
         let values = generator.floats(count * width)
         return (
             quantiseKeys(keys, count: count, width: width) ?? [], quantiseValues(values, count: count, width: width) ?? []
