@@ -11,7 +11,7 @@ package struct PieceScanner: Sendable {
     static let longestPieceBytes = 1 << 18
 
     private enum Rule: Sendable {
-        case gpt2
+        case gpt2(splitsDigits: Bool)
         case llama3(digits: Int)
         case neighbours
     }
@@ -26,7 +26,8 @@ package struct PieceScanner: Sendable {
         neighbours = []
         rule =
             switch preTokenizer {
-            case .gpt2: .gpt2
+            case .gpt2: .gpt2(splitsDigits: false)
+            case .smollm: .gpt2(splitsDigits: true)
             case .llamaBPE: .llama3(digits: 3)
             case .qwen2: .llama3(digits: 1)
             }
@@ -45,7 +46,7 @@ package struct PieceScanner: Sendable {
     package func end(from start: Int, in text: borrowing Span<UInt8>) -> Int {
         let end =
             switch rule {
-            case .gpt2: gpt2End(start, text)
+            case .gpt2(let splitsDigits): gpt2End(start, text, splitsDigits: splitsDigits)
             case .llama3(let digits): llama3End(start, text, digits: digits)
             case .neighbours: neighboursEnd(start, text)
             }
@@ -55,18 +56,23 @@ package struct PieceScanner: Sendable {
     // MARK: Rules
 
     /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+` (openai/gpt-2, `src/encoder.py`).
-    private func gpt2End(_ start: Int, _ text: borrowing Span<UInt8>) -> Int {
+    ///
+    /// SmolLM cuts out every single number first (Hugging Face's `Digits`): the rule then sees each text between numbers
+    /// by itself.
+    private func gpt2End(_ start: Int, _ text: borrowing Span<UInt8>, splitsDigits: Bool) -> Int {
         if text[start] == UInt8(ascii: "'"), let end = contractionEnd(start, text, ignoringCase: false) { return end }
         var (kind, bytes) = classes.character(at: start, of: text)
+        if splitsDigits, kind == .number { return start + bytes }
         var body = start
         if text[start] == UInt8(ascii: " "), start + 1 < text.count {
             let next = classes.character(at: start + 1, of: text)
+            if splitsDigits, next.class == .number { return start + 1 }
             if !next.class.contains(.whitespace) {
                 (kind, bytes) = next
                 body = start + 1
             }
         }
-        if kind.contains(.whitespace) { return whitespaceEnd(start, text, stopsAtNewlines: false) }
+        if kind.contains(.whitespace) { return whitespaceEnd(start, text, leavesOneToNumber: !splitsDigits) }
         return runEnd(body + bytes, text, of: kind)
     }
 
@@ -147,14 +153,19 @@ package struct PieceScanner: Sendable {
     }
 
     /// `\s*[\r\n]+` (when asked for), else `\s+(?!\S)`, else `\s+`: a run of whitespace leaves its last character to the word that
-    /// follows, unless it is the only one.
-    private func whitespaceEnd(_ start: Int, _ text: borrowing Span<UInt8>, stopsAtNewlines: Bool) -> Int {
+    /// follows, unless it is the only one, or a number follows that is cut out (`leavesOneToNumber` false).
+    private func whitespaceEnd(
+        _ start: Int, _ text: borrowing Span<UInt8>, stopsAtNewlines: Bool = false, leavesOneToNumber: Bool = true
+    ) -> Int {
         var end = start
         var last = start
         var newlineEnd = start
         while end < text.count {
             let (kind, bytes) = classes.character(at: end, of: text)
-            guard kind.contains(.whitespace) else { break }
+            guard kind.contains(.whitespace) else {
+                if !leavesOneToNumber, kind == .number { return end }
+                break
+            }
             last = end
             end += bytes
             if kind.contains(.newline) { newlineEnd = end }

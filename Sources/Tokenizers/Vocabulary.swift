@@ -17,6 +17,7 @@ public struct Vocabulary: Sendable, Equatable {
         case llamaBPE = "llama-bpe"
         case qwen2
         case gpt2 = "gpt-2"
+        case smollm
     }
 
     /// What a token is for (GGUF `tokenizer.ggml.token_type`).

@@ -89,9 +89,9 @@ import Testing
         #expect(!schedule.isDue(atSeconds: 29, bytes: 1000, everySeconds: 30))
         #expect(schedule.isDue(atSeconds: 30, bytes: 1000, everySeconds: 30))
         #expect(!schedule.isDue(atSeconds: 1e6, bytes: 1000, everySeconds: 0))
-        // Not measured yet: a slow disk is expected.
-        #expect(!schedule.isDue(atSeconds: 48, bytes: 200_000_000, everySeconds: 30))
-        #expect(schedule.isDue(atSeconds: 50, bytes: 200_000_000, everySeconds: 30))
+        // Not measured yet: a fast disk is expected.
+        #expect(!schedule.isDue(atSeconds: 48, bytes: 1_000_000_000, everySeconds: 30))
+        #expect(schedule.isDue(atSeconds: 50, bytes: 1_000_000_000, everySeconds: 30))
         schedule.made(atSeconds: 50, cost: 2)
         #expect(!schedule.isDue(atSeconds: 147, bytes: 1, everySeconds: 30))
         #expect(schedule.isDue(atSeconds: 148, bytes: 1, everySeconds: 30))

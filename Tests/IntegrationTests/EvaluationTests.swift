@@ -72,6 +72,16 @@ import Testing
         #expect(refused.status != 0 && refused.errors.contains("jieba"))
     }
 
+    @Test("products of bytes move next-token distributions by a trace")
+    func precision() throws {
+        let report = try #require(
+            try object(
+                ["precision", "--text", Project.root.appending(path: "demo/chronicle.txt").path, "--tokens", "300"]
+                    + model) as? [String: Any])
+        #expect(report["read_tokens"] as? Int == 150 && report["followed_tokens"] as? Int == 149)
+        #expect((report["kl"] as? Double ?? 1) < 0.01 && (report["same_best"] as? Double ?? 0) > 0.9)
+    }
+
     @Test("fidelity of the full cache to itself is perfect, of a small one not")
     func fidelity() throws {
         let rows = try #require(

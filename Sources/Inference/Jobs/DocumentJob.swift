@@ -78,8 +78,8 @@ final class DocumentJob: @unchecked Sendable {
 package struct CheckpointSchedule: Sendable {
     /// Seconds of reading between two checkpoints, as a multiple of what one costs.
     package static let pausePerCost = 49.0
-    /// What writing costs before it was measured: a slow disk.
-    package static let expectedBytesPerSecond = 200e6
+    /// What writing costs before it was measured: a fast disk, since a slow one is known after the first checkpoint.
+    package static let expectedBytesPerSecond = 1e9
 
     private var lastSeconds = 0.0
     private var cost: Double?

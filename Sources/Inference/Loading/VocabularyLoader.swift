@@ -54,9 +54,11 @@ extension Vocabulary {
             case "llama-bpe", "llama3", "llama-v3": return .byteLevelBPE(.llamaBPE)
             case "qwen2", "deepseek-r1-qwen": return .byteLevelBPE(.qwen2)
             case "gpt-2", "gpt2": return .byteLevelBPE(.gpt2)
+            case "smollm": return .byteLevelBPE(.smollm)
             default:
+                let known = Vocabulary.PreTokenizer.allCases.map(\.rawValue).joined(separator: ", ")
                 throw EngineError.unusableModel(
-                    "its pre-tokenizer \"\(name)\" is not supported; supported are llama-bpe, qwen2 and gpt-2")
+                    "its pre-tokenizer \"\(name)\" is not supported; supported are \(known)")
             }
         case "llama": return .sentencePiece
         case let other:
