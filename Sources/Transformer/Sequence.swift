@@ -39,7 +39,8 @@ public final class Sequence {
         self.meter = meter
         try self.rows.check(headWidth: model.configuration.headWidth)
         guard self.rows == self.rows.growing else {
-            throw .invalidOption(name: "the rows of a conversation", value: self.rows.rawValue, needed: "f32, f16 or q8_0")
+            throw .invalidOption(
+                name: "the rows of a conversation", value: self.rows.rawValue, needed: "f32, f16 or q8_0")
         }
         try base?.check(model.configuration)
         tailStart = base?.tokens ?? 0

@@ -38,7 +38,9 @@ import Testing
                 let peak = scores.max() ?? 0
                 let weights = scores.map { exp($0 - peak) }
                 let sum = max(weights.reduce(0, +), .leastNonzeroMagnitude)
-                return (0..<width).map { i in (0..<seen).reduce(0.0) { $0 + weights[$1] * Double(v[$1 * width + i]) } / sum }
+                return (0..<width).map { i in
+                    (0..<seen).reduce(0.0) { $0 + weights[$1] * Double(v[$1 * width + i]) } / sum
+                }
             }
         }
     }

@@ -40,7 +40,9 @@ import Testing
         }
     }
 
-    @Test("keys have sixteen levels around a centre for each channel of 32 entries, to the bit", arguments: Variant.available)
+    @Test(
+        "keys have sixteen levels around a centre for each channel of 32 entries, to the bit",
+        arguments: Variant.available)
     func keyLevels(variant: Variant) throws {
         for (count, width) in [(1, 32), (31, 64), (32, 96), (33, 64), (100, 320)] {
             let keys = Self.keys(count, width)

@@ -45,7 +45,8 @@ enum EntryFormat: UInt32, CaseIterable, Sendable {
         for index in keys.indices where index % width % 7 != 3 { keys[index] /= 10 }
         let values = generator.floats(count * width)
         return (
-            quantiseKeys(keys, count: count, width: width) ?? [], quantiseValues(values, count: count, width: width) ?? []
+            quantiseKeys(keys, count: count, width: width) ?? [],
+            quantiseValues(values, count: count, width: width) ?? []
         )
     }
 }

@@ -44,7 +44,8 @@ struct DocumentData {
                     positions: (0..<count).map { _ in UInt32.random(in: 0..<UInt32(tokens), using: &random) },
                     indicators: (0..<count).map { _ in Float.random(in: 0...1, using: &random) },
                     keys: (0..<shape.keyBytes(entries: count)).map { _ in UInt8(truncatingIfNeeded: random.next()) },
-                    values: (0..<shape.valueBytes(entries: count)).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+                    values: (0..<shape.valueBytes(entries: count)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+                )
             }
         }
         text = Array("Document \(seed). ä€𝄞".utf8)
@@ -94,7 +95,8 @@ struct DocumentData {
             unsafe data.positions += UnsafeBufferPointer(start: segment.positions, count: segment.count)
             unsafe data.indicators += UnsafeBufferPointer(start: segment.indicators, count: segment.count)
             unsafe data.keys += UnsafeRawBufferPointer(start: segment.keys, count: shape.keyBytes(entries: entries))
-            unsafe data.values += UnsafeRawBufferPointer(start: segment.values, count: shape.valueBytes(entries: entries))
+            unsafe data.values += UnsafeRawBufferPointer(
+                start: segment.values, count: shape.valueBytes(entries: entries))
             for address in unsafe [
                 UInt(bitPattern: segment.positions), UInt(bitPattern: segment.indicators),
                 UInt(bitPattern: segment.keys),

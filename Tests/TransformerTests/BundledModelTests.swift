@@ -102,7 +102,9 @@ struct BundledModelTests {
         for pair in golden.top { #expect(abs(Double(logits[Int(pair[0])]) - pair[1]) < 2e-3) }
     }
 
-    @Test("KV memory peaks at the budget and one layer", arguments: ["cake", "cake-reconstruct"], [KVRows.f16, .q8_0, .q4])
+    @Test(
+        "KV memory peaks at the budget and one layer", arguments: ["cake", "cake-reconstruct"],
+        [KVRows.f16, .q8_0, .q4])
     func peak(_ name: String, _ rows: KVRows) throws {
         let tokens = 4_096
         let budget = tokens / 10

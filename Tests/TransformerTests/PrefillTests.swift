@@ -42,8 +42,12 @@ func read(
                 while first < rows.positions.count {
                     let count = min(segmentEntries, rows.positions.count - first)
                     let (width, end) = (cache.headWidth, first + count)
-                    let keys = cache.rows.keyBytes(entries: first, headWidth: width)..<cache.rows.keyBytes(entries: end, headWidth: width)
-                    let values = cache.rows.valueBytes(entries: first, headWidth: width)..<cache.rows.valueBytes(entries: end, headWidth: width)
+                    let keys =
+                        cache.rows.keyBytes(
+                            entries: first, headWidth: width)..<cache.rows.keyBytes(entries: end, headWidth: width)
+                    let values =
+                        cache.rows.valueBytes(
+                            entries: first, headWidth: width)..<cache.rows.valueBytes(entries: end, headWidth: width)
                     unsafe base.append(
                         keys: copy(rows.keys, keys), values: copy(rows.values, values), count: count, layer: layer,
                         head: head)

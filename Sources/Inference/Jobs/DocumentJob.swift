@@ -146,8 +146,9 @@ extension ReadingPlan {
         }
         let method = try Self.method(request, configuration)
         let probes = try Self.probes(request.probes, method: method, loaded: loaded)
-        let rows = try Self.rows(
-            request.rows, default: configuration.defaultRows, headWidth: loaded.model.configuration.headWidth)
+        let rows = try RowType(
+            requested: request.rows, configured: configuration.defaultRows,
+            headWidth: loaded.model.configuration.headWidth)
         let limit = loaded.card.contextLength - Self.answerReserveTokens
         func tooLong(_ count: String) -> EngineError {
             .invalid(
@@ -225,28 +226,6 @@ extension ReadingPlan {
             probes.append(tokens)
         }
         return probes
-    }
-
-    // A model whose heads are no whole blocks has its rows in f16, unless the request itself asks for another type.
-    private static func rows(
-        _ wanted: String?, default configured: String, headWidth: Int
-    ) throws(EngineError) -> RowType {
-        let name = wanted ?? configured
-        guard let rows = RowType(rawValue: name), rows != .f32 else {
-            throw .invalid(
-                code: "unknown_rows", message: "unknown row type \"\(name)\"; use f16, q8_0 or q4", parameter: "rows")
-        }
-        if headWidth.isMultiple(of: rows.blockElements) { return rows }
-        guard wanted == nil else {
-            throw .invalid(
-                code: "unsupported_rows",
-                message: """
-                    rows of type \(name) are blocks of \(rows.blockElements), and this model's heads have \(headWidth) \
-                    numbers; use f16
-                    """,
-                parameter: "rows")
-        }
-        return .f16
     }
 
     // A share is rounded up to what the method keeps in any case; an explicit number is taken at its word or refused.
