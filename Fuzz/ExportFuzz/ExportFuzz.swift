@@ -79,7 +79,7 @@ enum ExportFuzz {
         if let manifest = ExportFormat.decode(header), manifest.problem() == nil {
             sizes =
                 [manifest.textBytes]
-                + manifest.counts.map { ExportFormat.layerBytes($0, rowBytes: manifest.shape.rowBytes) }
+                + manifest.counts.map { ExportFormat.layerBytes($0, manifest.shape) }
         }
         for size in sizes where size <= rest.count {
             seal(Array(rest.prefix(size)))

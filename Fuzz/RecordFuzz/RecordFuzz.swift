@@ -24,7 +24,7 @@ enum RecordFuzz {
             guard let header = try? RecordHeader(unsafe candidate.span.bytes) else { continue }
             precondition(header.encoded.elementsEqual(candidate.prefix(RecordHeader.byteCount)), "\(header)")
             precondition(header.payloadOffset + header.payloadBytes <= candidate.count)
-            precondition(header.kind != .segment || header.valuesOffset + header.rowsBytes <= header.payloadBytes)
+            precondition(header.kind != .segment || header.valuesOffset + header.valueBytes <= header.payloadBytes)
         }
     }
 

@@ -112,8 +112,35 @@ size_t caked_bytes(caked_type type, size_t count) {
         case CAKED_Q4_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q4_K_BYTES);
         case CAKED_Q5_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q5_K_BYTES);
         case CAKED_Q6_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q6_K_BYTES);
+        case CAKED_Q4: return 0;  // its keys lie in groups: caked_key_bytes
     }
     return 0;
+}
+
+size_t caked_key_bytes(caked_type type, size_t count, size_t width) {
+    if (type != CAKED_Q4) return count * caked_bytes(type, width);
+    if (width % CAKED_BLOCK != 0) return 0;
+    return (count + CAKED_KEY_GROUP - 1) / CAKED_KEY_GROUP * 4 * width + count * (width / 2);
+}
+
+size_t caked_value_bytes(caked_type type, size_t count, size_t width) {
+    return count * caked_bytes(caked_value_type(type), width);
+}
+
+bool caked_quantise_keys(caked_type type, const float *keys, size_t count, size_t width, void *dst) {
+    return table()->quantise_keys(type, keys, count, width, dst);
+}
+
+bool caked_quantise_values(caked_type type, const float *values, size_t count, size_t width, void *dst) {
+    return table()->quantise(caked_value_type(type), values, dst, count * width);
+}
+
+void caked_dequantise_keys(caked_type type, const void *keys, size_t count, size_t width, float *dst) {
+    table()->dequantise_keys(type, keys, count, width, dst);
+}
+
+void caked_dequantise_values(caked_type type, const void *values, size_t count, size_t width, float *dst) {
+    table()->dequantise(caked_value_type(type), values, dst, count * width);
 }
 
 void caked_dequantise(caked_type type, const void *src, float *dst, size_t count) {

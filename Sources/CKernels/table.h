@@ -23,6 +23,8 @@ typedef struct {
     bool bfloat_is_fast;
     void (*dequantise)(caked_type, const void *, float *, size_t);
     bool (*quantise)(caked_type, const float *, void *, size_t);
+    bool (*quantise_keys)(caked_type, const float *, size_t, size_t, void *);
+    void (*dequantise_keys)(caked_type, const void *, size_t, size_t, float *);
     void (*matmul)(caked_type, const void *, size_t, size_t, size_t, const float *, size_t, size_t, float *, size_t,
                    const float *);
     void (*rms_norm)(const float *, const float *, float, float *, size_t);
@@ -48,6 +50,9 @@ typedef struct {
                         const float *);
     void (*panel_matmul)(caked_type, const void *, size_t, size_t, const void *, size_t, float *, size_t, const float *);
 } caked_table;
+
+// How the values of entries are stored: only keys have a layout of their own.
+static inline caked_type caked_value_type(caked_type type) { return type == CAKED_Q4 ? CAKED_Q4_1 : type; }
 
 extern const caked_table caked_portable;
 #if defined(__x86_64__)

@@ -10,6 +10,7 @@
 #include "operations/panel.h"
 #include "operations/panel_product.h"
 #include "operations/dequantise.h"
+#include "operations/channels.h"
 #include "operations/matmul.h"
 #include "operations/elementwise.h"
 #include "operations/softmax.h"
@@ -24,6 +25,8 @@ const caked_table TABLE = {
 #endif
     .dequantise = dequantise,
     .quantise = quantise,
+    .quantise_keys = quantise_keys,
+    .dequantise_keys = dequantise_keys,
     .matmul = matmul,
     .rms_norm = rms_norm,
     .add = add,

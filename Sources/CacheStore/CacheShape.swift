@@ -8,16 +8,35 @@ public enum RowType: String, Codable, Sendable, CaseIterable {
     case f16
     /// Blocks of 32: a half-precision scale and 32 signed bytes (ggml's `block_q8_0`).
     case q8_0
+    /// Four bits: values in blocks of 32 (ggml's `block_q4_1`), keys in groups of 32 entries, each group with a
+    /// half-precision scale and centre for every channel, then the entries' nibbles.
+    case q4
 
     /// The numbers in one block; rows are whole blocks.
-    public var blockElements: Int { self == .q8_0 ? 32 : 1 }
-
-    /// The bytes of so many numbers, rounded up to whole blocks.
-    public func bytes(forElements elements: Int) -> Int {
+    public var blockElements: Int {
         switch self {
-        case .f32: elements * 4
-        case .f16: elements * 2
-        case .q8_0: (elements + 31) / 32 * 34
+        case .f32, .f16: 1
+        case .q8_0, .q4: 32
+        }
+    }
+
+    /// How many entries share what their keys are scaled by: records begin at a multiple of it.
+    public var groupEntries: Int { self == .q4 ? 32 : 1 }
+
+    /// The bytes of the keys of so many entries, the first of which begins a group; those of fewer are their first ones.
+    public func keyBytes(entries: Int, headWidth: Int) -> Int {
+        guard self == .q4 else { return valueBytes(entries: entries, headWidth: headWidth) }
+        return (entries + groupEntries - 1) / groupEntries * 4 * headWidth + entries * (headWidth / 2)
+    }
+
+    /// The bytes of the values of so many entries.
+    public func valueBytes(entries: Int, headWidth: Int) -> Int {
+        let blocks = (headWidth + blockElements - 1) / blockElements
+        return switch self {
+        case .f32: entries * headWidth * 4
+        case .f16: entries * headWidth * 2
+        case .q8_0: entries * blocks * 34
+        case .q4: entries * blocks * 20
         }
     }
 
@@ -27,6 +46,7 @@ public enum RowType: String, Codable, Sendable, CaseIterable {
         case .f32: 0
         case .f16: 1
         case .q8_0: 2
+        case .q4: 3
         }
     }
 
@@ -55,8 +75,11 @@ public struct CacheShape: Codable, Equatable, Sendable {
         (self.rows, self.tokens) = (rows, tokens)
     }
 
-    /// The bytes of one key row, or one value row.
-    public var rowBytes: Int { rows.bytes(forElements: headWidth) }
+    /// The bytes of the keys of so many entries of a head, the first of which begins a group.
+    public func keyBytes(entries: Int) -> Int { rows.keyBytes(entries: entries, headWidth: headWidth) }
+
+    /// The bytes of their values.
+    public func valueBytes(entries: Int) -> Int { rows.valueBytes(entries: entries, headWidth: headWidth) }
 
     /// Refuses dimensions that no model has; what passes cannot overflow the arithmetic of the records.
     public func validate() throws(StoreError) {

@@ -1,7 +1,8 @@
 // Shrinking a document: its manifest counts fewer entries, then its records give the others' pages back.
 //
 // Entries lie in rank order, so a smaller budget keeps a prefix of every head. The manifest is the commit point: from
-// then on the document answers as if it had been written with the smaller budget. Its records are rewritten after that,
+// then on the document answers as if it had been written with the smaller budget (in q4, but for the last group of each
+// head, which keeps the scales it was written with). Its records are rewritten after that,
 // under the same keys and a transaction for each few MiB, so that no second copy of the document is ever needed; a crash
 // in between costs nothing but the space, which `finishTrimming` frees later. Who has the document open reads on in its
 // snapshot.
@@ -204,6 +205,6 @@ private enum TrimmedRecord {
             shorter,
             Parts(
                 positions: part(0, 4 * kept), indicators: part(header.indicatorsOffset, 4 * kept),
-                keys: part(header.keysOffset, shorter.rowsBytes), values: part(header.valuesOffset, shorter.rowsBytes)))
+                keys: part(header.keysOffset, shorter.keyBytes), values: part(header.valuesOffset, shorter.valueBytes)))
     }
 }

@@ -13,7 +13,7 @@ import Synchronization
     public let positions: UnsafePointer<UInt32>
     /// Indicators.
     public let indicators: UnsafePointer<Float>
-    /// Key rows, `[count, headWidth]` in the shape's row type.
+    /// Keys, `[count, headWidth]` as the shape's rows lie.
     public let keys: UnsafeRawPointer
     /// Value rows, like the keys.
     public let values: UnsafeRawPointer
@@ -208,6 +208,9 @@ import Synchronization
             else { throw damage("layer \(layer), head \(head) ends after \(found) of \(count) entries") }
             guard header.count > 0, let start = payload.baseAddress else {
                 throw damage("layer \(layer), head \(head) has an empty record")
+            }
+            guard found + header.count >= count || header.count.isMultiple(of: manifest.shape.rows.groupEntries) else {
+                throw damage("layer \(layer), head \(head) has a record that ends inside a group of entries")
             }
             unsafe segments.append(
                 Segment(

@@ -18,13 +18,13 @@
 //
 // Record: header of 64 bytes (`RecordHeader`), zeros up to `payloadOffset`, payload, zeros up to a page. The payload
 // starts at a multiple of 64 in the map, and so does each of its parts:
-//   segment (kind 0)  positions u32[n], indicators f32[n], key rows, value rows, in rank order
+//   segment (kind 0)  positions u32[n], indicators f32[n], keys, values, in rank order
 //   text (kind 1)     UTF-8, layer and head 0
 //   tokens (kind 2)   i32[n], layer and head 0
 // A record is at least a page long, which forces it to overflow pages; below about half a page LMDB stores values in
 // the leaf, where they are only even-aligned. A reader copies what it finds misaligned all the same.
 //
-// One (layer, head) may have several parts (of 1,024 entries as written now): part p starts at entry `first`. A head without
+// One (layer, head) may have several parts (of 1,024 entries as written now): part p starts at entry `first`, where a group begins. A head without
 // entries has no record. Records no manifest names are garbage. The entries a manifest counts are the first ones of
 // its records: dropping a suffix of rank order is a change of the manifest.
 

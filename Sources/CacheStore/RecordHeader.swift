@@ -41,14 +41,15 @@ package struct RecordHeader: Equatable, Sendable {
 
     // Parts of the payload, as offsets from its start.
 
-    /// Bytes of the key rows; the value rows take as many.
-    package var rowsBytes: Int { kind == .segment ? count * rows.bytes(forElements: headWidth) : 0 }
+    /// Bytes of the keys, and of the values.
+    package var keyBytes: Int { kind == .segment ? rows.keyBytes(entries: count, headWidth: headWidth) : 0 }
+    package var valueBytes: Int { kind == .segment ? rows.valueBytes(entries: count, headWidth: headWidth) : 0 }
     package var indicatorsOffset: Int { RecordFormat.aligned(4 * count) }
     package var keysOffset: Int { 2 * indicatorsOffset }
-    package var valuesOffset: Int { keysOffset + RecordFormat.aligned(rowsBytes) }
+    package var valuesOffset: Int { keysOffset + RecordFormat.aligned(keyBytes) }
     package var payloadBytes: Int {
         switch kind {
-        case .segment: valuesOffset + rowsBytes
+        case .segment: valuesOffset + valueBytes
         case .text: count
         case .tokens: 4 * count
         }
@@ -66,7 +67,7 @@ package struct RecordHeader: Equatable, Sendable {
         writer.append(UInt8(truncatingIfNeeded: rows.code))
         for field in [layer, head, part, payloadOffset] { writer.append(UInt16(truncatingIfNeeded: field)) }
         writer.append(generation)
-        for field in [first, count, headWidth, rowsBytes, rowsBytes, 0] {
+        for field in [first, count, headWidth, keyBytes, valueBytes, 0] {
             writer.append(UInt32(truncatingIfNeeded: field))
         }
         writer.append(payloadChecksum)
@@ -112,7 +113,7 @@ package struct RecordHeader: Equatable, Sendable {
         guard headWidth <= 4096, count <= RecordFormat.maximumValueBytes else {
             throw Damage(problem: "a record of \(count) entries of width \(headWidth)")
         }
-        guard field32(36) == rowsBytes, field32(40) == rowsBytes, field32(44) == 0 else {
+        guard field32(36) == keyBytes, field32(40) == valueBytes, field32(44) == 0 else {
             throw Damage(problem: "a record whose part sizes contradict its \(count) entries")
         }
         guard payloadOffset >= Self.byteCount, payloadOffset + payloadBytes <= value.byteCount else {

@@ -11,7 +11,7 @@ import Synchronization
     public var positions: UnsafeBufferPointer<UInt32>
     /// Indicators, one for each entry.
     public var indicators: UnsafeBufferPointer<Float>
-    /// Key rows, `[entries, headWidth]` in the shape's row type.
+    /// Keys, `[entries, headWidth]` as the shape's rows lie.
     public var keys: UnsafeRawBufferPointer
     /// Value rows, like the keys.
     public var values: UnsafeRawBufferPointer
@@ -211,9 +211,10 @@ public final class StagedDocument: Sendable {
         guard unsafe head.indicators.count == count else {
             throw unsafe refuse("\(head.indicators.count) indicators for \(count) entries")
         }
-        let bytes = count * shape.rowBytes
-        guard unsafe head.keys.count == bytes, unsafe head.values.count == bytes else {
-            throw unsafe refuse("\(head.keys.count) and \(head.values.count) bytes of rows, not \(bytes)")
+        let (keys, values) = (shape.keyBytes(entries: count), shape.valueBytes(entries: count))
+        guard unsafe head.keys.count == keys, unsafe head.values.count == values else {
+            throw unsafe refuse(
+                "\(head.keys.count) and \(head.values.count) bytes of rows, not \(keys) and \(values)")
         }
     }
 
@@ -222,8 +223,9 @@ public final class StagedDocument: Sendable {
     /// The records that hold a head: none without entries, several when it is too long for one value.
     private func split(_ head: StagedHead, layer: Int) -> [RecordHeader] {
         // Headers, padding between parts and the offset in the page are below 1 KiB together.
-        let entryBytes = 8 + 2 * shape.rowBytes
-        let most = max((store.maximumValueBytes - 1024) / entryBytes, 1)
+        let group = shape.rows.groupEntries
+        let groupBytes = 8 * group + shape.keyBytes(entries: group) + shape.valueBytes(entries: group)
+        let most = max((store.maximumValueBytes - 1024) / groupBytes, 1) * group
         let limit = min(most, RecordFormat.maximumEntries)
         let count = unsafe head.positions.count
         return stride(from: 0, to: count, by: limit).enumerated().map { part, first in
@@ -245,21 +247,25 @@ public final class StagedDocument: Sendable {
         _ batch: [(index: Int, header: RecordHeader)], of heads: [StagedHead], bytes: Int
     ) throws(StoreError) {
         try makeRoom(bytes: bytes)
-        let rowBytes = shape.rowBytes
         try store.write { transaction throws(StoreError) in
             for (index, header) in batch {
                 let head = unsafe heads[index]
                 try store.put(header, in: &transaction) { payload in
                     let entries = header.first..<header.first + header.count
-                    let rows = entries.lowerBound * rowBytes..<entries.upperBound * rowBytes
+                    let keys = shape.keyBytes(entries: header.first)
+                    let values = shape.valueBytes(entries: header.first)
                     let positions = unsafe UnsafeRawBufferPointer(
                         UnsafeBufferPointer(rebasing: head.positions[entries]))
                     let indicators = unsafe UnsafeRawBufferPointer(
                         UnsafeBufferPointer(rebasing: head.indicators[entries]))
                     unsafe payload.copy(positions, to: 0)
                     unsafe payload.copy(indicators, to: header.indicatorsOffset)
-                    unsafe payload.copy(UnsafeRawBufferPointer(rebasing: head.keys[rows]), to: header.keysOffset)
-                    unsafe payload.copy(UnsafeRawBufferPointer(rebasing: head.values[rows]), to: header.valuesOffset)
+                    unsafe payload.copy(
+                        UnsafeRawBufferPointer(rebasing: head.keys[keys..<keys + header.keyBytes]),
+                        to: header.keysOffset)
+                    unsafe payload.copy(
+                        UnsafeRawBufferPointer(rebasing: head.values[values..<values + header.valueBytes]),
+                        to: header.valuesOffset)
                 }
             }
         }

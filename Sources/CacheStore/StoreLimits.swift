@@ -109,7 +109,7 @@ extension CacheShape {
         let entries = min(max(budget, 0), tokens)
         let parts = entries / RecordFormat.maximumEntries + 1
         // A page, its header and the gaps between parts come on top of every record's entries.
-        let head = entries * (8 + 2 * rowBytes) + parts * (pageBytes + 512)
+        let head = 8 * entries + keyBytes(entries: entries) + valueBytes(entries: entries) + parts * (pageBytes + 512)
         return layers * kvHeads * head + pages(textBytes) + pages(4 * tokens)
             + pages(layers * (kvHeads * 8 + 64) + 8192)
     }

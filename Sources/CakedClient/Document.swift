@@ -74,7 +74,7 @@ public struct Document: Codable, Equatable, Sendable {
     public var budget: Int?
     /// The preset that chose the entries.
     public var method: String?
-    /// The type of the stored rows, "f16" or "q8_0".
+    /// The type of the stored rows, "f16", "q8_0" or "q4".
     public var rows: String?
     /// Size of the compact cache.
     public var bytes: Int
@@ -164,7 +164,7 @@ public struct PutOptions: Equatable, Sendable {
     public var effort: String?
     /// Questions like those that will be asked.
     public var probes: [String]
-    /// The type of the stored rows, "f16" or "q8_0".
+    /// The type of the stored rows, "f16", "q8_0" or "q4".
     public var rows: String?
     /// Seconds until the document is removed.
     public var ttlSeconds: Int?

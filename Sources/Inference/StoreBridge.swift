@@ -56,6 +56,30 @@ extension EngineError {
     }
 }
 
+extension RowType {
+    /// How a document's rows are stored: as the request says, or else as configured.
+    ///
+    /// Heads that are no whole blocks are stored in f16, unless the request itself asks for another type.
+    package init(requested: String?, configured: String, headWidth: Int) throws(EngineError) {
+        let name = requested ?? configured
+        guard let rows = RowType(rawValue: name), rows != .f32 else {
+            throw .invalid(
+                code: "unknown_rows", message: "unknown row type \"\(name)\"; use f16, q8_0 or q4", parameter: "rows")
+        }
+        let fits = headWidth.isMultiple(of: rows.blockElements)
+        guard fits || requested == nil else {
+            throw .invalid(
+                code: "unsupported_rows",
+                message: """
+                    rows of type \(name) are blocks of \(rows.blockElements), and this model's heads have \(headWidth) \
+                    numbers; use f16
+                    """,
+                parameter: "rows")
+        }
+        self = fits ? rows : .f16
+    }
+}
+
 extension KVRows {
     /// The same row type, in the store's words.
     package init(_ rows: RowType) {
@@ -64,6 +88,7 @@ extension KVRows {
             case .f32: .f32
             case .f16: .f16
             case .q8_0: .q8_0
+            case .q4: .q4
             }
     }
 }
@@ -117,7 +142,7 @@ extension Document {
     init(_ manifest: Manifest, model: String, withLayers: Bool) {
         let shape = manifest.shape
         let full = shape.tokens * shape.layers * shape.kvHeads
-        let entryBytes = 2 * shape.rowBytes
+        let headBytes = shape.keyBytes(entries: shape.tokens) + shape.valueBytes(entries: shape.tokens)
         let layers =
             withLayers
             ? manifest.counts.indices.map { layer in
@@ -129,7 +154,8 @@ extension Document {
             id: manifest.name, created: manifest.createdSeconds, tokens: shape.tokens,
             prefixTokens: manifest.prefixTokens, entries: manifest.entries, entriesFull: full,
             budget: manifest.budget, method: manifest.method, rows: shape.rows.rawValue, bytes: manifest.storedBytes,
-            bytesFull: full * entryBytes, textBytes: manifest.textBytes, prefillSeconds: manifest.prefillSeconds,
+            bytesFull: shape.layers * shape.kvHeads * headBytes, textBytes: manifest.textBytes,
+            prefillSeconds: manifest.prefillSeconds,
             model: model, pinned: manifest.pinned, ttlSeconds: manifest.ttlSeconds, expires: manifest.expiresSeconds,
             lastUsed: manifest.lastUsedSeconds, hits: manifest.hits, preferenceFellBack: manifest.preferenceFellBack,
             layers: layers)

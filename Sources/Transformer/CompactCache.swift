@@ -1,6 +1,7 @@
 // What is left of a document's KV cache after eviction: ranked rows per layer and KV head, in memory.
 
 import CAKE
+import CKernels
 
 /// The kept rows of one layer, packed: `[kvHead][keys | values][count]`.
 ///
@@ -9,24 +10,26 @@ import CAKE
     /// Entries per KV head.
     private(set) var counts: [Int]
     private let rows: KVRows
-    private let rowBytes: Int
+    private let headWidth: Int
     private let buffer: KVBuffer
 
-    /// Gathers the entries `positions[kvHead]` out of a layer's rows, in that order.
-    init(gathering positions: [[UInt32]], from layer: HeadRows, meter: KVMeter) throws(ModelError) {
+    /// Gathers the entries `positions[kvHead]` out of a layer's rows, in that order, and stores them as `rows`.
+    init(
+        gathering positions: [[UInt32]], from layer: HeadRows, as rows: KVRows, meter: KVMeter
+    ) throws(ModelError) {
+        precondition(layer.rows == rows.growing, "rows are stored as they were read, or quantised from that")
         counts = positions.map(\.count)
-        rows = layer.rows
-        rowBytes = layer.rowBytes
-        buffer = try KVBuffer(2 * counts.reduce(0, +) * rowBytes, meter: meter)
+        self.rows = rows
+        headWidth = layer.headWidth
+        buffer = try KVBuffer(Self.bytes(counts, rows: rows, headWidth: headWidth), meter: meter)
         for head in positions.indices {
-            let all = layer.entries(head: head, count: layer.capacity, seenByFirst: layer.capacity)
-            let keys = unsafe buffer.at(offset(head, values: false), bytes: counts[head] * rowBytes)
-            let values = unsafe buffer.at(offset(head, values: true), bytes: counts[head] * rowBytes)
-            for (entry, position) in positions[head].enumerated() {
-                precondition(Int(position) < layer.capacity, "a kept entry outside the document")
-                let source = Int(position) * rowBytes
-                unsafe (keys + entry * rowBytes).copyMemory(from: all.keys + source, byteCount: rowBytes)
-                unsafe (values + entry * rowBytes).copyMemory(from: all.values + source, byteCount: rowBytes)
+            precondition(positions[head].allSatisfy { Int($0) < layer.capacity }, "a kept entry outside the document")
+            for values in [false, true] {
+                if rows == layer.rows {
+                    copy(positions[head], of: layer, head: head, values: values)
+                } else {
+                    try quantise(positions[head], of: layer, head: head, values: values)
+                }
             }
         }
     }
@@ -38,10 +41,41 @@ import CAKE
     ) throws(ModelError) {
         self.counts = counts
         self.rows = rows
-        rowBytes = rows.bytes(forElements: headWidth)
-        let bytes = 2 * counts.reduce(0, +) * rowBytes
+        self.headWidth = headWidth
+        let bytes = Self.bytes(counts, rows: rows, headWidth: headWidth)
         buffer = try KVBuffer(bytes, meter: meter)
         unsafe try fill(UnsafeMutableRawBufferPointer(start: buffer.at(0, bytes: bytes), count: bytes))
+    }
+
+    private func copy(_ positions: [UInt32], of layer: HeadRows, head: Int, values: Bool) {
+        let all = layer.entries(head: head, count: layer.capacity, seenByFirst: layer.capacity)
+        let source = unsafe values ? all.values : all.keys
+        let (target, rowBytes) = unsafe (address(head, values: values), layer.rowBytes)
+        for (entry, position) in positions.enumerated() {
+            unsafe (target + entry * rowBytes).copyMemory(from: source + Int(position) * rowBytes, byteCount: rowBytes)
+        }
+    }
+
+    /// A group of entries at a time, neighbours in rank.
+    private func quantise(_ positions: [UInt32], of layer: HeadRows, head: Int, values: Bool) throws(ModelError) {
+        let all = layer.entries(head: head, count: layer.capacity, seenByFirst: layer.capacity)
+        let source = unsafe values ? all.values : all.keys
+        var target = unsafe address(head, values: values)
+        let group = try FloatBuffer(rows.groupEntries * headWidth)
+        for first in stride(from: 0, to: positions.count, by: rows.groupEntries) {
+            let count = min(rows.groupEntries, positions.count - first)
+            for entry in 0..<count {
+                let row = group.floats.slice(entry * headWidth, headWidth)
+                unsafe caked_dequantise(
+                    layer.rows.type, source + Int(positions[first + entry]) * layer.rowBytes, row.base, headWidth)
+            }
+            let isKnown =
+                unsafe values
+                ? caked_quantise_values(rows.type, group.floats.base, count, headWidth, target)
+                : caked_quantise_keys(rows.type, group.floats.base, count, headWidth, target)
+            precondition(isKnown, "rows that a cache can be stored as")
+            unsafe target += bytes(count, values: values)
+        }
     }
 
     /// All rows, packed.
@@ -50,13 +84,15 @@ import CAKE
     }
 
     /// Keeps the best `counts[kvHead]` entries of each head and gives the memory of the others back.
+    ///
+    /// A group of entries that is cut keeps what it is scaled by.
     func truncate(to counts: [Int]) {
         guard counts != self.counts else { return }
         var destination = 0
         for head in counts.indices {
             precondition(counts[head] <= self.counts[head], "budgets never grow")
             for values in [false, true] {
-                let bytes = counts[head] * rowBytes
+                let bytes = bytes(counts[head], values: values)
                 buffer.move(from: offset(head, values: values), to: destination, bytes: bytes)
                 destination += bytes
             }
@@ -67,15 +103,28 @@ import CAKE
 
     /// All entries of a head.
     func entries(head: Int) -> Entries {
-        let bytes = counts[head] * rowBytes
-        return unsafe Entries(
-            rows: rows, keys: UnsafeRawPointer(buffer.at(offset(head, values: false), bytes: bytes)),
-            values: UnsafeRawPointer(buffer.at(offset(head, values: true), bytes: bytes)), count: counts[head],
-            seenByFirst: counts[head])
+        unsafe Entries(
+            rows: rows, keys: UnsafeRawPointer(address(head, values: false)),
+            values: UnsafeRawPointer(address(head, values: true)), count: counts[head], seenByFirst: counts[head])
+    }
+
+    static func bytes(_ counts: [Int], rows: KVRows, headWidth: Int) -> Int {
+        counts.reduce(0) { $0 + rows.bytes(entries: $1, headWidth: headWidth) }
+    }
+
+    private func bytes(_ count: Int, values: Bool) -> Int {
+        values
+            ? rows.valueBytes(entries: count, headWidth: headWidth)
+            : rows.keyBytes(entries: count, headWidth: headWidth)
+    }
+
+    private func address(_ head: Int, values: Bool) -> UnsafeMutableRawPointer {
+        unsafe buffer.at(offset(head, values: values), bytes: bytes(counts[head], values: values))
     }
 
     private func offset(_ head: Int, values: Bool) -> Int {
-        (2 * counts[..<head].reduce(0, +) + (values ? counts[head] : 0)) * rowBytes
+        let before = Self.bytes(Array(counts[..<head]), rows: rows, headWidth: headWidth)
+        return before + (values ? bytes(counts[head], values: false) : 0)
     }
 }
 
@@ -87,7 +136,7 @@ public final class CompactCache: @unchecked Sendable {
         public let positions: [UInt32]
         /// Indicators, `[count]`, never rising.
         public let indicators: [Float]
-        /// Key rows after RoPE at their positions, `[count, headWidth]` of the cache's row type; values likewise.
+        /// Keys after RoPE at their positions, `[count, headWidth]` as the cache's rows lie; values likewise.
         @unsafe public let keys: UnsafeRawBufferPointer
         /// Value rows, likewise.
         @unsafe public let values: UnsafeRawBufferPointer
@@ -121,8 +170,7 @@ public final class CompactCache: @unchecked Sendable {
         self.headWidth = headWidth
         tokens = retention.tokens
         self.peakKVBytes = peakKVBytes
-        storedBytes =
-            2 * rows.bytes(forElements: headWidth) * retention.counts.reduce(0) { $0 + $1.reduce(0, +) }
+        storedBytes = retention.counts.reduce(0) { $0 + KeptLayer.bytes($1, rows: rows, headWidth: headWidth) }
     }
 
     /// Entries kept, `[layer][kvHead]`.
@@ -142,11 +190,13 @@ public final class CompactCache: @unchecked Sendable {
     public func rows(layer: Int, head: Int) -> Rows {
         let entries = kept[layer].entries(head: head)
         let ranked = retention.layers[layer].heads[head]
-        let bytes = ranked.count * rows.bytes(forElements: headWidth)
+        let count = ranked.count
         return unsafe Rows(
             positions: ranked.positions, indicators: ranked.indicators,
-            keys: UnsafeRawBufferPointer(start: entries.keys, count: bytes),
-            values: UnsafeRawBufferPointer(start: entries.values, count: bytes))
+            keys: UnsafeRawBufferPointer(
+                start: entries.keys, count: rows.keyBytes(entries: count, headWidth: headWidth)),
+            values: UnsafeRawBufferPointer(
+                start: entries.values, count: rows.valueBytes(entries: count, headWidth: headWidth)))
     }
 
     /// The base of sequences that know nothing of the document, at the positions of those that do.

@@ -225,9 +225,11 @@ extension Entries {
     /// Some of the entries, seen by the rows as before.
     func part(from first: Int, count: Int, headWidth: Int) -> Entries {
         precondition(first >= 0 && count >= 0 && first + count <= self.count)
-        let offset = first * rows.bytes(forElements: headWidth)
+        precondition(first.isMultiple(of: rows.groupEntries), "a part begins at a group of entries")
         return unsafe Entries(
-            rows: rows, keys: keys + offset, values: values + offset, count: count, seenByFirst: seenByFirst - first)
+            rows: rows, keys: keys + rows.keyBytes(entries: first, headWidth: headWidth),
+            values: values + rows.valueBytes(entries: first, headWidth: headWidth), count: count,
+            seenByFirst: seenByFirst - first)
     }
 }
 

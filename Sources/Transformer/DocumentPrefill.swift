@@ -43,6 +43,8 @@ public final class DocumentPrefill {
     let layers: Int
     /// The places to check, the last of the branches.
     private let checks: [CheckPlace]
+    /// How kept rows are stored.
+    let rows: KVRows
     let meter = KVMeter()
     var cascade: Cascade
     var kept: [KeptLayer] = []
@@ -56,7 +58,7 @@ public final class DocumentPrefill {
     ///   - ids: S tokens, template prefix included.
     ///   - templatePrefixTokens: how many of them stand before the document's text.
     ///   - budget: average entries kept per (layer, KV head).
-    ///   - rows: how rows are stored, in the layer being read as in the cache.
+    ///   - rows: how kept rows are stored; those of the layer being read as they grow.
     ///   - instruction: tokens before each chunk, when the method reconstructs the document.
     ///   - probes: questions that observe as branches, when the method has branches; their tokens.
     ///   - checks: places at which `checkedRows` says what the full cache expects; they change nothing that is kept.
@@ -87,10 +89,11 @@ public final class DocumentPrefill {
         } catch {
             throw .eviction(error)
         }
+        self.rows = rows
         layers = shape.layers
         let alwaysKept = AlwaysKept(method, tokens: ids.count, templatePrefixTokens: templatePrefixTokens)
         reader = try LayerReader(
-            model: model, pool: pool, document: ids, method: method, sinks: alwaysKept.start.count, rows: rows,
+            model: model, pool: pool, document: ids, method: method, sinks: alwaysKept.start.count, rows: rows.growing,
             instruction: instruction, probes: probes, checks: checks.map(\.ids), meter: meter)
         self.checks = checks
         work = PrefillWork(
@@ -206,7 +209,7 @@ public final class DocumentPrefill {
         let decision = cascade.add(reader.observation())
         for (index, layer) in kept.enumerated() { layer.truncate(to: decision.counts[index]) }
         kept.append(
-            try KeptLayer(gathering: decision.heads.map(\.positions), from: reader.layerRows, meter: meter))
+            try KeptLayer(gathering: decision.heads.map(\.positions), from: reader.layerRows, as: rows, meter: meter))
         layer += 1
         work.finished(layers: layer)
         stage = layer < layers ? .prepare : .done
@@ -227,7 +230,7 @@ public final class DocumentPrefill {
         let retention = cascade.finish()
         for (index, layer) in kept.enumerated() { layer.truncate(to: retention.counts[index]) }
         return CompactCache(
-            kept: kept, retention: retention, rows: reader.layerRows.rows, kvHeads: reader.kvHeads,
+            kept: kept, retention: retention, rows: rows, kvHeads: reader.kvHeads,
             headWidth: reader.layerRows.headWidth, peakKVBytes: meter.peakBytes)
     }
 }

@@ -16,7 +16,8 @@ import CKernels
         self.heads = heads
         self.headWidth = headWidth
         self.capacity = capacity
-        rowBytes = rows.bytes(forElements: headWidth)
+        precondition(rows == rows.growing, "rows that come one by one have no groups")
+        rowBytes = rows.keyBytes(entries: 1, headWidth: headWidth)
         let bytes = (2 * heads * rowBytes).multipliedReportingOverflow(by: capacity)
         guard !bytes.overflow else { throw .outOfMemory(bytes: Int.max) }
         buffer = try KVBuffer(bytes.partialValue, meter: meter)
@@ -74,7 +75,7 @@ import CKernels
 /// A run of entries of one KV head that a tile of query rows attends to, wherever they lie.
 @safe struct Entries {
     let rows: KVRows
-    /// `[count, headWidth]`, row after row; values likewise.
+    /// `[count, headWidth]` as `rows` lie, from the begin of a group on; values likewise.
     let keys: UnsafeRawPointer
     let values: UnsafeRawPointer
     let count: Int

@@ -5,7 +5,7 @@ import CAKE
 /// Checkpoints lie at the border of two layers, where all that counts is the residual stream, the kept entries and the
 /// cascade's decisions. Going on from there computes the same cache bit for bit.
 ///
-///     layers done, layers, tokens, KV heads, head width, bytes of a row, bytes of the residual stream: u64 each
+///     layers done, layers, tokens, KV heads, head width, bytes of 32 kept keys, bytes of the residual stream: u64 each
 ///     every layer done:  preference f64, then for every KV head: count u64, positions u32[count], indicators f32[count]
 ///     every layer done:  its kept rows
 ///     residual stream f32[rows, width]
@@ -81,7 +81,7 @@ extension DocumentPrefill {
         for layer in heads {
             kept.append(
                 try unsafe KeptLayer(
-                    counts: layer.map(\.count), rows: reader.layerRows.rows, headWidth: reader.layerRows.headWidth,
+                    counts: layer.map(\.count), rows: rows, headWidth: reader.layerRows.headWidth,
                     meter: meter, fill: read))
         }
         try unsafe read(reader.hiddenBytes)
@@ -99,9 +99,9 @@ extension DocumentPrefill {
     }
 
     private var dimensions: [UInt64] {
-        let rows = reader.layerRows
+        let headWidth = reader.layerRows.headWidth
         let sizes = [
-            layer, layers, reader.tokens, reader.kvHeads, rows.headWidth, rows.rowBytes,
+            layer, layers, reader.tokens, reader.kvHeads, headWidth, rows.keyBytes(entries: 32, headWidth: headWidth),
             unsafe reader.hiddenBytes.count,
         ]
         return sizes.map { UInt64($0).littleEndian }

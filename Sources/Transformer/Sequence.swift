@@ -27,7 +27,7 @@ public final class Sequence {
     /// Begins a conversation.
     ///
     /// - Parameters:
-    ///   - rows: how the tail is stored; as the base's rows when nil, f16 without a base.
+    ///   - rows: how the tail is stored; as rows of the base's type grow when nil, f16 without a base.
     ///   - meter: counts the tail's bytes.
     /// - Throws: `ModelError` when the base was made for another shape, or fills the context.
     public init(
@@ -35,9 +35,13 @@ public final class Sequence {
     ) throws(ModelError) {
         self.model = model
         self.base = base
-        self.rows = rows ?? base?.rows ?? .f16
+        self.rows = rows ?? base?.rows.growing ?? .f16
         self.meter = meter
         try self.rows.check(headWidth: model.configuration.headWidth)
+        guard self.rows == self.rows.growing else {
+            throw .invalidOption(
+                name: "the rows of a conversation", value: self.rows.rawValue, needed: "f32, f16 or q8_0")
+        }
         try base?.check(model.configuration)
         tailStart = base?.tokens ?? 0
         position = tailStart

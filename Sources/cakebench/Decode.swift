@@ -20,7 +20,7 @@ struct Decode: ParsableCommand {
     @Option(name: .long, help: "Entries of a compact cache, average of its layers and heads (default: --keep).")
     var entries: Int?
     @Option(name: .long, help: "Share of the entries to keep, in percent.") var keep = 10.0
-    @Option(name: .long, help: "How rows are stored: f16 or q8_0.") var rows = "f16"
+    @Option(name: .long, help: "How rows are stored: f16, q8_0 or q4.") var rows = "f16"
     @Flag(name: .long, help: "Leave the full caches out.") var noFull = false
     @Flag(name: .long, help: "Read and compress real documents.") var read = false
     @Option(name: .long, help: "The preset of the compact cache, with --read.") var method = Method.defaultPreset
@@ -58,7 +58,7 @@ struct Decode: ParsableCommand {
     mutating func run() throws {
         let bench = try Bench(options)
         guard let rowType = KVRows(rawValue: rows), rowType != .f32 else {
-            throw ValidationError("--rows is f16 or q8_0")
+            throw ValidationError("--rows is f16, q8_0 or q4")
         }
         guard runs > 0, length > 0, tokens.allSatisfy({ $0 > 0 }), entries ?? 1 > 0 else {
             throw ValidationError("lengths, entries and runs must be positive")

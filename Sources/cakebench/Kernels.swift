@@ -99,7 +99,7 @@ struct Kernels: ParsableCommand {
         }
         for count in keys {
             measured.append(try prefillAttention(keys: count, pool, clock))
-            for stored in [KVRows.f16, .q8_0] {
+            for stored in [KVRows.f16, .q8_0, .q4] {
                 measured.append(try decodeAttention(keys: count, stored, pool, clock))
             }
         }
@@ -139,8 +139,8 @@ struct Kernels: ParsableCommand {
     private func decodeAttention(
         keys: Int, _ stored: KVRows, _ pool: WorkerPool, _ clock: Clock
     ) throws -> Measured {
-        let entryBytes = 2 * stored.bytes(forElements: Self.headWidth)
-        let lists = max(Self.kvHeads, streamedBytes / (keys * entryBytes))
+        let listBytes = stored.bytes(entries: keys, headWidth: Self.headWidth)
+        let lists = max(Self.kvHeads, streamedBytes / listBytes)
         let probe = try StreamedAttention(
             lists: lists, keys: keys, stored: stored, group: Self.heads / Self.kvHeads, width: Self.headWidth,
             threads: pool.threads)
@@ -148,7 +148,7 @@ struct Kernels: ParsableCommand {
             kernel: "attention of a token to \(keys) \(stored.rawValue)", rows: Self.heads / Self.kvHeads,
             seconds: try clock.seconds { probe.run(on: pool) },
             operations: 4 * Double(lists * keys * Self.headWidth * Self.heads / Self.kvHeads),
-            bytes: Double(lists * keys * entryBytes), bound: .read)
+            bytes: Double(lists * listBytes), bound: .read)
     }
 
     private static func row(_ measured: Measured, _ limits: Limits) -> Row {
@@ -190,6 +190,7 @@ private final class StreamedAttention {
         let stored: caked_type
         let memory: Floats
         let listBytes: Int
+        let keyBytes: Int
         let keys: Int
         let group: Int
         let width: Int
@@ -209,7 +210,7 @@ private final class StreamedAttention {
             peak.fill(-.infinity)
             let keyRows = unsafe UnsafeRawPointer(memory.base) + list * listBytes
             unsafe caked_attend(
-                stored, keyRows, keyRows + listBytes / 2, keys, width, query.base, group, nil, peak.base, sum.base,
+                stored, keyRows, keyRows + keyBytes, keys, width, query.base, group, nil, peak.base, sum.base,
                 out.base, scores.base)
         }
     }
@@ -221,15 +222,15 @@ private final class StreamedAttention {
 
     init(lists: Int, keys: Int, stored: KVRows, group: Int, width: Int, threads: Int) throws {
         self.lists = lists
-        let listBytes = 2 * keys * stored.bytes(forElements: width)
+        let listBytes = stored.bytes(entries: keys, headWidth: width)
         memory = try FloatBuffer(lists * listBytes / 4 + 1)
         unsafe fillWithSmallHalves(UnsafeMutableRawPointer(memory.floats.base), bytes: lists * listBytes)
         let scratchFloats = (2 * group * width + group * Int(CAKED_ATTEND_TILE) + 2 * group + 15) / 16 * 16
         scratch = try FloatBuffer(threads * scratchFloats)
         scratch.floats.fill(0.01)
-        let type: caked_type = stored == .q8_0 ? CAKED_Q8_0 : CAKED_F16
         work = Work(
-            stored: type, memory: memory.floats, listBytes: listBytes, keys: keys, group: group, width: width,
+            stored: stored.type, memory: memory.floats, listBytes: listBytes,
+            keyBytes: stored.keyBytes(entries: keys, headWidth: width), keys: keys, group: group, width: width,
             scratch: scratch.floats, scratchFloats: scratchFloats)
     }
 

@@ -35,7 +35,9 @@ struct LogitsCommand: ParsableCommand {
 
     mutating func run() throws {
         let bench = try Bench(options)
-        guard let rows = KVRows(rawValue: rows) else { throw ValidationError("--rows is f32, f16 or q8_0") }
+        guard let rows = KVRows(rawValue: rows), rows == rows.growing else {
+            throw ValidationError("--rows is f32, f16 or q8_0")
+        }
         let prompt = try ids.split(separator: ",").map { text in
             guard let id = Int32(text.filter { $0 != " " }) else { throw ValidationError("\"\(text)\" is no token id") }
             return id

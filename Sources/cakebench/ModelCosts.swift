@@ -16,7 +16,8 @@ struct ModelCosts: Encodable {
     private let layers: Int
     private let width: Int
     private let attentionWidth: Int
-    private let keyValueWidth: Int
+    private let kvHeads: Int
+    private let headWidth: Int
 
     private enum CodingKeys: CodingKey {
         case block_bytes, head_bytes, block_weights, head_weights, is_quantised, file_bytes
@@ -35,14 +36,21 @@ struct ModelCosts: Encodable {
         layers = shape.layers
         width = shape.width
         attentionWidth = shape.heads * shape.headWidth
-        keyValueWidth = 2 * shape.kvHeads * shape.headWidth
+        kvHeads = shape.kvHeads
+        headWidth = shape.headWidth
     }
 
-    /// Bytes of the rows of one token in all layers: the full cache grows by so much.
-    func cacheBytes(_ rows: KVRows) -> Int { layers * rows.bytes(forElements: keyValueWidth) }
+    private var keyValueWidth: Int { 2 * kvHeads * headWidth }
+
+    /// Bytes of so many entries for each layer and head.
+    func cacheBytes(entries: Int, _ rows: KVRows) -> Int {
+        layers * kvHeads * rows.bytes(entries: entries, headWidth: headWidth)
+    }
 
     /// Bytes that decoding one token reads, over a cache of so many entries per layer and head.
-    func decodeBytes(entries: Int, rows: KVRows) -> Int { block_bytes + head_bytes + entries * cacheBytes(rows) }
+    func decodeBytes(entries: Int, rows: KVRows) -> Int {
+        block_bytes + head_bytes + cacheBytes(entries: entries, rows)
+    }
 
     /// Operations of reading a document in the matrices: the last layer needs keys and values alone, and nothing the head.
     func prefillOperations(tokens: Int) -> Double {

@@ -18,7 +18,7 @@ struct Prefill: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
     @OptionGroup var cacheOptions: CacheOptions
-    @Option(name: .long, help: "How rows are stored: f16 or q8_0.") var rows = "f16"
+    @Option(name: .long, help: "How rows are stored: f16, q8_0 or q4.") var rows = "f16"
     @Option(name: .long, help: "Timed runs; the median is reported; 0 times the first run.") var runs = 3
     @Flag(name: .long, help: "Skip the first run, which measures memory and warms up.") var cold = false
     @Flag(name: .long, help: "Print JSON.") var json = false
@@ -59,14 +59,14 @@ struct Prefill: ParsableCommand {
         let (tokens, keep) = (cacheOptions.tokens, cacheOptions.keep)
         let bench = try Bench(options)
         let method = try Method.preset(cacheOptions.method)
-        guard let rowType = KVRows(rawValue: rows) else { throw ValidationError("--rows is f16 or q8_0") }
+        guard let rowType = KVRows(rawValue: rows) else { throw ValidationError("--rows is f16, q8_0 or q4") }
         guard runs > (cold ? 0 : -1), tokens > 0 else { throw ValidationError("--runs and --tokens must be positive") }
         let shape = bench.model.configuration
         let costs = try ModelCosts(path: options.model, shape: shape)
         let ids = bench.document(tokens: tokens)
         let budget = method.budget(keepingPercent: keep, tokens: tokens)
-        let layerBytes = tokens * costs.cacheBytes(rowType) / shape.layers
-        let bound = budget * costs.cacheBytes(rowType) + layerBytes
+        let layerBytes = costs.cacheBytes(entries: tokens, rowType.growing) / shape.layers
+        let bound = costs.cacheBytes(entries: budget, rowType) + layerBytes
         var memory: Memory?
         var seconds: [Double] = []
         var cache: CompactCache?

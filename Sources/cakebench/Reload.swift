@@ -112,7 +112,7 @@ struct Reload: ParsableCommand {
             model: shape.name, tokens: tokens, question_tokens: question, threads: bench.pool.threads,
             prefill_seconds: prefillSeconds, write_seconds: writeSeconds, stored_bytes: manifest.storedBytes,
             file_bytes: try FileManager.default.attributesOfItem(atPath: data)[.size] as? Int ?? 0,
-            full_kv_bytes: tokens * shape.layers * shape.kvHeads * 2 * KVRows.f16.bytes(forElements: shape.headWidth),
+            full_kv_bytes: shape.layers * shape.kvHeads * KVRows.f16.bytes(entries: tokens, headWidth: shape.headWidth),
             question_seconds: Figure(questions), warm: way(warm), dropped: way(dropped),
             resident_after_drop: residentShare, logits_bit_identical: identical)
         if json { try printJSON(report) } else { show(report) }

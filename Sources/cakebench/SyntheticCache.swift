@@ -15,7 +15,7 @@ final class SyntheticRows {
         self.shape = shape
         self.rows = rows
         capacity = max(entries, 1)
-        let bytes = 2 * rows.bytes(forElements: shape.headWidth) * shape.layers * shape.kvHeads * capacity
+        let bytes = shape.layers * shape.kvHeads * rows.bytes(entries: capacity, headWidth: shape.headWidth)
         memory = try FloatBuffer((bytes + 3) / 4)
         unsafe fillWithSmallHalves(UnsafeMutableRawPointer(memory.floats.base), bytes: bytes)
     }
@@ -23,16 +23,16 @@ final class SyntheticRows {
     /// A cache of `entries` entries for each layer and head, of a document of `tokens` tokens.
     func base(tokens: Int, entries: Int) -> BaseRows {
         precondition(entries <= capacity)
-        let rowBytes = rows.bytes(forElements: shape.headWidth)
+        let headBytes = rows.bytes(entries: capacity, headWidth: shape.headWidth)
+        let keyBytes = rows.keyBytes(entries: capacity, headWidth: shape.headWidth)
         var base = BaseRows(
             rows: rows, layers: shape.layers, kvHeads: shape.kvHeads, headWidth: shape.headWidth, tokens: tokens,
             owner: memory)
         for layer in 0..<shape.layers {
             for head in 0..<shape.kvHeads {
-                let first = 2 * (layer * shape.kvHeads + head) * capacity * rowBytes
-                let keys = unsafe UnsafeRawPointer(memory.floats.base) + first
+                let keys = unsafe UnsafeRawPointer(memory.floats.base) + (layer * shape.kvHeads + head) * headBytes
                 unsafe base.append(
-                    keys: keys, values: keys + capacity * rowBytes, count: entries, layer: layer, head: head)
+                    keys: keys, values: keys + keyBytes, count: entries, layer: layer, head: head)
             }
         }
         return base

@@ -54,7 +54,7 @@ struct Put: DaemonCommand {
         help: ArgumentHelp("A question like those that will be asked; may be repeated.", valueName: "text"))
     var probes: [String] = []
 
-    @Option(help: "The type of the rows on disk.")
+    @Option(help: "How keys and values are stored: the fewer bits, the smaller.")
     var rows: Rows?
 
     @Option(help: ArgumentHelp("Forget it after this time: 90s, 30m, 12h or 7d.", valueName: "time"))
@@ -71,7 +71,7 @@ struct Put: DaemonCommand {
     var check = false
 
     enum Effort: String, ExpressibleByArgument, CaseIterable { case fast, balanced, best }
-    enum Rows: String, ExpressibleByArgument, CaseIterable { case f16, q8_0 }
+    enum Rows: String, ExpressibleByArgument, CaseIterable { case f16, q8_0, q4 }
 
     func validate() throws {
         guard keep == nil || budget == nil else {

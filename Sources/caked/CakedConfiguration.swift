@@ -81,9 +81,9 @@ struct Setting: Sendable {
             $0.engine.defaultEffort = $1
             return ["fast", "balanced", "best"].contains($1)
         },
-        Setting(key: "rows", wanted: "f16 or q8_0") {
+        Setting(key: "rows", wanted: "f16, q8_0 or q4") {
             $0.engine.defaultRows = $1
-            return ["f16", "q8_0"].contains($1)
+            return ["f16", "q8_0", "q4"].contains($1)
         },
         .share("check_target", \.engine.checkTarget),
         .share("check_floor", \.engine.checkFloor),

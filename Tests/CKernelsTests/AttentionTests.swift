@@ -6,7 +6,7 @@ import Testing
 @Suite struct AttentionTests {
     /// Stored keys and values [count, width] and queries [rows, width].
     struct Case {
-        let format: Format
+        let format: EntryFormat
         let count: Int
         let width: Int
         let rows: Int
@@ -14,11 +14,10 @@ import Testing
         let values: [UInt8]
         let q: [Float]
 
-        init(_ format: Format, count: Int, width: Int, rows: Int) {
+        init(_ format: EntryFormat, count: Int, width: Int, rows: Int) {
             var numbers = Numbers(UInt64(count * 1000 + width))
             (self.format, self.count, self.width, self.rows) = (format, count, width, rows)
-            keys = (0..<count).flatMap { _ in format.random(width, using: &numbers) }
-            values = (0..<count).flatMap { _ in format.random(width, using: &numbers) }
+            (keys, values) = format.random(count, width: width, using: &numbers)
             q = numbers.floats(rows * width)
         }
 
@@ -29,28 +28,27 @@ import Testing
         }
 
         func expected(_ visible: [UInt32]? = nil) -> [Double] {
-            let size = format.bytes(width)
-            let vectors = { (bytes: [UInt8]) in
-                (0..<count).map { format.dequantise(Array(bytes[$0 * size..<($0 + 1) * size]), count: width) }
-            }
-            let k = vectors(keys), v = vectors(values)
+            let k = format.dequantiseKeys(keys, count: count, width: width)
+            let v = format.dequantiseValues(values, count: count, width: width)
             return (0..<rows).flatMap { row -> [Double] in
                 let seen = visible.map { min(Int($0[row]), count) } ?? count
                 let scores = (0..<seen).map { entry in
-                    (0..<width).reduce(0.0) { $0 + Double(q[row * width + $1]) * Double(k[entry][$1]) }
+                    (0..<width).reduce(0.0) { $0 + Double(q[row * width + $1]) * Double(k[entry * width + $1]) }
                 }
                 let peak = scores.max() ?? 0
                 let weights = scores.map { exp($0 - peak) }
                 let sum = max(weights.reduce(0, +), .leastNonzeroMagnitude)
-                return (0..<width).map { i in (0..<seen).reduce(0.0) { $0 + weights[$1] * Double(v[$1][i]) } / sum }
+                return (0..<width).map { i in
+                    (0..<seen).reduce(0.0) { $0 + weights[$1] * Double(v[$1 * width + i]) } / sum
+                }
             }
         }
     }
 
-    @Test("attention is the softmax in double precision", arguments: Variant.available, Format.rows)
-    func oracle(variant: Variant, format: Format) throws {
-        for width in format.isBlocked ? [32, 64, 320] : [1, 7, 64, 80, 128, 300] {
-            for (count, rows) in [(0, 1), (1, 1), (5, 2), (64, 4), (65, 3), (131, 16)] {
+    @Test("attention is the softmax in double precision", arguments: Variant.available, EntryFormat.allCases)
+    func oracle(variant: Variant, format: EntryFormat) throws {
+        for width in format.isBlocked ? [32, 64, 96, 320] : [1, 7, 64, 80, 128, 300] {
+            for (count, rows) in [(0, 1), (1, 1), (5, 2), (31, 1), (64, 4), (65, 3), (131, 16)] {
                 let example = Case(format, count: count, width: width, rows: rows)
                 let out = try #require(variant.run { example.computed().finished() })
                 #expect(distance(out, example.expected()) <= 5e-6, "width \(width), \(count) entries, \(rows) rows")
@@ -88,8 +86,8 @@ import Testing
         #expect(state.finished() == [Float](repeating: 0, count: 32))
     }
 
-    @Test("a row alone and in a batch give the same bits", arguments: Variant.available, Format.rows)
-    func batching(variant: Variant, format: Format) throws {
+    @Test("a row alone and in a batch give the same bits", arguments: Variant.available, EntryFormat.allCases)
+    func batching(variant: Variant, format: EntryFormat) throws {
         let example = Case(format, count: 131, width: 96, rows: 7)
         let together = try #require(variant.run { example.computed().finished() })
         for row in 0..<example.rows {
@@ -104,16 +102,15 @@ import Testing
         }
     }
 
-    @Test("states merged, or carried on, are attention at once", arguments: Variant.available, Format.rows)
-    func merged(variant: Variant, format: Format) throws {
+    @Test("states merged, or carried on, are attention at once", arguments: Variant.available, EntryFormat.allCases)
+    func merged(variant: Variant, format: EntryFormat) throws {
         let example = Case(format, count: 140, width: 64, rows: 3)
-        let size = format.bytes(example.width)
-        for cut in [0, 1, 64, 77, 140] {
+        for cut in [0, 1, 32, 64, 77, 96, 140] where cut == 140 || cut.isMultiple(of: format.groupEntries) {
             let attend = { (state: inout Attention, entries: Range<Int>) in
-                let part = entries.lowerBound * size..<entries.upperBound * size
                 state.attend(
-                    format, keys: Array(example.keys[part]), values: Array(example.values[part]), count: entries.count,
-                    q: example.q)
+                    format, keys: Array(example.keys[format.keyBytes(entries.lowerBound, example.width)...]),
+                    values: Array(example.values[format.valueBytes(entries.lowerBound, example.width)...]),
+                    count: entries.count, q: example.q)
             }
             let results = try #require(
                 variant.run {

@@ -16,8 +16,8 @@ enum Format: UInt32, CaseIterable, Sendable {
     case bf16 = 30
 
     var type: caked_type { caked_type(rawValue: rawValue) }
-    /// Those a cache's rows may have.
-    static let rows: [Format] = [.f32, .f16, .q8_0]
+    /// Those with a writer.
+    static let written: [Format] = [.f32, .f16, .q4_1, .q8_0]
     /// Those unpacked from blocks of small quants.
     static let unpacked: [Format] = [.q4_1, .q5_0, .q5_1, .q4_k, .q5_k, .q6_k]
 

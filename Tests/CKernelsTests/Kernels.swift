@@ -118,7 +118,7 @@ struct Attention {
     }
 
     mutating func attend(
-        _ format: Format, keys: [UInt8], values: [UInt8], count: Int, q: [Float], visible: [UInt32]? = nil
+        _ format: EntryFormat, keys: [UInt8], values: [UInt8], count: Int, q: [Float], visible: [UInt32]? = nil
     ) {
         var scratch = [Float](repeating: .nan, count: rows * Int(CAKED_ATTEND_TILE))
         unsafe visible.withPointer { visible in

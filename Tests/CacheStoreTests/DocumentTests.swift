@@ -69,9 +69,9 @@ import Testing
         #expect(try store.manifest(key("unchecked"))?.check == nil)
     }
 
-    @Test("a head too long for one value is split, and read as if it were not")
-    func split() throws {
-        let data = DocumentData(seed: 2)
+    @Test("a head too long for one value is split, and read as if it were not", arguments: [RowType.f16, .q4])
+    func split(_ rows: RowType) throws {
+        let data = DocumentData(seed: 2, rows: rows)
         let store = try place.open(maximumValueBytes: 16 << 10)
         try place.put("a", data, in: store)
         let document = try store.open(key("a"), fingerprint: data.fingerprint)

@@ -36,15 +36,16 @@ struct DocumentData {
     {
         var random = SeededGenerator(state: seed)
         shape = CacheShape(layers: layers, kvHeads: kvHeads, headWidth: headWidth, rows: rows, tokens: tokens)
-        let rowBytes = shape.rowBytes
+        let shape = self.shape
         heads = (0..<layers).map { layer in
             (0..<kvHeads).map { head in
                 let count = (layer + head) % 4 == 1 ? 0 : Int.random(in: 1...tokens, using: &random)
                 return HeadData(
                     positions: (0..<count).map { _ in UInt32.random(in: 0..<UInt32(tokens), using: &random) },
                     indicators: (0..<count).map { _ in Float.random(in: 0...1, using: &random) },
-                    keys: (0..<count * rowBytes).map { _ in UInt8(truncatingIfNeeded: random.next()) },
-                    values: (0..<count * rowBytes).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+                    keys: (0..<shape.keyBytes(entries: count)).map { _ in UInt8(truncatingIfNeeded: random.next()) },
+                    values: (0..<shape.valueBytes(entries: count)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+                )
             }
         }
         text = Array("Document \(seed). ä€𝄞".utf8)
@@ -90,11 +91,12 @@ struct DocumentData {
         var data = HeadData(positions: [], indicators: [], keys: [], values: [])
         var isAligned = true
         for segment in unsafe document.segments(layer: layer, head: head) {
-            let rowBytes = unsafe segment.count * document.manifest.shape.rowBytes
+            let (shape, entries) = unsafe (document.manifest.shape, segment.count)
             unsafe data.positions += UnsafeBufferPointer(start: segment.positions, count: segment.count)
             unsafe data.indicators += UnsafeBufferPointer(start: segment.indicators, count: segment.count)
-            unsafe data.keys += UnsafeRawBufferPointer(start: segment.keys, count: rowBytes)
-            unsafe data.values += UnsafeRawBufferPointer(start: segment.values, count: rowBytes)
+            unsafe data.keys += UnsafeRawBufferPointer(start: segment.keys, count: shape.keyBytes(entries: entries))
+            unsafe data.values += UnsafeRawBufferPointer(
+                start: segment.values, count: shape.valueBytes(entries: entries))
             for address in unsafe [
                 UInt(bitPattern: segment.positions), UInt(bitPattern: segment.indicators),
                 UInt(bitPattern: segment.keys),

@@ -58,9 +58,11 @@ import Testing
         }
     }
 
-    @Test("a shrunk document is byte for byte the one written with the smaller budget, also after reopening")
-    func shrunkEqualsWritten() throws {
-        let data = DocumentData(seed: 310, layers: 3, tokens: 700)
+    @Test(
+        "a shrunk document is byte for byte the one written with the smaller budget, also after reopening",
+        arguments: [RowType.f16, .q4])
+    func shrunkEqualsWritten(_ rows: RowType) throws {
+        let data = DocumentData(seed: 310, layers: 3, rows: rows, tokens: 700)
         let written = Place()
         var manifest: Manifest?
         do {
@@ -84,8 +86,8 @@ import Testing
             let prefixes = zip(heads, counts[layer]).map { head, count in
                 HeadData(
                     positions: Array(head.positions[..<count]), indicators: Array(head.indicators[..<count]),
-                    keys: Array(head.keys[..<(count * data.shape.rowBytes)]),
-                    values: Array(head.values[..<(count * data.shape.rowBytes)]))
+                    keys: Array(head.keys[..<data.shape.keyBytes(entries: count)]),
+                    values: Array(head.values[..<data.shape.valueBytes(entries: count)]))
             }
             try DocumentData.stage(prefixes, layer: layer, in: staged)
         }

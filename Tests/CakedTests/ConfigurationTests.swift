@@ -85,7 +85,7 @@ struct CheckedConfiguration {
                 "caked: FILE:2: is `modle`, but wanted is a known key, perhaps `model`",
                 "caked: FILE:3: keep is `200%`, but wanted is a percentage such as 10% or a share such as 0.1, "
                     + "more than nothing and at most all, or auto",
-                "caked: FILE:4: rows is `f64`, but wanted is f16 or q8_0",
+                "caked: FILE:4: rows is `f64`, but wanted is f16, q8_0 or q4",
                 "caked: CAKED_LOG_LEVEL: log_level is `loud`, but wanted is one of trace, debug, info, notice, "
                     + "warning, error, critical",
                 "caked: --threads: threads is `many`, but wanted is a whole number from 0 to 1024",
@@ -143,7 +143,7 @@ struct CheckedConfiguration {
             ("access", "group", "everybody"), ("log_level", "debug", "verbose"), ("threads", "0", "-1"),
             ("repack", "off", "maybe"),
             ("keep", "0.5", "0"), ("keep", "auto", "automatic"), ("check_target", "0.95", "95%"),
-            ("check_floor", "0.8", "1.5"), ("below_floor", "enlarge", "warn"), ("rows", "q8_0", "q4_0"),
+            ("check_floor", "0.8", "1.5"), ("below_floor", "enlarge", "warn"), ("rows", "q4", "q4_0"),
             ("store_map_bytes", "64G", "1K"),
             ("max_queued_documents", "0", "-1"), ("max_queued_questions", "5", "5.5"),
             ("max_running_questions", "8", "0"), ("max_generated_tokens", "1", "0"),

@@ -30,7 +30,8 @@ import Transformer
         "logits over the map equal those over memory bit for bit, also after the store was closed and opened again",
         arguments: [
             ("full", 100, RowType.f16), ("cake-reconstruct", 100, .f16), ("cake-reconstruct", 10, .f16),
-            ("cake", 20, .f16), ("cake-reconstruct", 20, .q8_0),
+            ("cake", 20, .f16), ("cake-reconstruct", 20, .q8_0), ("cake-reconstruct", 100, .q4),
+            ("cake-reconstruct", 20, .q4),
         ])
     func bitIdentical(preset: String, keepPercent: Int, rows: RowType) throws {
         let model = Self.root.appending(path: "models/needle-4m/needle-4m-q8_0.gguf").path

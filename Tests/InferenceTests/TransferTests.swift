@@ -24,8 +24,9 @@ import Testing
         let positions: [[UInt32]] = [[0, 3, 2], [39], [], [0, 1, 2, 38]]
         let indicators: [[Float]] = [[.infinity, 3, 2], [0], [], [.infinity, .infinity, 0.5, 0.5]]
         for layer in 0..<2 {
-            let first = rowsOf(shape, positions[2 * layer].count, keys)
-            let second = rowsOf(shape, positions[2 * layer + 1].count, keys &+ 1)
+            let (count, other) = (positions[2 * layer].count, positions[2 * layer + 1].count)
+            let first = Array(repeating: keys, count: shape.keyBytes(entries: count))
+            let second = Array(repeating: keys &+ 1, count: shape.keyBytes(entries: other))
             try unsafe positions[2 * layer].withUnsafeBufferPointer { p0 in
                 try unsafe positions[2 * layer + 1].withUnsafeBufferPointer { p1 in
                     try unsafe indicators[2 * layer].withUnsafeBufferPointer { i0 in
@@ -35,8 +36,12 @@ import Testing
                                     try unsafe staged.stage(
                                         layer: layer,
                                         heads: [
-                                            StagedHead(head: 0, positions: p0, indicators: i0, keys: r0, values: r0),
-                                            StagedHead(head: 1, positions: p1, indicators: i1, keys: r1, values: r1),
+                                            StagedHead(
+                                                head: 0, positions: p0, indicators: i0, keys: r0,
+                                                values: .init(rebasing: r0[..<shape.valueBytes(entries: count)])),
+                                            StagedHead(
+                                                head: 1, positions: p1, indicators: i1, keys: r1,
+                                                values: .init(rebasing: r1[..<shape.valueBytes(entries: other)])),
                                         ])
                                 }
                             }
@@ -57,10 +62,6 @@ import Testing
         while let piece = writer.next() { bytes += piece }
         #expect(bytes.count == writer.byteCount)
         return (bytes, manifest)
-    }
-
-    private static func rowsOf(_ shape: CacheShape, _ count: Int, _ byte: UInt8) -> [UInt8] {
-        Array(repeating: byte, count: count * shape.rowBytes)
     }
 
     /// Reads an export in pieces; the parts that came, or the refusal.
@@ -105,12 +106,16 @@ import Testing
     static func blocks(_ bytes: [UInt8], rows: RowType = .f16) -> [Int] {
         let header = bytes[16..<24].reversed().reduce(0) { $0 << 8 | Int($1) }
         func padded(_ count: Int) -> Int { (count + 7) & ~7 }
-        let row = rows.bytes(forElements: 32)
-        let layers = [[3, 1], [0, 4]].map { $0.reduce(0) { $0 + 2 * padded(4 * $1) + 2 * padded($1 * row) } }
+        let layers = [[3, 1], [0, 4]].map { counts in
+            counts.reduce(0) {
+                $0 + 2 * padded(4 * $1) + padded(rows.keyBytes(entries: $1, headWidth: 32))
+                    + padded(rows.valueBytes(entries: $1, headWidth: 32))
+            }
+        }
         return [24 + header, text.count] + layers
     }
 
-    @Test("what is read is what was written, however it is cut", arguments: [RowType.f16, .q8_0])
+    @Test("what is read is what was written, however it is cut", arguments: [RowType.f16, .q8_0, .q4])
     func roundTrip(_ rows: RowType) throws {
         let bytes = try Self.export(rows: rows).bytes
         let whole = try Self.read(bytes)
@@ -170,6 +175,18 @@ import Testing
         var altered = bytes
         altered.replaceSubrange(offset..<offset + values.count, with: values)
         let expected = ImportReader.Refusal.damaged("layer 0, head 0: \(problem)")
+        #expect(throws: expected) { try Self.read(Self.signed(altered, blocks: blocks)) }
+    }
+
+    @Test("a scale or a centre that is not a number is refused, whichever part has it", arguments: [0, 66, 176, 178])
+    func hostileScales(_ offset: Int) throws {
+        let bytes = try Self.export(rows: .q4).bytes
+        let blocks = Self.blocks(bytes, rows: .q4)
+        // Keys of layer 0, head 0: 64 bytes of scales, as many of centres, 48 of nibbles; then values, scale and shift first.
+        let place = blocks[0] + 32 + blocks[1] + 32 + 32 + offset
+        var altered = bytes
+        altered.replaceSubrange(place..<place + 2, with: [0, 124])
+        let expected = ImportReader.Refusal.damaged("layer 0, head 0: a row that is not a number")
         #expect(throws: expected) { try Self.read(Self.signed(altered, blocks: blocks)) }
     }
 

@@ -19,7 +19,7 @@ import Testing
 
     @Test(
         "decode measures an empty context, a compact cache and the full one, random or read",
-        arguments: [[], ["--read"]])
+        arguments: [[], ["--read"], ["--rows", "q4"]])
     func decode(more: [String]) throws {
         let rows = try rows(["decode", "--tokens", "300", "--length", "2"] + model + more)
         #expect(rows.map { $0["entries"] as? Int } == [0, 30, 300])
@@ -46,8 +46,8 @@ import Testing
             "kernels", "--rows", "1", "33", "--inputs", "256", "--outputs", "32", "--keys", "64", "--threads", "1",
             "--streamed", "1",
         ])
-        #expect(rows.count == 11 * 2 + 3)
-        #expect(Set(rows.compactMap { $0["kernel"] as? String }).count == 11 + 3)
+        #expect(rows.count == 11 * 2 + 4)
+        #expect(Set(rows.compactMap { $0["kernel"] as? String }).count == 11 + 4)
     }
 
     @Test("the roofline predicts reading and decoding from the limits, and prefill its memory")

@@ -45,6 +45,35 @@ import Testing
         #expect(again.wasCreated == false, "the same text was read twice")
     }
 
+    @Test(
+        "a document is stored in the rows asked for, and answers the same after a kill",
+        arguments: [("f16", 2.0), ("q8_0", 1.0625), ("q4", 0.66)])
+    func rowTypes(_ rows: String, _ bytesPerNumber: Double) async throws {
+        let heldOut = try HeldOut.load()
+        let daemon = try await Daemon()
+        let put = try daemon.cakectl(
+            ["put", "doc", "-", "--rows", rows, "--keep", "20%"], input: heldOut.documents[0].text)
+        #expect(put.status == 0, "\(put.errors)")
+        #expect(try daemon.cakectl(["show", "doc"]).output.contains("\(rows) rows"))
+        let document = try await daemon.client.document("doc")
+        // Six layers of two heads of 64, keys and values; text, tokens and the ends of pages come on top.
+        #expect(Double(document.bytes) < Double(document.entries) * (128 * bytesPerNumber + 8) * 1.1 + 120_000)
+        func answers() async throws -> [String] {
+            var answers: [String] = []
+            for question in heldOut.documents[0].questions.prefix(8) {
+                answers.append(
+                    try await daemon.client.complete(ChatRequest(document: "doc", question: question.question)).text)
+            }
+            return answers
+        }
+        let before = try await answers()
+        let right = zip(before, heldOut.documents[0].questions).filter { $0.contains($1.value) }
+        #expect(right.count >= 6, "\(before)")
+        daemon.stop(SIGKILL)
+        try await daemon.start()
+        #expect(try await answers() == before)
+    }
+
     @Test("a daemon killed while it reads a document has no half of it afterwards, and keeps the others")
     func killedWhileReading() async throws {
         let heldOut = try HeldOut.load()

@@ -57,7 +57,7 @@ struct CheckpointTests {
 
     @Test("interrupted at the end of every layer, a document is read as if it had not been", arguments: methods)
     func everyLayer(_ method: String) throws {
-        for rows in [KVRows.f16, .q8_0] {
+        for rows in [KVRows.f16, .q8_0, .q4] {
             let whole = try prefill(method, rows)
             while !(try whole.step().isDone) {}
             let expected = contents(try whole.finish())
@@ -91,8 +91,10 @@ struct CheckpointTests {
         let bytes = written(first)
         let shorter = try prefill("cake", .f16, Array(ids.dropLast()))
         #expect(throws: ModelError.self) { try resume(shorter, bytes) }
-        let otherRows = try prefill("cake", .q8_0)
-        #expect(throws: ModelError.self) { try resume(otherRows, bytes) }
+        for rows in [KVRows.q8_0, .q4] {
+            let otherRows = try prefill("cake", rows)
+            #expect(throws: ModelError.self) { try resume(otherRows, bytes) }
+        }
         for count in stride(from: 0, to: bytes.count, by: 997) {
             let fresh = try prefill("cake", .f16)
             #expect(throws: ModelError.self) { try resume(fresh, Array(bytes.prefix(count))) }

@@ -35,16 +35,21 @@ func read(
         var base = BaseRows(
             rows: cache.rows, layers: cache.layers, kvHeads: cache.kvHeads, headWidth: cache.headWidth,
             tokens: cache.tokens, owner: self)
-        let rowBytes = cache.rows.bytes(forElements: cache.headWidth)
         for layer in 0..<cache.layers {
             for head in 0..<cache.kvHeads {
                 let rows = cache.rows(layer: layer, head: head)
                 var first = 0
                 while first < rows.positions.count {
                     let count = min(segmentEntries, rows.positions.count - first)
-                    let range = first * rowBytes..<(first + count) * rowBytes
+                    let (width, end) = (cache.headWidth, first + count)
+                    let keys =
+                        cache.rows.keyBytes(
+                            entries: first, headWidth: width)..<cache.rows.keyBytes(entries: end, headWidth: width)
+                    let values =
+                        cache.rows.valueBytes(
+                            entries: first, headWidth: width)..<cache.rows.valueBytes(entries: end, headWidth: width)
                     unsafe base.append(
-                        keys: copy(rows.keys, range), values: copy(rows.values, range), count: count, layer: layer,
+                        keys: copy(rows.keys, keys), values: copy(rows.values, values), count: count, layer: layer,
                         head: head)
                     first += count
                 }
@@ -98,7 +103,7 @@ struct PrefillTests {
         #expect(sequence.position == 303)
     }
 
-    @Test("stored row types stay close to floats", arguments: [(KVRows.f16, 0.02), (.q8_0, 0.2)])
+    @Test("stored row types stay close to floats", arguments: [(KVRows.f16, 0.02), (.q8_0, 0.2), (.q4, 1.5)])
     func rowTypes(_ rows: KVRows, _ tolerance: Double) throws {
         let shape = TinyShape(name: "heads of 32", width: 64, headWidth: 32)
         let tiny = TinyModel(shape)
@@ -135,7 +140,7 @@ struct PrefillTests {
         #expect(distance(logits, expected(from: 40)) > 0.05)
     }
 
-    @Test("rows elsewhere in memory give the same logits, bit for bit", arguments: [KVRows.f16, .q8_0, .f32])
+    @Test("rows elsewhere in memory give the same logits, bit for bit", arguments: [KVRows.f16, .q8_0, .q4, .f32])
     func byteCopy(_ rows: KVRows) throws {
         let shape = TinyShape(name: "long", headWidth: 32, contextLength: 4_096)
         let model = try TinyModel(shape).load()

@@ -43,6 +43,7 @@ typedef enum {
     CAKED_Q5_K = 13,  // the same with 256 fifth bits before the nibbles
     CAKED_Q6_K = 14,  // blocks of 256: 128 bytes of nibbles, 64 of two upper bits, 16 int8 factors, f16 scale, minus 32
     CAKED_BF16 = 30,
+    CAKED_Q4 = 256,  // none of ggml's: entries of attention in four bits, keys by channel and values as Q4_1 (below)
 } caked_type;
 
 // Bytes of `count` elements stored as `type`; 0 when the type is unknown or `count` no whole number of blocks.
@@ -50,7 +51,8 @@ size_t caked_bytes(caked_type type, size_t count);
 
 // dst[count] = src, dequantised exactly as the format says. All types.
 void caked_dequantise(caked_type type, const void *src, float *dst, size_t count);
-// dst = src quantised: F32, F16 (nearest even), Q8_0 (scale = max|x| / 127 as f16, nearest). False for other types.
+// dst = src quantised: F32, F16 (nearest even), Q8_0 (scale = max|x| / 127 as f16, nearest), Q4_1 (shift = min x, scale =
+// (max - min) / 15, both as f16, nearest). False for other types.
 bool caked_quantise(caked_type type, const float *src, void *dst, size_t count);
 
 // y[r, o] = bias[o] + sum_i w[o, i] * x[r, i] for r < rows, first <= o < first + outputs: products straight from the
@@ -93,8 +95,26 @@ void caked_swiglu(float *gate, const float *up, size_t count);
 void caked_rope_interleaved(float *head, const float *cosines, const float *sines, size_t half);
 void caked_rope_neox(float *head, const float *cosines, const float *sines, size_t half);
 
-// Attention of a few query rows over `count` stored rows of one KV head, folded into running softmax state.
-// q[rows, width] is already scaled by 1 / sqrt(width); keys, values [count, width] stored as F32, F16 or Q8_0, row after row.
+// Entries of one KV head as attention reads them: F32, F16 and Q8_0 keys and values lie row after row. Keys have outlier
+// channels (KIVI, arXiv 2402.02750), so keys of CAKED_Q4 have a scale and a centre for each channel of CAKED_KEY_GROUP entries:
+//
+//     scale f16[width], centre f16[width], and for each entry of the group 16 bytes of nibbles per 32 channels, as in Q4_0
+//
+// key = scale * (nibble - 8) + centre, rounded once. The last group is as long as it has entries, so that dropping the last
+// entries drops the last bytes. Values of CAKED_Q4 are Q4_1, row after row. `width` is a whole number of blocks.
+enum { CAKED_KEY_GROUP = 32 };
+// Bytes of the keys of `count` entries of which the first begins a group, and of their values; 0 where there are none such.
+size_t caked_key_bytes(caked_type type, size_t count, size_t width);
+size_t caked_value_bytes(caked_type type, size_t count, size_t width);
+// dst = keys, or values, [count, width] as entries of F32, F16, Q8_0 or Q4 lie. False for other types.
+bool caked_quantise_keys(caked_type type, const float *keys, size_t count, size_t width, void *dst);
+bool caked_quantise_values(caked_type type, const float *values, size_t count, size_t width, void *dst);
+// The way back, [count, width], exactly.
+void caked_dequantise_keys(caked_type type, const void *keys, size_t count, size_t width, float *dst);
+void caked_dequantise_values(caked_type type, const void *values, size_t count, size_t width, float *dst);
+
+// Attention of a few query rows over `count` stored entries of one KV head, folded into running softmax state.
+// q[rows, width] is already scaled by 1 / sqrt(width); keys, values [count, width] stored as F32, F16, Q8_0 or Q4 entries.
 // State per query row: peak[r] (running maximum, start -INFINITY), sum[r] (start 0), out[r, width] (start 0, unnormalised).
 // visible[r] entries are seen by row r (at most count); NULL: all of them. `scratch` holds rows * CAKED_ATTEND_TILE floats.
 #define CAKED_ATTEND_TILE 64
@@ -122,7 +142,7 @@ void caked_block_pack(caked_precision precision, const float *rows, size_t strid
                       float *packed);
 // Empties the state of all units.
 void caked_block_begin(size_t rows, size_t group, size_t width, float *state);
-// Folds `count` stored entries [count, width] into the state, F32, F16 or Q8_0. Position i sees first_seen + i of them, at
+// Folds `count` stored entries [count, width] into the state, F32, F16, Q8_0 or Q4. Position i sees first_seen + i of them, at
 // most all, none when that is negative. `gathers`: whether the values are read, or normalisers alone are wanted.
 void caked_block_attend(caked_precision precision, const float *packed, size_t rows, size_t group, size_t width,
                         caked_type type, const void *keys, const void *values, size_t count, ptrdiff_t first_seen,

@@ -56,7 +56,7 @@ INLINE void weigh_group(float *out, const float *weights, const entries *group, 
     }
 }
 
-// One tile of stored vectors, its entries in groups and their width in pieces.
+// One tile of stored vectors, its entries in groups and their width in pieces. Keys by channel have no entry_bytes.
 typedef struct {
     caked_type type;
     const uint8_t *stored;
@@ -135,26 +135,157 @@ INLINE void weigh_halves(const tile *values, const float *weights, const int row
     }
 }
 
-#define DEFINE_HALVES(rows)                                                                                           \
-    static void score_halves_##rows(const tile *keys, const float *q, float *scores) { score_halves(keys, q, rows, scores); } \
-    static void weigh_halves_##rows(const tile *values, const float *weights, float *out) {                           \
-        weigh_halves(values, weights, rows, out);                                                                     \
+// Keys by channel: the scales go into the queries and the centres into the scores, once for a group, so that an entry costs
+// its nibbles alone. Sums are in the same order for any number of rows.
+INLINE void score_channel_group(const uint8_t *group, size_t present, size_t width, size_t from, size_t count, const float *q,
+                                const int rows, float *scores) {
+    float folded[ROWS][PIECE];
+    lanes centre[ROWS];
+    UNROLL for (int r = 0; r < rows; r++) centre[r] = v_set(0);
+    for (size_t i = 0; i < count; i += LANES) {
+        lanes scale = v_load_half(group + 2 * (from + i)), middle = v_load_half(group + 2 * (width + from + i));
+        UNROLL for (int r = 0; r < rows; r++) {
+            lanes x = v_load(q + (size_t)r * width + from + i);
+            centre[r] = v_fma(x, middle, centre[r]);
+            v_store(folded[r] + i, x * scale);
+        }
     }
-DEFINE_HALVES(1)
-DEFINE_HALVES(2)
-DEFINE_HALVES(3)
-DEFINE_HALVES(4)
-#undef DEFINE_HALVES
+    const uint8_t *nibbles = group + channel_bytes(width) + from / 2;
+    for (size_t e = 0; e < present; e += GROUP) {
+        const uint8_t *key[GROUP];  // those not there: the last one once more
+        UNROLL for (size_t k = 0; k < GROUP; k++) key[k] = nibbles + (e + k < present ? e + k : present - 1) * (width / 2);
+        lanes sums[ROWS][GROUP];
+        UNROLL for (int r = 0; r < rows; r++) {
+            UNROLL for (int k = 0; k < GROUP; k++) sums[r][k] = v_set(0);
+        }
+        for (size_t i = 0; i < count; i += CAKED_BLOCK) {
+            UNROLL for (size_t j = 0; j < CAKED_BLOCK / 2; j += LANES) {
+                UNROLL for (int k = 0; k < GROUP; k++) {
+                    lanes low = v_load_low(key[k] + i / 2 + j), high = v_load_high(key[k] + i / 2 + j);
+                    UNROLL for (int r = 0; r < rows; r++) {
+                        sums[r][k] = v_fma(low, v_load(folded[r] + i + j), sums[r][k]);
+                        sums[r][k] = v_fma(high, v_load(folded[r] + i + CAKED_BLOCK / 2 + j), sums[r][k]);
+                    }
+                }
+            }
+        }
+        UNROLL for (int r = 0; r < rows; r++) {
+            float products[GROUP], middle = v_sum(centre[r]);
+            v_sum4(products, sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+            for (size_t k = 0; k < GROUP && e + k < present; k++) {
+                scores[(size_t)r * CAKED_ATTEND_TILE + e + k] += products[k] + middle;
+            }
+        }
+    }
+}
 
-typedef void (*halves_function)(const tile *, const float *, float *);
+INLINE void score_channels(const tile *keys, const float *q, const int rows, float *scores) {
+    const uint8_t *group = keys->stored;
+    for (int i = 0; i < rows * CAKED_ATTEND_TILE; i++) scores[i] = 0;
+    for (size_t first = 0; first < keys->count; first += CAKED_KEY_GROUP) {
+        size_t present = keys->count - first < CAKED_KEY_GROUP ? keys->count - first : CAKED_KEY_GROUP;
+        for (size_t from = 0; from < keys->width; from += PIECE) {
+            size_t count = keys->width - from < PIECE ? keys->width - from : PIECE;
+            score_channel_group(group, present, keys->width, from, count, q, rows, scores + first);
+        }
+        group += channel_bytes(keys->width) + present * (keys->width / 2);
+    }
+}
+
+// Quants of blocks are unpacked in registers, the same way: the same sums in the same order as above.
+INLINE void score_q8_0(const tile *keys, const float *q, const int rows, float *scores) {
+    for (size_t e = 0; e < keys->count; e += GROUP) {
+        const uint8_t *key[GROUP];  // those not there: the last one once more
+        UNROLL for (size_t k = 0; k < GROUP; k++) {
+            key[k] = keys->stored + (e + k < keys->count ? e + k : keys->count - 1) * keys->entry_bytes;
+        }
+        lanes sums[ROWS][GROUP];
+        UNROLL for (int r = 0; r < rows; r++) {
+            UNROLL for (int k = 0; k < GROUP; k++) sums[r][k] = v_set(0);
+        }
+        for (size_t i = 0, block = 0; i < keys->width; i += CAKED_BLOCK, block += CAKED_Q8_0_BYTES) {
+            lanes scale[GROUP];
+            UNROLL for (int k = 0; k < GROUP; k++) scale[k] = v_set_half(key[k] + block);
+            UNROLL for (size_t j = 0; j < CAKED_BLOCK; j += LANES) {
+                lanes x[GROUP];
+                UNROLL for (int k = 0; k < GROUP; k++) x[k] = scale[k] * v_load_int8(key[k] + block + 2 + j);
+                UNROLL for (int r = 0; r < rows; r++) {
+                    lanes y = v_load(q + (size_t)r * keys->width + i + j);
+                    UNROLL for (int k = 0; k < GROUP; k++) sums[r][k] = v_fma(y, x[k], sums[r][k]);
+                }
+            }
+        }
+        UNROLL for (int r = 0; r < rows; r++) {
+            float products[GROUP];
+            v_sum4(products, sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+            for (size_t k = 0; k < GROUP && e + k < keys->count; k++) scores[r * CAKED_ATTEND_TILE + e + k] = products[k];
+        }
+    }
+}
+
+INLINE void weigh_blocks(const caked_type type, const tile *values, const float *weights, const int rows, float *out) {
+    for (size_t i = 0; i < values->width; i += CAKED_BLOCK) {
+        const uint8_t *value = values->stored + caked_bytes(type, i);
+        lanes sums[ROWS][PART_LANES];
+        UNROLL for (int r = 0; r < rows; r++) {
+            UNROLL for (int k = 0; k < PART_LANES; k++) sums[r][k] = v_load(out + (size_t)r * values->width + i + k * LANES);
+        }
+        for (size_t e = 0; e < values->count; e++, value += values->entry_bytes) {
+            lanes x[PART_LANES];
+            if (type == CAKED_Q8_0) {
+                lanes scale = v_set_half(value);
+                UNROLL for (int k = 0; k < PART_LANES; k++) x[k] = scale * v_load_int8(value + 2 + k * LANES);
+            } else {
+                lanes scale = v_set_half(value), shift = v_set_half(value + 2);
+                UNROLL for (int k = 0; k < PART_LANES; k++) {
+                    x[k] = v_fma(scale, v_from_integers(half_nibbles(value + 4, k) & 15), shift);
+                }
+            }
+            UNROLL for (int r = 0; r < rows; r++) {
+                lanes weight = v_set(weights[r * CAKED_ATTEND_TILE + e]);
+                UNROLL for (int k = 0; k < PART_LANES; k++) sums[r][k] = v_fma(weight, x[k], sums[r][k]);
+            }
+        }
+        UNROLL for (int r = 0; r < rows; r++) {
+            UNROLL for (int k = 0; k < PART_LANES; k++) v_store(out + (size_t)r * values->width + i + k * LANES, sums[r][k]);
+        }
+    }
+}
+
+INLINE void weigh_q8_0(const tile *values, const float *weights, const int rows, float *out) {
+    weigh_blocks(CAKED_Q8_0, values, weights, rows, out);
+}
+
+INLINE void weigh_q4_1(const tile *values, const float *weights, const int rows, float *out) {
+    weigh_blocks(CAKED_Q4_1, values, weights, rows, out);
+}
+
+// One function for each number of rows that is worked on at once.
+typedef void (*rows_function)(const tile *, const float *, float *);
+#define DEFINE_ROWS(name)                                                                                 \
+    static void name##_1(const tile *stored, const float *in, float *out) { name(stored, in, 1, out); }   \
+    static void name##_2(const tile *stored, const float *in, float *out) { name(stored, in, 2, out); }   \
+    static void name##_3(const tile *stored, const float *in, float *out) { name(stored, in, 3, out); }   \
+    static void name##_4(const tile *stored, const float *in, float *out) { name(stored, in, 4, out); }   \
+    static const rows_function name##_rows[ROWS] = {name##_1, name##_2, name##_3, name##_4};
+DEFINE_ROWS(score_halves)
+DEFINE_ROWS(score_q8_0)
+DEFINE_ROWS(score_channels)
+DEFINE_ROWS(weigh_halves)
+DEFINE_ROWS(weigh_q8_0)
+DEFINE_ROWS(weigh_q4_1)
+#undef DEFINE_ROWS
 
 INLINE bool has_halves(const tile *stored) {
     return stored->type == CAKED_F16 && stored->width % LANES == 0 && stored->width <= PIECE && stored->count % GROUP == 0;
 }
 
 static void score_rows(const tile *keys, const float *q, size_t rows, float *scores) {
-    static const halves_function functions[ROWS] = {score_halves_1, score_halves_2, score_halves_3, score_halves_4};
-    if (!has_halves(keys)) {
+    const rows_function *functions = keys->type == CAKED_Q4     ? score_channels_rows
+                                     : keys->type == CAKED_Q8_0 ? score_q8_0_rows
+                                     : has_halves(keys)         ? score_halves_rows
+                                                                : NULL;
+    if (!functions) {
         score_tile(keys, q, rows, scores);
         return;
     }
@@ -166,27 +297,33 @@ static void score_rows(const tile *keys, const float *q, size_t rows, float *sco
 
 static void weigh_rows(const tile *values, const float *weights, size_t rows, const uint32_t *visible, size_t before,
                        float *out) {
-    static const halves_function functions[ROWS] = {weigh_halves_1, weigh_halves_2, weigh_halves_3, weigh_halves_4};
-    bool all = has_halves(values);
+    const rows_function *functions = values->type == CAKED_Q4_1   ? weigh_q4_1_rows
+                                     : values->type == CAKED_Q8_0 ? weigh_q8_0_rows
+                                     : has_halves(values)         ? weigh_halves_rows
+                                                                  : NULL;
+    bool all = functions != NULL;
     for (size_t r = 0; all && r < rows; r++) all = seen(visible, r, before, values->count) == values->count;
     if (!all) {
         weigh_tile(values, weights, rows, visible, before, out);
         return;
     }
-    for (size_t r = 0; r < rows; r += ROWS) {
-        size_t n = rows - r < ROWS ? rows - r : ROWS;
+    // Sums of a block are as many vectors as it has: as many rows as leave registers for them.
+    size_t step = values->type == CAKED_F16 || LANES == 16 ? ROWS : ROWS / 2;
+    for (size_t r = 0; r < rows; r += step) {
+        size_t n = rows - r < step ? rows - r : step;
         functions[n - 1](values, weights + r * CAKED_ATTEND_TILE, out + r * values->width);
     }
 }
 
 static void attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
                    size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch) {
-    size_t entry_bytes = caked_bytes(type, width);
-    if (entry_bytes == 0) return;
+    const caked_type value_type = caked_value_type(type);
+    size_t value_bytes = caked_bytes(value_type, width);
+    if (value_bytes == 0) return;
     for (size_t before = 0; before < count; before += CAKED_ATTEND_TILE) {
         size_t held = count - before < CAKED_ATTEND_TILE ? count - before : CAKED_ATTEND_TILE;
-        tile k = {type, (const uint8_t *)keys + before * entry_bytes, entry_bytes, held, width};
-        tile v = {type, (const uint8_t *)values + before * entry_bytes, entry_bytes, held, width};
+        tile k = {type, (const uint8_t *)keys + caked_key_bytes(type, before, width), value_bytes, held, width};
+        tile v = {value_type, (const uint8_t *)values + before * value_bytes, value_bytes, held, width};
         score_rows(&k, q, rows, scratch);
         for (size_t r = 0; r < rows; r++) {
             softmax_row(scratch + r * CAKED_ATTEND_TILE, seen(visible, r, before, held), peak + r, sum + r,

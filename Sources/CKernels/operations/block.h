@@ -110,17 +110,23 @@ INLINE void tile_floats(caked_type type, const uint8_t *stored, size_t count, si
     }
 }
 
+// The stored keys `count` of a tile likewise.
+INLINE void tile_key_floats(caked_type type, const uint8_t *stored, size_t count, size_t width, float *rows) {
+    if (type != CAKED_Q4) tile_floats(type, stored, count, width, rows);
+    else dequantise_channels(stored, count, width, rows, padded(width));
+}
+
 // Keys as rows of words [TILE_KEYS, padded(words)]; zeros behind them up to a whole SIDE.
 INLINE void tile_keys(bool bfloat, caked_type type, const uint8_t *stored, size_t count, size_t width, float *rows,
                       float *keys) {
     size_t stride = padded(words_of(bfloat, width)), end = round_up(count, SIDE);
     if (bfloat) {
-        tile_floats(type, stored, count, width, rows);
+        tile_key_floats(type, stored, count, width, rows);
         for (size_t i = 0; i < count; i++) {
             bfloat_words(rows + i * padded(width), words_of(true, width), keys + i * stride);
         }
     } else {
-        tile_floats(type, stored, count, width, keys);
+        tile_key_floats(type, stored, count, width, keys);
     }
     memset(keys + count * stride, 0, (end - count) * stride * sizeof *keys);
 }
@@ -263,17 +269,19 @@ static void block_attend(caked_precision precision, const float *packed, size_t 
                          caked_type type, const void *keys, const void *values, size_t count, ptrdiff_t first_seen,
                          bool gathers, float *state, float *room) {
     const bool bfloat = precision == CAKED_BFLOAT;
-    const size_t row_bytes = caked_bytes(type, width), stride = padded(width);
+    const caked_type value_type = caked_value_type(type);
+    const size_t stride = padded(width);
     float *floats = room + 2 * TILE_KEYS * stride + TILE_KEYS * UNIT;
     block_tile tile = {width, 0, room, room + TILE_KEYS * stride, room + 2 * TILE_KEYS * stride};
     for (size_t before = 0; before < count; before += TILE_KEYS) {
         const ptrdiff_t first = first_seen - (ptrdiff_t)before;
         tile.count = count - before < TILE_KEYS ? count - before : TILE_KEYS;
         if (rows == 0 || shown(first, rows - 1, tile.count) == 0) return;
-        tile_keys(bfloat, type, (const uint8_t *)keys + before * row_bytes, tile.count, width, floats, tile.keys);
+        tile_keys(bfloat, type, (const uint8_t *)keys + caked_key_bytes(type, before, width), tile.count, width, floats,
+                  tile.keys);
         if (gathers) {
-            tile_values(bfloat, type, (const uint8_t *)values + before * row_bytes, tile.count, width, floats,
-                        tile.values);
+            tile_values(bfloat, value_type, (const uint8_t *)values + caked_bytes(value_type, before * width), tile.count,
+                        width, floats, tile.values);
         }
         for (size_t start = 0; start < rows; start += UNIT) {
             size_t n = rows - start < UNIT ? rows - start : UNIT;

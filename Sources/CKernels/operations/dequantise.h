@@ -64,6 +64,7 @@ static void dequantise(caked_type type, const void *src, float *dst, size_t coun
         case CAKED_Q4_K: dequantise_q4_k(src, dst, count); break;
         case CAKED_Q5_K: dequantise_q5_k(src, dst, count); break;
         case CAKED_Q6_K: dequantise_q6_k(src, dst, count); break;
+        case CAKED_Q4: break;  // keys lie in groups: dequantise_keys
     }
 }
 
@@ -92,6 +93,38 @@ INLINE void quantise_block_q8_0(const float *src, uint8_t *dst) {
     }
 }
 
+// x in steps from `zero`, the nearest of `lowest` ..< lowest + 16 (even at ties), in the low four bits; NaN gives the lowest.
+INLINE uint8_t quant4(float x, float zero, float inverse, float lowest) {
+    float steps = (x - zero) * inverse, highest = lowest + 15;
+    steps = steps > lowest ? steps : lowest;
+    steps = steps < highest ? steps : highest;
+    return (uint8_t)((caked_bits(steps + 0x1.8p23f) - (uint32_t)(int32_t)lowest) & 15);
+}
+
+// The step of sixteen levels from `low` to `high` as a half, and the inverse that quants are found by: 0 where it rounds to 0.
+INLINE uint16_t step4(float low, float high, float *step, float *inverse) {
+    uint16_t half = caked_to_half((high - low) / 15);
+    *step = caked_from_half(half);
+    *inverse = *step > 0 ? 1 / *step : 0;
+    return half;
+}
+
+INLINE void quantise_block_q4_1(const float *src, uint8_t *dst) {
+    float low = src[0], high = src[0], step, inverse;
+    for (size_t k = 1; k < CAKED_BLOCK; k++) {
+        low = src[k] < low ? src[k] : low;
+        high = src[k] > high ? src[k] : high;
+    }
+    uint16_t scale = step4(low, high, &step, &inverse), shift = caked_to_half(low);
+    float zero = caked_from_half(shift);
+    memcpy(dst, &scale, sizeof scale);
+    memcpy(dst + 2, &shift, sizeof shift);
+    for (size_t k = 0; k < CAKED_BLOCK / 2; k++) {
+        uint8_t upper = quant4(src[CAKED_BLOCK / 2 + k], zero, inverse, 0);
+        dst[4 + k] = (uint8_t)(quant4(src[k], zero, inverse, 0) | upper << 4);
+    }
+}
+
 static bool quantise(caked_type type, const float *src, void *dst, size_t count) {
     switch (type) {
         case CAKED_F32:
@@ -102,6 +135,12 @@ static bool quantise(caked_type type, const float *src, void *dst, size_t count)
             if (count % CAKED_BLOCK != 0) return false;
             for (size_t i = 0; i < count / CAKED_BLOCK; i++) {
                 quantise_block_q8_0(src + i * CAKED_BLOCK, (uint8_t *)dst + i * CAKED_Q8_0_BYTES);
+            }
+            return true;
+        case CAKED_Q4_1:
+            if (count % CAKED_BLOCK != 0) return false;
+            for (size_t i = 0; i < count / CAKED_BLOCK; i++) {
+                quantise_block_q4_1(src + i * CAKED_BLOCK, (uint8_t *)dst + i * CAKED_Q4_1_BYTES);
             }
             return true;
         default: return false;

@@ -165,6 +165,7 @@ static product_function product_of(caked_type type, size_t rows) {
         CASE(Q4_K, q4_k)
         CASE(Q5_K, q5_k)
         CASE(Q6_K, q6_k)
+        case CAKED_Q4: break;
     }
 #undef CASE
     return NULL;

@@ -141,7 +141,7 @@ static double observe(caked_precision precision, const float *packed, size_t uni
     judged judge = {.values = tile.values, .width = width};
     for (size_t key = 0; key < count; key++) seen.largest[key] = change ? maximum[key] * maximum[key] : maximum[key];
     if (change) {
-        tile_floats(type, change->values, count, width, tile.values);
+        tile_floats(caked_value_type(type), change->values, count, width, tile.values);
         judge.squares = change->value_squares;
         for (size_t key = 0; key < count; key++) {
             judge.lengths[key] = __builtin_sqrtf(judge.squares[key] > 0 ? judge.squares[key] : 0);

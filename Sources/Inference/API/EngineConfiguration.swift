@@ -20,7 +20,7 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var defaultMethod = "cake-reconstruct"
     /// What observing may cost when a request does not say: "fast", "balanced" or "best".
     public var defaultEffort = "best"
-    /// The row type when a request does not say: "f16" or "q8_0".
+    /// The row type when a request does not say: "f16", "q8_0" or "q4".
     public var defaultRows = "f16"
     /// The recall that a budget chosen by the engine reaches, where one up to half of the entries does.
     public var checkTarget = 0.8

@@ -28,7 +28,7 @@ public struct PutRequest: Codable, Equatable, Sendable {
     public var effort: String?
     /// Questions like those that will be asked: they help to judge the entries, and are not kept.
     public var probes: [String]
-    /// How rows are stored, "f16" or "q8_0"; nil: the configured default.
+    /// How rows are stored, "f16", "q8_0" or "q4"; nil: the configured default.
     public var rows: String?
     /// Seconds from now after which the document expires; nil: never.
     public var ttlSeconds: Int?

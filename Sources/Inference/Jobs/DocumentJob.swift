@@ -154,7 +154,9 @@ extension ReadingPlan {
         }
         let method = try Self.method(request, configuration)
         let probes = try Self.probes(request.probes, method: method, loaded: loaded)
-        let rows = try Self.rows(request.rows ?? configuration.defaultRows)
+        let rows = try RowType(
+            requested: request.rows, configured: configuration.defaultRows,
+            headWidth: loaded.model.configuration.headWidth)
         let limit = loaded.card.contextLength - Self.answerReserveTokens
         func tooLong(_ count: String) -> EngineError {
             .invalid(
@@ -238,14 +240,6 @@ extension ReadingPlan {
             probes.append(tokens)
         }
         return probes
-    }
-
-    private static func rows(_ name: String) throws(EngineError) -> RowType {
-        guard let rows = RowType(rawValue: name), rows != .f32 else {
-            throw .invalid(
-                code: "unknown_rows", message: "unknown row type \"\(name)\"; use f16 or q8_0", parameter: "rows")
-        }
-        return rows
     }
 
     // A share is rounded up to what the method keeps in any case; an explicit number is taken at its word or refused.

@@ -12,7 +12,7 @@ import FoundationEssentials
 ///     text, UTF-8
 ///     digest
 ///     for every layer, for every KV head, each part padded with zeros to 8 bytes:
-///         positions u32[n], indicators f32[n], key rows, value rows: in rank order, as the store has them
+///         positions u32[n], indicators f32[n], keys, values: in rank order, as the store has them
 ///     digest, after every layer
 ///
 /// A digest is the XXH3-128 of every byte before it, as 32 hexadecimal digits; the last one ends the file. Numbers are
@@ -27,16 +27,16 @@ package enum ExportFormat {
 
     static func padded(_ bytes: Int) -> Int { (bytes + 7) & ~7 }
 
-    /// Bytes of a head's parts: positions and indicators each, then keys and values each.
-    static func parts(entries: Int, rowBytes: Int) -> (numbers: Int, rows: Int) {
-        (padded(4 * entries), padded(entries * rowBytes))
+    /// Bytes of a head's parts: positions and indicators each, then keys, then values.
+    static func parts(entries: Int, _ shape: CacheShape) -> (numbers: Int, keys: Int, values: Int) {
+        (padded(4 * entries), padded(shape.keyBytes(entries: entries)), padded(shape.valueBytes(entries: entries)))
     }
 
     /// Bytes of a layer with so many entries in each head.
-    package static func layerBytes(_ counts: [Int], rowBytes: Int) -> Int {
+    package static func layerBytes(_ counts: [Int], _ shape: CacheShape) -> Int {
         counts.reduce(0) {
-            let parts = parts(entries: $1, rowBytes: rowBytes)
-            return $0 + 2 * parts.numbers + 2 * parts.rows
+            let parts = parts(entries: $1, shape)
+            return $0 + 2 * parts.numbers + parts.keys + parts.values
         }
     }
 

@@ -53,7 +53,7 @@ package final class ExportWriter: @unchecked Sendable {
         text = document.text()
         let shape = manifest.shape
         blocks = Blocks(layers: shape.layers, heads: shape.kvHeads).makeIterator()
-        let rows = manifest.counts.reduce(0) { $0 + ExportFormat.layerBytes($1, rowBytes: shape.rowBytes) }
+        let rows = manifest.counts.reduce(0) { $0 + ExportFormat.layerBytes($1, shape) }
         byteCount =
             ExportFormat.magic.count + 8 + header.count + text.count + rows
             + (2 + shape.layers) * ExportFormat.digestBytes
@@ -92,9 +92,9 @@ package final class ExportWriter: @unchecked Sendable {
         let shape = document.manifest.shape
         let segments = unsafe document.segments(layer: layer, head: head)
         let entries = document.manifest.counts[layer][head]
-        let parts = ExportFormat.parts(entries: entries, rowBytes: shape.rowBytes)
+        let parts = ExportFormat.parts(entries: entries, shape)
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(2 * parts.numbers + 2 * parts.rows)
+        bytes.reserveCapacity(2 * parts.numbers + parts.keys + parts.values)
         func pad() { bytes.append(contentsOf: repeatElement(0, count: ExportFormat.padded(bytes.count) - bytes.count)) }
         for index in unsafe segments.indices {
             let segment = unsafe segments[index]
@@ -110,7 +110,8 @@ package final class ExportWriter: @unchecked Sendable {
             for index in unsafe segments.indices {
                 let segment = unsafe segments[index]
                 let start = unsafe values ? segment.values : segment.keys
-                let count = unsafe segment.count * shape.rowBytes
+                let entries = unsafe segment.count
+                let count = values ? shape.valueBytes(entries: entries) : shape.keyBytes(entries: entries)
                 unsafe bytes.append(contentsOf: UnsafeRawBufferPointer(start: start, count: count))
             }
             pad()

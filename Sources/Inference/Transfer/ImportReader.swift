@@ -111,8 +111,7 @@ package struct ImportReader: ~Copyable {
         switch following {
         case .text: want(manifest.textBytes, .text)
         case .layer(let layer):
-            want(
-                ExportFormat.layerBytes(manifest.counts[layer], rowBytes: manifest.shape.rowBytes), .layer(layer))
+            want(ExportFormat.layerBytes(manifest.counts[layer], manifest.shape), .layer(layer))
         case .end: want(.max, .done)
         }
     }
@@ -122,7 +121,7 @@ package struct ImportReader: ~Copyable {
 package struct LayerPart: Sendable {
     private let bytes: [UInt8]
     private let counts: [Int]
-    private let rowBytes: Int
+    private let shape: CacheShape
 
     /// Checks positions, ranks and numbers.
     ///
@@ -130,14 +129,14 @@ package struct LayerPart: Sendable {
     init(_ bytes: [UInt8], manifest: Manifest, layer: Int) throws {
         self.bytes = bytes
         counts = manifest.counts[layer]
-        rowBytes = manifest.shape.rowBytes
+        shape = manifest.shape
         try unsafe bytes.withUnsafeBytes { raw in
             var start = 0
             for (head, count) in counts.enumerated() {
                 func refuse(_ problem: String) -> ImportReader.Refusal {
                     .damaged("layer \(layer), head \(head): \(problem)")
                 }
-                let parts = ExportFormat.parts(entries: count, rowBytes: rowBytes)
+                let parts = ExportFormat.parts(entries: count, shape)
                 var isTaken = [Bool](repeating: false, count: manifest.shape.tokens)
                 var previous = Float.infinity
                 for entry in 0..<count {
@@ -153,30 +152,48 @@ package struct LayerPart: Sendable {
                     previous = indicator
                 }
                 start += 2 * parts.numbers
-                for _ in 0..<2 {
-                    let rows = unsafe UnsafeRawBufferPointer(rebasing: raw[start..<start + count * rowBytes])
-                    guard unsafe Self.isFinite(rows, manifest.shape.rows) else {
-                        throw refuse("a row that is not a number")
-                    }
-                    start += parts.rows
+                func part(_ bytes: Int) -> UnsafeRawBufferPointer {
+                    unsafe UnsafeRawBufferPointer(rebasing: raw[start..<start + bytes])
+                }
+                let keys = unsafe part(shape.keyBytes(entries: count))
+                start += parts.keys
+                let values = unsafe part(shape.valueBytes(entries: count))
+                start += parts.values
+                guard unsafe Self.areFinite(keys: keys, shape), unsafe Self.areFinite(values, shape.rows) else {
+                    throw refuse("a row that is not a number")
                 }
             }
         }
     }
 
     // One number that is not finite would spoil every answer.
-    private static func isFinite(_ rows: UnsafeRawBufferPointer, _ type: RowType) -> Bool {
-        func half(at offset: Int) -> Bool {
-            unsafe UInt16(littleEndian: rows.loadUnaligned(fromByteOffset: offset, as: UInt16.self)) & 0x7c00 != 0x7c00
-        }
-        return switch type {
+    private static func areFinite(_ rows: UnsafeRawBufferPointer, _ type: RowType) -> Bool {
+        switch type {
         case .f32:
             stride(from: 0, to: rows.count, by: 4).allSatisfy {
                 unsafe UInt32(littleEndian: rows.loadUnaligned(fromByteOffset: $0, as: UInt32.self)) & 0x7f80_0000
                     != 0x7f80_0000
             }
-        case .f16: stride(from: 0, to: rows.count, by: 2).allSatisfy(half)
-        case .q8_0: stride(from: 0, to: rows.count, by: 34).allSatisfy(half)
+        case .f16: unsafe areFinite(halves: rows, at: stride(from: 0, to: rows.count, by: 2))
+        case .q8_0: unsafe areFinite(halves: rows, at: stride(from: 0, to: rows.count, by: 34))
+        case .q4:
+            unsafe areFinite(halves: rows, at: stride(from: 0, to: rows.count, by: 20))
+                && areFinite(halves: rows, at: stride(from: 2, to: rows.count, by: 20))
+        }
+    }
+
+    // In q4 each group of keys begins with its scales and centres.
+    private static func areFinite(keys: UnsafeRawBufferPointer, _ shape: CacheShape) -> Bool {
+        guard shape.rows == .q4 else { return unsafe areFinite(keys, shape.rows) }
+        let group = shape.keyBytes(entries: shape.rows.groupEntries)
+        return stride(from: 0, to: keys.count, by: group).allSatisfy { first in
+            unsafe areFinite(halves: keys, at: stride(from: first, to: first + 4 * shape.headWidth, by: 2))
+        }
+    }
+
+    private static func areFinite(halves bytes: UnsafeRawBufferPointer, at offsets: StrideTo<Int>) -> Bool {
+        offsets.allSatisfy {
+            unsafe UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: $0, as: UInt16.self)) & 0x7c00 != 0x7c00
         }
     }
 
@@ -191,11 +208,11 @@ package struct LayerPart: Sendable {
         var heads: [StagedHead] = unsafe []
         var start = 0
         for (head, count) in counts.enumerated() {
-            let parts = ExportFormat.parts(entries: count, rowBytes: rowBytes)
+            let parts = ExportFormat.parts(entries: count, shape)
             let positions = start
             let indicators = positions + parts.numbers
             let keys = indicators + parts.numbers
-            let values = keys + parts.rows
+            let values = keys + parts.keys
             func slice(_ first: Int, _ bytes: Int) -> UnsafeRawBufferPointer {
                 unsafe UnsafeRawBufferPointer(UnsafeMutableRawBufferPointer(rebasing: copy[first..<first + bytes]))
             }
@@ -203,8 +220,9 @@ package struct LayerPart: Sendable {
                 StagedHead(
                     head: head, positions: slice(positions, 4 * count).bindMemory(to: UInt32.self),
                     indicators: slice(indicators, 4 * count).bindMemory(to: Float.self),
-                    keys: slice(keys, count * rowBytes), values: slice(values, count * rowBytes)))
-            start = values + parts.rows
+                    keys: slice(keys, shape.keyBytes(entries: count)),
+                    values: slice(values, shape.valueBytes(entries: count))))
+            start = values + parts.values
         }
         return try unsafe body(heads)
     }
