@@ -101,7 +101,7 @@ struct AllocationTests {
     @Test("whole budgets spend the total, lie near the real ones, and never grow as budgets fall or layers come")
     func monotone() {
         var random = Seeded(state: 12)
-        for _ in 0..<300 {
+        for _ in 0..<100 {
             let layers = random.int(1...20)
             let cap = random.int(1...120)
             let floorShare = random.chance(0.3) ? 0 : Double.random(in: 0...1, using: &random)

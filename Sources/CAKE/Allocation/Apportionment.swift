@@ -31,10 +31,17 @@ package struct Apportionment {
         var counts = guess.indices.map { min(max(Int(guess[$0].rounded()), floors[$0]), caps[$0]) }
         var spent = counts.reduce(0, +)
         while true {
-            let cheapest = counts.indices.filter { counts[$0] < caps[$0] }
-                .map { Offer(price: price($0, counts[$0] + 1), layer: $0) }.min()
-            let dearest = counts.indices.filter { counts[$0] > floors[$0] }
-                .map { Offer(price: price($0, counts[$0]), layer: $0) }.max()
+            var (cheapest, dearest): (Offer?, Offer?)
+            for layer in counts.indices {
+                if counts[layer] < caps[layer] {
+                    let next = Offer(price: price(layer, counts[layer] + 1), layer: layer)
+                    cheapest = min(cheapest ?? next, next)
+                }
+                if counts[layer] > floors[layer] {
+                    let last = Offer(price: price(layer, counts[layer]), layer: layer)
+                    dearest = max(dearest ?? last, last)
+                }
+            }
             if spent > total, let dearest {
                 counts[dearest.layer] -= 1
                 spent -= 1
