@@ -52,6 +52,8 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var prefixTokens: Int
     /// What became of the document when space was short; nil while it is as it was written.
     public var shrinkage: Shrinkage?
+    /// The sample questions that helped to choose the entries; nil for none.
+    public var probes: [String]?
     /// How its cache compared with the full one when it was written; nil when it was not checked.
     public var check: CheckFigures?
 
@@ -89,13 +91,13 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var entries: Int { counts.reduce(0) { $0 + $1.reduce(0, +) } }
 
     /// The manifest of the same document with a smaller budget; `.invalidManifest` when it would keep more than now.
-    func truncated(_ truncation: Truncation, budget: Int) throws(StoreError) -> Manifest {
+    func truncated(_ truncation: Truncation) throws(StoreError) -> Manifest {
         var manifest = self
-        (manifest.budget, manifest.counts) = (budget, truncation.counts)
+        (manifest.budget, manifest.counts) = (truncation.budget, truncation.counts)
         (manifest.layerBudgets, manifest.preferenceFellBack) = (truncation.layerBudgets, truncation.preferenceFellBack)
         if let problem = manifest.problem() { throw .invalidManifest(problem) }
         for (now, then) in zip(counts.joined(), truncation.counts.joined()) where then > now {
-            throw .invalidManifest("a budget of \(budget) keeps \(then) entries of a head's \(now)")
+            throw .invalidManifest("a budget of \(truncation.budget) keeps \(then) entries of a head's \(now)")
         }
         return manifest
     }

@@ -98,6 +98,10 @@ public struct Document: Codable, Equatable, Sendable {
     public var hits: Int?
     /// The preferences were degenerate and the layers share the budget evenly.
     public var preferenceFellBack: Bool?
+    /// The budget it was written with, if it has been shrunk since.
+    public var shrunkFrom: Int?
+    /// When it was shrunk last, Unix seconds.
+    public var shrunkAt: Int?
     /// How the compact cache compared with the full one; nil when it was not checked.
     public var check: Check?
     /// Layer by layer; absent in lists.
@@ -209,4 +213,26 @@ public enum PutProgress: Equatable, Sendable {
     case queued(ahead: Int)
     /// At work: `fraction` 0...1 of the whole job, `layer` of `layers` begun.
     case working(phase: String, layer: Int, layers: Int, fraction: Double)
+}
+
+/// A document that was compared with its checksums.
+public struct VerifiedDocument: Codable, Equatable, Sendable {
+    /// Its name.
+    public var id: String
+    /// Bytes that were read and compared.
+    public var bytes: Int
+    /// What is damaged; nil when it is as it was written.
+    public var problem: String?
+}
+
+/// The outcome of a verification.
+public struct Verification: Codable, Equatable, Sendable {
+    /// Always "verification".
+    public var object: String?
+    /// Documents that were checked.
+    public var documents: Int
+    /// Bytes that were read and compared.
+    public var bytes: Int
+    /// The documents that are damaged.
+    public var damaged: [VerifiedDocument]
 }

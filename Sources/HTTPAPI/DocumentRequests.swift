@@ -33,14 +33,7 @@ package struct PutOptions: Decodable, Equatable {
     package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         text = try fields.decode(String.self, forKey: .text)
-        let budget = try fields.number(Int.self, forKey: .budget)
-        var share: Keep?
-        if let text = try? fields.decodeIfPresent(String.self, forKey: .keep) {
-            share = try Self.share(text)
-        } else if let number = try fields.number(Double.self, forKey: .keep) {
-            share = try Self.share("\(number)")
-        }
-        keep = try Self.keep(share, budget: budget)
+        keep = try Self.keep(fields, keep: .keep, budget: .budget)
         method = try fields.decodeIfPresent(String.self, forKey: .method)
         effort = try fields.decodeIfPresent(String.self, forKey: .effort)
         probes = try fields.decodeIfPresent([String].self, forKey: .probes) ?? []
@@ -93,6 +86,18 @@ package struct PutOptions: Decodable, Equatable {
         return keep
     }
 
+    /// `"keep": "10%" | 0.1 | "auto"` or `"budget": 512`.
+    static func keep<Key>(_ fields: KeyedDecodingContainer<Key>, keep: Key, budget: Key) throws -> Keep? {
+        let budget = try fields.number(Int.self, forKey: budget)
+        var share: Keep?
+        if let text = try? fields.decodeIfPresent(String.self, forKey: keep) {
+            share = try self.share(text)
+        } else if let number = try fields.number(Double.self, forKey: keep) {
+            share = try self.share("\(number)")
+        }
+        return try self.keep(share, budget: budget)
+    }
+
     private static func keep(_ share: Keep?, budget: Int?) throws -> Keep? {
         if share != nil, budget != nil { throw badBudget("give either `keep` or `budget`, not both", "budget") }
         guard let budget else { return share }
@@ -132,10 +137,12 @@ package struct PatchOptions: Decodable, Equatable {
     /// nil: as it is; `.some(nil)`: for ever.
     var ttlSeconds: Int??
     var pin: Bool?
+    /// How much to keep, less than now.
+    var keep: Keep?
 
     enum CodingKeys: String, CodingKey {
         case ttlSeconds = "ttl_seconds"
-        case pin
+        case pin, keep, budget
     }
 
     package init(from decoder: any Decoder) throws {
@@ -145,6 +152,7 @@ package struct PatchOptions: Decodable, Equatable {
                 try PutOptions.ttl(fields.number(Int.self, forKey: .ttlSeconds), param: "ttl_seconds"))
         }
         pin = try fields.decodeIfPresent(Bool.self, forKey: .pin)
+        keep = try PutOptions.keep(fields, keep: .keep, budget: .budget)
     }
 }
 

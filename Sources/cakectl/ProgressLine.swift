@@ -43,6 +43,19 @@ final class ProgressLine: Sendable {
         }
     }
 
+    /// Shows how many of how many are done.
+    func show(_ number: Int, of total: Int, _ text: String) {
+        guard Terminal.errorIsTerminal else { return }
+        state.withLock { state in
+            let now = ContinuousClock.now
+            if let drawn = state.drawn, now - drawn < Self.redrawInterval { return }
+            state.drawn = now
+            draw(
+                "\(Formats.count(number)) of \(Formats.count(total)), \(text)",
+                fraction: Double(number) / Double(max(total, 1)))
+        }
+    }
+
     /// Takes the line away, so that what is written next stands at its beginning.
     func clear() {
         state.withLock { state in

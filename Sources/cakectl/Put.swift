@@ -104,13 +104,17 @@ struct Put: DaemonCommand {
         if let state = document.state, state != "ready" { return ["\(document.id): \(state), it goes on by itself"] }
         let wasThere = document.wasCreated == false
         let seconds = document.prefillSeconds.map { " in " + Formats.duration($0) } ?? ""
-        let share = document.kept ?? Double(document.entries) / Double(max(document.entriesFull, 1))
         return [
             "\(document.id): \(wasThere ? "already cached, " : "")\(counted(document.tokens, "token")) read\(seconds)",
-            "kept \(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries "
-                + "(\(Formats.percent(share))), \(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"
-                + (document.method.map { ", by \($0)" } ?? ""),
+            kept(of: document) + (document.method.map { ", by \($0)" } ?? ""),
         ] + (document.check.map { ["check: " + Formats.check($0)] } ?? [])
+    }
+
+    /// How much of a document is kept: entries, share and bytes.
+    static func kept(of document: Document) -> String {
+        let share = document.kept ?? Double(document.entries) / Double(max(document.entriesFull, 1))
+        return "kept \(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries "
+            + "(\(Formats.percent(share))), \(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"
     }
 }
 

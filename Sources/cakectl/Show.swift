@@ -42,6 +42,9 @@ struct Show: DaemonCommand {
         let layer = document.progress.map { ", layer \($0.layer) of \($0.layers)" } ?? ""
         Terminal.print("\(document.id): \(counted(document.tokens, "token")), \(state)\(layer)")
         if let problem = document.problem { Terminal.print(problem) }
+        if document.state == "damaged" {
+            Terminal.print("\"cakectl rebuild \(document.id)\" reads it again from its stored text")
+        }
     }
 
     private static func fields(of document: Document) -> [(String, String)] {
@@ -58,6 +61,9 @@ struct Show: DaemonCommand {
         if let bytes = document.textBytes { fields.append(("text", Formats.bytes(bytes))) }
         let method = [document.method, document.rows.map { "\($0) rows" }, document.budget.map { "budget \($0)" }]
         fields.append(("method", method.compactMap(\.self).joined(separator: ", ")))
+        if let budget = document.shrunkFrom {
+            fields.append(("shrunk", "from budget \(budget), \(Formats.age(document.shrunkAt)) ago"))
+        }
         if document.preferenceFellBack == true {
             fields.append(("note", "preferences were degenerate; the layers share the budget evenly"))
         }

@@ -89,6 +89,18 @@ struct Setting: Sendable {
         .share("check_floor", \.engine.checkFloor),
         .choice("below_floor", \.engine.belowFloor, BelowFloor.allCases),
         .bytes("store_map_bytes", \.engine.storeMapBytes, (64 << 20)...(1 << 46)),
+        .bytes("quota_bytes", \.engine.quotaBytes, 0...(1 << 46)),
+        .bytes("min_free_disk_bytes", \.engine.minimumFreeDiskBytes, 0...(1 << 46)),
+        Setting(key: "shrink_floor", wanted: KeepText.wanted) {
+            guard let percent = KeepText.percent($1) else { return false }
+            $0.engine.shrinkFloor = percent / 100
+            return true
+        },
+        Setting(key: "compact_at_start", wanted: "on or off") {
+            guard let isOn = ["on": true, "true": true, "off": false, "false": false][$1] else { return false }
+            $0.engine.compactsAtStart = isOn
+            return true
+        },
         .number("max_queued_documents", \.engine.maxQueuedDocuments, 0...10_000),
         .number("max_queued_questions", \.engine.maxQueuedQuestions, 0...10_000),
         .number("max_running_questions", \.engine.maxRunningQuestions, 1...256),

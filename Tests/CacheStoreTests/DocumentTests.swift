@@ -304,8 +304,8 @@ import Testing
             _ = try store.update(key("short"), ttlSeconds: nil, pinned: false)
         }
         #expect(try store.manifests().map(\.name) == ["forever", "pinned", "used"])
-        #expect(try store.collectExpired(nowSeconds: 1_100) == [key("short")])
-        #expect(try store.collectExpired(nowSeconds: 1_100).isEmpty)
+        #expect(try store.maintain().map(\.key) == [key("short")])
+        #expect(try store.maintain().isEmpty)
         #expect(try store.statistics().documents == 3)
     }
 

@@ -85,6 +85,10 @@ public struct Document: Codable, Equatable, Sendable {
     public var hits: Int
     /// Whether the layer preferences were unusable and budgets fell back to uniform.
     public var preferenceFellBack: Bool
+    /// The budget it was written with, if it has been shrunk since.
+    public var shrunkFrom: Int?
+    /// When it was shrunk last, Unix seconds.
+    public var shrunkAt: Int?
     /// How its cache compared with the full one when it was written; nil when it was not checked.
     public var check: CheckFigures?
     /// Layer by layer; nil in lists.
@@ -136,6 +140,8 @@ public struct Document: Codable, Equatable, Sendable {
         case lastUsed = "last_used"
         case hits
         case preferenceFellBack = "preference_fell_back"
+        case shrunkFrom = "shrunk_from"
+        case shrunkAt = "shrunk_at"
         case check, layers
     }
 }

@@ -30,6 +30,14 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var belowFloor = BelowFloor.refuse
     /// Bytes of address space for the store: the most it can ever hold.
     public var storeMapBytes = 64 << 30
+    /// The most that documents may take in the store; 0: as much as the map holds.
+    public var quotaBytes = 0
+    /// Disk space that is left to others.
+    public var minimumFreeDiskBytes = 64 << 20
+    /// The share of its first budget below which a document is not shrunk for others; 1: none is shrunk.
+    public var shrinkFloor = 0.25
+    /// Whether the store gives free space back to the disk when it is opened and that pays.
+    public var compactsAtStart = true
     /// Documents that may wait to be read; the next is told to come back (429).
     public var maxQueuedDocuments = 16
     /// Questions that may wait.
