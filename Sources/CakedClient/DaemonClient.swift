@@ -294,6 +294,7 @@ private struct Update: Encodable {
         switch keep {
         case .percent(let percent): try container.encode("\(percent)%", forKey: .keep)
         case .budget(let entries): try container.encode(entries, forKey: .budget)
+        case .auto: try container.encode("auto", forKey: .keep)
         case nil: break
         }
     }

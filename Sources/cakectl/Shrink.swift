@@ -33,7 +33,7 @@ struct Shrink: DaemonCommand {
 
     func run() async throws {
         let document = try await client()
-            .update(name, keep: keep.map { .percent($0.percent) } ?? budget.map { .budget($0) })
+            .update(name, keep: keep?.keep ?? budget.map { .budget($0) })
         if printsJSON {
             try Terminal.print(json: document)
         } else if !isQuiet {
