@@ -120,15 +120,20 @@ package struct PutOptions: Decodable, Equatable {
 
 /// How a share of a cache is written, in requests and in the configuration.
 public enum KeepText {
-    /// What a value must be, for error messages.
-    public static let wanted =
-        "a percentage such as 10% or a share such as 0.1, more than nothing and at most all, or auto"
+    /// What a share must be, for error messages.
+    public static let wantedShare = "a percentage such as 10% or a share such as 0.1, more than nothing and at most all"
+    /// What a value must be that may leave the share to the check.
+    public static let wanted = wantedShare + ", or auto"
 
     /// What "10%" or, as a share, "0.1" or "auto" stands for; nil where it is none of them or out of range.
     public static func keep(_ text: String) -> Keep? {
-        if text == "auto" { return .auto }
+        text == "auto" ? .auto : percent(text).map(Keep.percent)
+    }
+
+    /// The percentage of "10%" or, as a share, "0.1"; nil where it is neither or out of range.
+    public static func percent(_ text: String) -> Double? {
         let percent = text.hasSuffix("%") ? Double(text.dropLast()) : Double(text).map { $0 * 100 }
-        return percent.flatMap { $0 > 0 && $0 <= 100 ? .percent($0) : nil }
+        return percent.flatMap { $0 > 0 && $0 <= 100 ? $0 : nil }
     }
 }
 

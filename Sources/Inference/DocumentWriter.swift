@@ -49,7 +49,9 @@ final class DocumentWriter: Sendable {
         let shape = CacheShape(
             layers: model.layers, kvHeads: model.kvHeads, headWidth: model.headWidth, rows: job.plan.rows,
             tokens: job.plan.tokens.count)
-        let bytes = shape.estimatedBytes(budget: job.plan.budget, textBytes: job.plan.text.count)
+        // What its check may be content with, where that chooses.
+        let budget = job.plan.terms?.budgets.first ?? job.plan.budget
+        let bytes = shape.estimatedBytes(budget: budget, textBytes: job.plan.text.count)
         do throws(StoreError) { try store.checkRoom(bytes: bytes, for: job.key) } catch { throw EngineError(error) }
     }
 

@@ -91,7 +91,7 @@ struct Setting: Sendable {
         .bytes("store_map_bytes", \.engine.storeMapBytes, (64 << 20)...(1 << 46)),
         .bytes("quota_bytes", \.engine.quotaBytes, 0...(1 << 46)),
         .bytes("min_free_disk_bytes", \.engine.minimumFreeDiskBytes, 0...(1 << 46)),
-        Setting(key: "shrink_floor", wanted: KeepText.wanted) {
+        Setting(key: "shrink_floor", wanted: KeepText.wantedShare) {
             guard let percent = KeepText.percent($1) else { return false }
             $0.engine.shrinkFloor = percent / 100
             return true

@@ -23,7 +23,7 @@ public struct EngineConfiguration: Equatable, Sendable {
     /// The row type when a request does not say: "f16", "q8_0" or "q4".
     public var defaultRows = "f16"
     /// The recall that a budget chosen by the engine reaches, where one up to half of the entries does.
-    public var checkTarget = 0.8
+    public var checkTarget = 0.9
     /// The recall below which no document is stored as it is; 0: none, and documents are checked only when asked.
     public var checkFloor = 0.0
     /// What becomes of a document below the floor.

@@ -20,8 +20,9 @@ extension LoadedModel {
     /// has no room for a request.
     ///
     /// The text is cut into stretches of equal length, and in each the place is taken where the continuation has the rarest
-    /// tokens of the document, names and terms: what a question might be about, and what no model guesses. A quote is cut by
-    /// tokens, not by words or characters, so any text will do.
+    /// tokens of the document, names and terms: what a question might be about, and what no model guesses. (At places spread
+    /// evenly most tokens are no news, and the figures hardly told a method that answers from one that does not.) A quote is
+    /// cut by tokens, not by words or characters, so any text will do.
     package func checkPlaces(in ids: [Int32], prefixTokens: Int) -> [CheckPlace] {
         let needed = Self.quoteTokens + Self.checkedTokens
         let room = ids.count - prefixTokens - needed
