@@ -133,7 +133,9 @@ let package = Package(
         .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB", "storeprobe"], swiftSettings: safe),
         .testTarget(
             name: "InferenceTests",
-            dependencies: ["Inference", "CacheStore", "Transformer", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Inference", "CacheStore", "Tokenizers", "Transformer", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: safe),
         .testTarget(
             name: "HTTPAPITests",
@@ -164,7 +166,7 @@ let package = Package(
 // Fuzzers carry libFuzzer's own main loop and sanitizers, so ordinary builds leave them out.
 if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
     let sanitize: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer,address"])
-    let fuzzed = ["GGUF", "Tokenizers", "LMDB", "CacheStore", "HTTPAPI"]
+    let fuzzed = ["GGUF", "Tokenizers", "LMDB", "CacheStore", "Inference", "HTTPAPI"]
     for target in package.targets where fuzzed.contains(target.name) { target.swiftSettings?.append(sanitize) }
     func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         .executableTarget(
@@ -179,5 +181,6 @@ if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
         fuzzer("TokenizerFuzz", ["Tokenizers"]),
         fuzzer("RecordFuzz", ["CacheStore"]),
         fuzzer("RequestFuzz", ["HTTPAPI"]),
+        fuzzer("ExportFuzz", ["Inference", "CacheStore"]),
     ]
 }

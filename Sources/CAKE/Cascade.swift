@@ -69,7 +69,7 @@ public struct Cascade: Sendable {
             counts: layers.map { $0.heads.map(\.count) })
     }
 
-    /// Rounds the budgets when all layers have been added, and evicts the last entries.
+    /// States what is kept when all layers have been added.
     public consuming func finish() -> Retention {
         plan.retention(layers, preferences: preferences)
     }

@@ -9,7 +9,7 @@ package struct CompressionPlan: Sendable {
     package let alwaysKept: AlwaysKept
     package let waterFilling: WaterFilling
     /// Evictable entries per layer, where they are fixed from the start.
-    private let fixedBudgets: [Double]?
+    private let fixedBudgets: (real: [Double], whole: [Int])?
 
     package init(
         method: Method, layers: Int, kvHeads: Int, tokens: Int, templatePrefixTokens: Int, budget: Int
@@ -28,11 +28,14 @@ package struct CompressionPlan: Sendable {
             averageBudget = evictable == 0 ? 0 : budget - alwaysKept.count
         }
         var floorShare = 0.0
-        var fixedBudgets: [Double]?
+        var fixedBudgets: (real: [Double], whole: [Int])?
         switch method.allocation {
         case .cake(_, _, let share), .global(let share): floorShare = share
         case .pyramid(let beta):
-            fixedBudgets = Pyramid.budgets(layers: layers, average: averageBudget, cap: evictable, beta: beta)
+            fixedBudgets = (
+                Pyramid.budgets(layers: layers, average: averageBudget, cap: evictable, beta: beta),
+                Pyramid.counts(layers: layers, average: averageBudget, cap: evictable, beta: beta)
+            )
         case .everything, .uniform: break
         }
         self.fixedBudgets = fixedBudgets
@@ -51,8 +54,14 @@ package struct CompressionPlan: Sendable {
 
     /// Evictable entries per head of the layers seen so far, where each layer has a budget of its own.
     private func budgets(_ preferences: [Double]) -> [Double] {
-        if let fixedBudgets { return Array(fixedBudgets.prefix(preferences.count)) }
+        if let fixedBudgets { return Array(fixedBudgets.real.prefix(preferences.count)) }
         return waterFilling.budgets(usable(preferences))
+    }
+
+    /// The same in whole entries: what is kept.
+    private func wholeBudgets(_ preferences: [Double]) -> [Int] {
+        if let fixedBudgets { return Array(fixedBudgets.whole.prefix(preferences.count)) }
+        return waterFilling.counts(usable(preferences))
     }
 
     private func usable(_ preferences: [Double]) -> [Double?] {
@@ -96,8 +105,7 @@ package struct CompressionPlan: Sendable {
             layers.append(rank(observation, kept: waterFilling.cap))
             return evictGlobally(&layers)
         }
-        // Rounded up while cascading, so that either way of rounding at the end finds its entries.
-        let kept = budgets(preferences).map { min(waterFilling.cap, Int($0.rounded(.up))) }
+        let kept = wholeBudgets(preferences)
         for layer in layers.indices { layers[layer].truncate(to: kept[layer]) }
         layers.append(rank(observation, kept: kept[layers.count]))
     }
@@ -115,7 +123,7 @@ package struct CompressionPlan: Sendable {
         }
     }
 
-    /// Rounds the final budgets, evicts down to them and states the result.
+    /// Evicts down to the final budgets and states the result.
     package func retention(_ ranked: [RankedLayer], preferences: [Double]) -> Retention {
         precondition(ranked.count == layers, "a layer was not observed")
         var ranked = ranked
@@ -127,7 +135,7 @@ package struct CompressionPlan: Sendable {
             }
         } else {
             budgets = self.budgets(preferences)
-            let whole = waterFilling.rounded(budgets, kept: ranked.map(\.kept))
+            let whole = wholeBudgets(preferences)
             for layer in ranked.indices { ranked[layer].truncate(to: whole[layer]) }
         }
         let kept = ranked.indices.map { layer in

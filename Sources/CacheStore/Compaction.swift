@@ -53,6 +53,9 @@ public struct Compaction: Equatable, Sendable {
 }
 
 extension DocumentStore {
+    /// Whether a directory has a store in it.
+    public static func exists(in directory: String) -> Bool { unsafe access(directory + "/data.mdb", F_OK) == 0 }
+
     /// Gives the free space of a store that nobody has open back to the disk, which needs room for what is in use.
     ///
     /// A crash leaves the store as it was or as it will be. Throws what opening does, and `.diskReserved`.

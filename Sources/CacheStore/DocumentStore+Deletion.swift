@@ -1,4 +1,4 @@
-// Deleting documents: one by name, those that have expired, and what is left of either.
+// Deleting documents: one by name, and what is left of it; which have expired.
 
 import LMDB
 import Synchronization
@@ -10,17 +10,6 @@ extension DocumentStore {
     @discardableResult
     public func delete(_ key: DocumentKey) throws(StoreError) -> Bool {
         try delete(key, onlyGeneration: nil)
-    }
-
-    /// Deletes the documents that have expired by a Unix time; returns which.
-    @discardableResult
-    public func collectExpired(nowSeconds: Int) throws(StoreError) -> [DocumentKey] {
-        collectLeftovers()
-        var deleted: [DocumentKey] = []
-        for (key, manifest) in try expired(atSeconds: nowSeconds) where try delete(key, onlyGeneration: manifest.id) {
-            deleted.append(key)
-        }
-        return deleted
     }
 
     /// The documents that have expired by a Unix time.

@@ -14,7 +14,7 @@ extension DocumentStore {
     /// What one transaction rewrites at most: it lies on the heap until it commits.
     private static let trimBytes = 16 << 20
 
-    /// Shrinks a document to a budget; nil when it has been replaced, cannot be so small, or is damaged.
+    /// Shrinks a document to a budget or as far as it can be; nil when it has been replaced, cannot be smaller, or is damaged.
     func shrink(_ key: DocumentKey, generation: UInt64, toBudget budget: Int) throws(StoreError) -> Reclaim? {
         guard let (truncation, stored) = try truncation(of: key, generation: generation, budget: budget) else {
             return nil
@@ -24,7 +24,7 @@ extension DocumentStore {
             guard let manifest = try storedManifest(key, in: transaction), manifest.id == generation,
                 manifest.budget == stored
             else { return false }
-            var smaller = try manifest.truncated(truncation, budget: budget)
+            var smaller = try manifest.truncated(truncation)
             smaller.shrinkage = Shrinkage(
                 originalBudget: manifest.shrinkage?.originalBudget ?? manifest.budget, seconds: now, isTrimming: true)
             try put(smaller, key: key, in: &transaction)
@@ -32,13 +32,14 @@ extension DocumentStore {
         }
         guard isShrunk else { return nil }
         try trim(key, generation: generation)
-        return .shrunk(key, fromBudget: stored, toBudget: budget, bytes: max(0, before - (try storedBytes())))
+        return .shrunk(
+            key, fromBudget: stored, toBudget: truncation.budget, bytes: max(0, before - (try storedBytes())))
     }
 
     /// Shrinks a document to a budget because its owner asks for it.
     ///
     /// - Returns: what was done; nil when its budget is that small already.
-    /// - Throws: `.notFound`, `.quarantined`, or `.invalidManifest` when it cannot be so small.
+    /// - Throws: `.notFound`, `.quarantined`, or `.invalidManifest` when it cannot be smaller.
     public func shrink(_ key: DocumentKey, toBudget budget: Int) throws(StoreError) -> Reclaim? {
         guard let manifest = try manifest(key) else { throw .notFound(name: key.name) }
         guard budget < manifest.budget else { return nil }
@@ -67,10 +68,10 @@ extension DocumentStore {
         do throws(StoreError) {
             let document = try openUnchecked(key, fingerprint: nil)
             guard document.manifest.id == generation, budget < document.manifest.budget,
-                let truncation = truncate(document, budget)
+                let truncation = truncate(document, budget), truncation.budget < document.manifest.budget
             else { return nil }
             // Counts that the store would refuse are as good as none.
-            guard (try? document.manifest.truncated(truncation, budget: budget)) != nil else { return nil }
+            guard (try? document.manifest.truncated(truncation)) != nil else { return nil }
             return (truncation, document.manifest.budget)
         } catch .notFound { return nil } catch .quarantined { return nil }
     }

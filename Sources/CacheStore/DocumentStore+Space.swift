@@ -38,9 +38,11 @@ extension DocumentStore {
             // Halving, so that a document is rewritten a few times at most, each time for as much as is left.
             while budget > floor, try self.shortage(bytes: bytes).bytes > 0 {
                 let target = max(floor, budget / 2)
-                guard let act = try shrink(candidate, generation: manifest.id, toBudget: target) else { break }
+                guard let act = try shrink(candidate, generation: manifest.id, toBudget: target),
+                    case .shrunk(_, _, let reached, _) = act
+                else { break }
                 acts.append(act)
-                budget = target
+                budget = reached
             }
         }
         for (candidate, manifest) in candidates where try self.shortage(bytes: bytes).bytes > 0 {
@@ -57,7 +59,8 @@ extension DocumentStore {
     /// Clears what dead readers left, finishes what was left over, reclaims expired documents, and what a smaller quota
     /// than before demands.
     public func maintain() throws(StoreError) -> [Reclaim] {
-        _ = try mapped { () throws(LMDBError) in try environment.clearStaleReaders() }
+        let cleared = try mapped { () throws(LMDBError) in try environment.clearStaleReaders() }
+        clearedReaders.add(cleared, ordering: .relaxed)
         collectLeftovers()
         try finishTrimming()
         var acts = try reclaimExpired()

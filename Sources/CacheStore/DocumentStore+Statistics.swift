@@ -25,6 +25,8 @@ public struct StoreStatistics: Equatable, Sendable {
     public var oldestReaderSeconds: Double
     /// Records without a manifest that were deleted when the store was opened.
     public var collectedRecords: Int
+    /// Readers that had died without ending, cleared since and when the store was opened.
+    public var clearedReaders: Int
 }
 
 extension DocumentStore {
@@ -39,7 +41,8 @@ extension DocumentStore {
                 storedBytes: try storedBytes(in: transaction), quotaBytes: limits.quotaBytes,
                 freeBytes: try environment.freePages() * info.pageBytes, fileBytes: info.fileBytes,
                 mapBytes: info.mapBytes, openDocuments: openDocuments.load(ordering: .relaxed),
-                oldestReaderSeconds: oldestReaderSeconds(), collectedRecords: collectedRecords)
+                oldestReaderSeconds: oldestReaderSeconds(), collectedRecords: collectedRecords,
+                clearedReaders: clearedReaders.load(ordering: .relaxed))
         }
     }
 

@@ -17,13 +17,14 @@ extension DocumentStore {
     /// Reads every byte of the documents and compares it with its checksum, one document after the other.
     ///
     /// Damaged documents are quarantined, and quarantined ones in which nothing is wrong any more are released. Each
-    /// result is given to `report`, which says whether to go on; no reader is open between two documents.
+    /// result is given to `report` with the number of all that are checked, and it says whether to go on; no reader is open
+    /// between two documents.
     ///
     /// - Parameters:
     ///   - owner: whose documents; all owners' when nil.
     ///   - name: the one to check; all when nil. Throws `.notFound` when there is none of that name.
     public func verify(
-        owner: UInt32? = nil, name: String? = nil, _ report: (DocumentVerification) -> Bool
+        owner: UInt32? = nil, name: String? = nil, _ report: (DocumentVerification, _ total: Int) -> Bool
     ) throws(StoreError) {
         var keys: [DocumentKey] = []
         try forEachManifest(owner: owner) { key, _ in
@@ -33,7 +34,7 @@ extension DocumentStore {
         for key in keys {
             // Deleted since: there is nothing to say of it.
             guard let result = try verify(key) else { continue }
-            guard report(result) else { return }
+            guard report(result, keys.count) else { return }
         }
     }
 

@@ -31,6 +31,7 @@ public final class DocumentStore: Sendable {
     let maximumValueBytes: Int
     let state: Mutex<State>
     let openDocuments = Atomic<Int>(0)
+    let clearedReaders = Atomic<Int>(0)
     let collectedRecords: Int
     let directory: StoreDirectory
     let truncate: Truncating
@@ -106,6 +107,7 @@ public final class DocumentStore: Sendable {
         quarantineDatabase = opened.quarantine
         (valueOffset, pageBytes) = (opened.valueOffset, opened.pageBytes)
         collectedRecords = collection.collectedRecords
+        clearedReaders.store(opened.clearedReaders, ordering: .relaxed)
         state = Mutex(State(nextGeneration: collection.nextGeneration, quarantine: quarantine))
         (self.mapBytes, self.maxReaders, self.maximumValueBytes) = (mapBytes, maxReaders, maximumValueBytes)
         (self.limits, self.clock, self.truncate) = (limits, clock, truncate)
@@ -173,7 +175,7 @@ public final class DocumentStore: Sendable {
         guard let budget, budget < document.manifest.budget, let truncation = truncate(document, budget) else {
             return document
         }
-        return try document.truncated(truncation, budget: budget)
+        return try document.truncated(truncation)
     }
 
     /// Opens a document as it is stored; `fingerprint` nil asks for none.

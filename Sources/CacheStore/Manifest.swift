@@ -52,13 +52,18 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var prefixTokens: Int
     /// What became of the document when space was short; nil while it is as it was written.
     public var shrinkage: Shrinkage?
+    /// The sample questions that helped to choose the entries; nil for none.
+    public var probes: [String]?
+    /// How its cache compared with the full one when it was written; nil when it was not checked.
+    public var check: CheckFigures?
 
     /// A manifest; what `commit` sets needs no value here.
     public init(
         shape: CacheShape, budget: Int, method: String, fingerprint: [String: String], counts: [[Int]],
         layerBudgets: [Double], preferences: [Double], preferenceFellBack: Bool = false, createdSeconds: Int = 0,
         ttlSeconds: Int? = nil, pinned: Bool = false, prefillSeconds: Double = 0, textBytes: Int = 0,
-        textHash: String = "", optionsHash: String = "", templatePrefix: String = "", prefixTokens: Int = 0
+        textHash: String = "", optionsHash: String = "", templatePrefix: String = "", prefixTokens: Int = 0,
+        check: CheckFigures? = nil
     ) {
         (id, name, owner, formatVersion, storedBytes) = (0, "", 0, RecordFormat.version, 0)
         (self.shape, self.budget, self.method, self.fingerprint) = (shape, budget, method, fingerprint)
@@ -67,7 +72,7 @@ public struct Manifest: Codable, Equatable, Sendable {
         (lastUsedSeconds, hits) = (createdSeconds, 0)
         (self.ttlSeconds, self.pinned, self.prefillSeconds) = (ttlSeconds, pinned, prefillSeconds)
         (self.textBytes, self.textHash, self.optionsHash) = (textBytes, textHash, optionsHash)
-        (self.templatePrefix, self.prefixTokens) = (templatePrefix, prefixTokens)
+        (self.templatePrefix, self.prefixTokens, self.check) = (templatePrefix, prefixTokens, check)
     }
 
     /// When the document expires unless it is used before: last use plus TTL; nil for never (no TTL, or pinned).
@@ -86,13 +91,13 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var entries: Int { counts.reduce(0) { $0 + $1.reduce(0, +) } }
 
     /// The manifest of the same document with a smaller budget; `.invalidManifest` when it would keep more than now.
-    func truncated(_ truncation: Truncation, budget: Int) throws(StoreError) -> Manifest {
+    func truncated(_ truncation: Truncation) throws(StoreError) -> Manifest {
         var manifest = self
-        (manifest.budget, manifest.counts) = (budget, truncation.counts)
+        (manifest.budget, manifest.counts) = (truncation.budget, truncation.counts)
         (manifest.layerBudgets, manifest.preferenceFellBack) = (truncation.layerBudgets, truncation.preferenceFellBack)
         if let problem = manifest.problem() { throw .invalidManifest(problem) }
         for (now, then) in zip(counts.joined(), truncation.counts.joined()) where then > now {
-            throw .invalidManifest("a budget of \(budget) keeps \(then) entries of a head's \(now)")
+            throw .invalidManifest("a budget of \(truncation.budget) keeps \(then) entries of a head's \(now)")
         }
         return manifest
     }
@@ -112,6 +117,7 @@ public struct Manifest: Codable, Equatable, Sendable {
         guard budget >= 0, hits >= 0, textBytes >= 0, storedBytes >= 0, prefixTokens >= 0, ttlSeconds ?? 0 >= 0 else {
             return "a size is negative"
         }
+        guard check?.isPossible ?? true else { return "its check has impossible figures" }
         return nil
     }
 

@@ -67,8 +67,8 @@ import Synchronization
     }
 
     /// What a smaller budget keeps of the document, read from the same pages.
-    func truncated(_ truncation: Truncation, budget: Int) throws(StoreError) -> OpenDocument {
-        OpenDocument(self, manifest: try manifest.truncated(truncation, budget: budget))
+    func truncated(_ truncation: Truncation) throws(StoreError) -> OpenDocument {
+        OpenDocument(self, manifest: try manifest.truncated(truncation))
     }
 
     private static func prefix(_ count: Int, of segments: [Segment]) -> [Segment] {

@@ -13,13 +13,15 @@ struct OpenedEnvironment {
     /// How far from a multiple of 64 bytes LMDB starts the values it gives pages of their own.
     let valueOffset: Int
     let pageBytes: Int
+    /// Readers that died without ending, which would have pinned their pages for ever.
+    let clearedReaders: Int
 
     /// Opens the environment, clears what dead readers left, and writes the format into a new store.
     init(directory: String, mapBytes: Int, maxReaders: Int) throws(LMDBError) {
         environment = try Environment(
             directory: directory, mapBytes: mapBytes, maxReaders: maxReaders,
             databases: ["format", "manifests", "records", "quarantine"])
-        try environment.clearStaleReaders()
+        clearedReaders = try environment.clearStaleReaders()
         manifests = try environment.database("manifests")
         records = try environment.database("records")
         quarantine = try environment.database("quarantine")

@@ -9,6 +9,8 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case inUse(directory: String)
     /// The path is there and is not a directory.
     case notADirectory(path: String)
+    /// There is no store in the directory.
+    case notAStore(path: String)
     /// The directory belongs to another user.
     case notOwned(directory: String, owner: UInt32)
     /// Other users may write in the directory.
@@ -62,6 +64,7 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         case .inUse(let directory):
             "the store in \(directory) is in use by another caked; stop it, or give this one a directory of its own"
         case .notADirectory(let path): "\(path) is not a directory; name one, or a path that does not exist yet"
+        case .notAStore(let path): "there is no store in \(path); name the directory of one"
         case .notOwned(let directory, let owner):
             "\(directory) belongs to user \(owner); run as that user, or name a directory of your own"
         case .notPrivate(let directory, let mode):
@@ -82,7 +85,7 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         case .closed(let name): "document \(name) was committed or abandoned already"
         case .notFound(let name): "there is no document \(name)"
         case .mismatch(let field, let stored, let current):
-            "the document was read with another \(field) (\(stored), now \(current)); put it again, or go back"
+            "the document was read with another \(field) (\(stored), now \(current)); rebuild it from its text, put it again, or go back"
         case .corrupt(let name, let problem): "document \(name) is damaged: \(problem); delete it and put it again"
         case .quarantined(let name, let reason):
             "document \(name) is damaged and was set aside: \(reason); rebuild it from its text, or delete it"

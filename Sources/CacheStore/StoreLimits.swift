@@ -64,6 +64,8 @@ public enum Reclaim: Equatable, Sendable, CustomStringConvertible {
 
 /// What a document keeps under a smaller budget: the first entries of every head.
 public struct Truncation: Equatable, Sendable {
+    /// The budget that is met: the one asked for, or the smallest that the document can have when that is more.
+    public var budget: Int
     /// Entries kept, `[layers][kvHeads]`, none above what the document holds.
     public var counts: [[Int]]
     /// Entries per layer and KV head that each layer is given, `[layers]` or empty.
@@ -72,13 +74,13 @@ public struct Truncation: Equatable, Sendable {
     public var preferenceFellBack: Bool
 
     /// States what is kept.
-    public init(counts: [[Int]], layerBudgets: [Double] = [], preferenceFellBack: Bool = false) {
-        (self.counts, self.layerBudgets) = (counts, layerBudgets)
+    public init(budget: Int, counts: [[Int]], layerBudgets: [Double] = [], preferenceFellBack: Bool = false) {
+        (self.budget, self.counts, self.layerBudgets) = (budget, counts, layerBudgets)
         self.preferenceFellBack = preferenceFellBack
     }
 }
 
-/// Says what a document keeps under a smaller budget, or nil when it cannot be made so small.
+/// Says what a document keeps under a smaller budget, or nil when it cannot be made smaller.
 ///
 /// The store knows ranks and counts only; how a budget is shared is its user's business.
 public typealias Truncating = @Sendable (OpenDocument, _ budget: Int) -> Truncation?

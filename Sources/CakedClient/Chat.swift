@@ -22,6 +22,8 @@ public struct ChatRequest: Encodable, Equatable, Sendable {
     public var document: String?
     /// The conversation so far, the question last.
     public var messages: [ChatMessage]
+    /// The entries to read of the document, on average for each layer and KV head; nil for all that are stored.
+    public var budget: Int?
     /// The most tokens to generate.
     public var maxTokens: Int?
     /// 0 is greedy.

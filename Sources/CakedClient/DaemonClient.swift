@@ -40,7 +40,22 @@ public struct DaemonClient: Sendable {
             target += (index == 0 ? "?" : "&") + item.name + "=" + percentEncoded(item.value)
         }
         let headers = [("Content-Type", "text/plain; charset=utf-8"), ("Accept", "text/event-stream")]
-        return try await transport.exchange(HTTPRequest(.PUT, target, headers: headers, body: text)) { head, body in
+        return try await reading(HTTPRequest(.PUT, target, headers: headers, body: text), onProgress)
+    }
+
+    /// Reads a document again from its stored text, with the options it has: the mend of a damaged one.
+    public func rebuild(
+        _ name: String, onProgress: @escaping @Sendable (PutProgress) -> Void = { _ in }
+    ) async throws(ClientError) -> Document {
+        let target = try Self.documentTarget(name) + "/rebuild"
+        return try await reading(HTTPRequest(.POST, target, headers: [("Accept", "text/event-stream")]), onProgress)
+    }
+
+    /// A request that is answered with a document when that has been read.
+    private func reading(
+        _ request: HTTPRequest, _ onProgress: @escaping @Sendable (PutProgress) -> Void
+    ) async throws(ClientError) -> Document {
+        try await transport.exchange(request) { head, body in
             // The document may be there already and come at once, as plain JSON.
             guard try await isStream(head, &body) else {
                 var document: Document = try decodeJSON(await body.collect(limitBytes: Self.maximumObjectBytes))
@@ -83,12 +98,12 @@ public struct DaemonClient: Sendable {
         let _: Deletion = try await object(HTTPRequest(.DELETE, Self.documentTarget(name)))
     }
 
-    /// Changes how long a document is kept: `ttlSeconds` nil leaves its time to live, `.some(nil)` removes it; `pinned` nil
-    /// leaves the pin.
+    /// Changes how long a document is kept and how much of it: `ttlSeconds` nil leaves its time to live, `.some(nil)` removes
+    /// it; `pinned` nil leaves the pin; `keep` only ever shrinks it.
     public func update(
-        _ name: String, ttlSeconds: Int?? = nil, pinned: Bool? = nil
+        _ name: String, ttlSeconds: Int?? = nil, pinned: Bool? = nil, keep: PutOptions.Keep? = nil
     ) async throws(ClientError) -> Document {
-        let body = try DocumentText(encodeJSON(Update(ttlSeconds: ttlSeconds, pin: pinned)))
+        let body = try DocumentText(encodeJSON(Update(ttlSeconds: ttlSeconds, pin: pinned, keep: keep)))
         let headers = [("Content-Type", "application/json")]
         return try await object(HTTPRequest(.PATCH, Self.documentTarget(name), headers: headers, body: body))
     }
@@ -103,6 +118,35 @@ public struct DaemonClient: Sendable {
     public func source(_ name: String) async throws(ClientError) -> DocumentSource {
         try await object(
             HTTPRequest(.GET, Self.documentTarget(name) + "/text"), limitBytes: Self.maximumRetentionBytes)
+    }
+
+    /// Compares everything that is stored of a document, or of all the caller's, with what was written.
+    ///
+    /// `onChecked` hears of each document, and how many of how many that were.
+    public func verify(
+        _ name: String? = nil,
+        onChecked: @escaping @Sendable (VerifiedDocument, _ number: Int, _ total: Int) -> Void = { _, _, _ in }
+    ) async throws(ClientError) -> Verification {
+        var target = "/v1/verify"
+        if let name { target = try Self.documentTarget(name) + "/verify" }
+        let request = HTTPRequest(.POST, target, headers: [("Accept", "text/event-stream")])
+        return try await transport.exchange(request) { head, body in
+            guard try await isStream(head, &body) else {
+                return try decodeJSON(await body.collect(limitBytes: Self.maximumObjectBytes))
+            }
+            var events = EventReader()
+            while let event = try await events.next(&body) {
+                let data = Array(event.data.utf8)
+                switch event.name {
+                case "checked":
+                    let counted: CheckedEvent = try decodeJSON(data)
+                    onChecked(try decodeJSON(data), counted.number, counted.total)
+                case "verification": return try decodeJSON(data)
+                default: continue  // events of a newer daemon
+                }
+            }
+            throw ClientError.closedEarly("before everything was verified")
+        }
     }
 
     // MARK: Moving
@@ -226,6 +270,10 @@ private func isStream(_ head: HTTPResponseHead, _ body: inout HTTPResponseBody) 
 private struct List<Element: Decodable & Sendable>: Decodable, Sendable { var data: [Element] }
 private struct Deletion: Decodable, Sendable { var deleted: Bool }
 private struct QueuedEvent: Decodable { var ahead: Int }
+private struct CheckedEvent: Decodable {
+    var number: Int
+    var total: Int
+}
 private struct ProgressEvent: Decodable {
     var phase: String
     var layer: Int
@@ -234,13 +282,19 @@ private struct ProgressEvent: Decodable {
 }
 
 private struct Update: Encodable {
-    enum CodingKeys: String, CodingKey { case ttlSeconds, pin }
+    enum CodingKeys: String, CodingKey { case ttlSeconds, pin, keep, budget }
     var ttlSeconds: Int??
     var pin: Bool?
+    var keep: PutOptions.Keep?
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         if let ttlSeconds { try container.encode(ttlSeconds, forKey: .ttlSeconds) }
         try container.encodeIfPresent(pin, forKey: .pin)
+        switch keep {
+        case .percent(let percent): try container.encode("\(percent)%", forKey: .keep)
+        case .budget(let entries): try container.encode(entries, forKey: .budget)
+        case nil: break
+        }
     }
 }

@@ -18,6 +18,24 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
         public var interrupted: Int
     }
 
+    /// What was done to documents for the sake of space, since the start.
+    public struct Reclaimed: Codable, Equatable, Sendable {
+        /// Acts of a kind.
+        public struct Acts: Codable, Equatable, Sendable {
+            /// How many.
+            public var count: Int
+            /// Bytes freed.
+            public var bytes: Int
+        }
+
+        /// Their time to live was over.
+        public var expired: Acts
+        /// They keep less than they did.
+        public var shrunk: Acts
+        /// They had been used least recently.
+        public var deleted: Acts
+    }
+
     /// The daemon's version.
     public var version: String
     /// The loaded model.
@@ -36,6 +54,20 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
     public var mapBytes: Int?
     /// Bytes of the store's file.
     public var fileBytes: Int?
+    /// Bytes of the file that later documents will use.
+    public var freeBytes: Int?
+    /// The most that documents may take in the store; nil without a quota.
+    public var quotaBytes: Int?
+    /// Documents that were found damaged.
+    public var quarantinedDocuments: Int?
+    /// Documents open for reading.
+    public var openDocuments: Int?
+    /// How long the oldest of them has been open.
+    public var oldestReaderSeconds: Double?
+    /// Readers that had died without ending and were cleared.
+    public var clearedReaders: Int?
+    /// What was done to documents for the sake of space, since the start.
+    public var reclaimed: Reclaimed?
     /// What waits.
     public var queue: Work?
     /// What is being worked on.

@@ -12,9 +12,33 @@ public struct Document: Codable, Equatable, Sendable {
         public var entries: [Int]
     }
 
+    /// How the compact cache compared with the full one at places of the document, when it was written.
+    public struct Check: Codable, Equatable, Sendable {
+        /// The budget that was checked.
+        public var budget: Int
+        /// Places of the document that were asked for; 0: it is too short to be checked.
+        public var places: Int
+        /// Tokens compared.
+        public var tokens: Int
+        /// Those of them that the full cache knows and nobody would guess.
+        public var known: Int
+        /// The share of the known ones that the compact cache knows too; nil when they are too few.
+        public var recall: Double?
+        /// The share of all at which both caches find the same token likeliest.
+        public var agreement: Double?
+        /// The mean Kullback-Leibler divergence, in nats.
+        public var kl: Double?
+        /// How often the compact cache finds the document's own token likeliest.
+        public var right: Double?
+        /// How often the full cache does.
+        public var rightFull: Double?
+        /// The recall that was asked for.
+        public var target: Double?
+    }
+
     /// How far a document has been read.
     public struct Progress: Codable, Equatable, Sendable {
-        /// "prefill", then "store".
+        /// "prefill", perhaps "check", then "store".
         public var phase: String
         /// The layer at work, from 1.
         public var layer: Int
@@ -74,6 +98,12 @@ public struct Document: Codable, Equatable, Sendable {
     public var hits: Int?
     /// The preferences were degenerate and the layers share the budget evenly.
     public var preferenceFellBack: Bool?
+    /// The budget it was written with, if it has been shrunk since.
+    public var shrunkFrom: Int?
+    /// When it was shrunk last, Unix seconds.
+    public var shrunkAt: Int?
+    /// How the compact cache compared with the full one; nil when it was not checked.
+    public var check: Check?
     /// Layer by layer; absent in lists.
     public var layers: [Layer]?
     /// After a put: false when the same text and options were already cached.
@@ -122,6 +152,8 @@ public struct PutOptions: Equatable, Sendable {
         case percent(Double)
         /// This many entries per layer and KV head, on average.
         case budget(Int)
+        /// As little as the document's check allows.
+        case auto
     }
 
     /// How much of the cache to keep.
@@ -140,14 +172,17 @@ public struct PutOptions: Equatable, Sendable {
     public var pinned: Bool
     /// Answer as soon as the request is safe; it is read whether anybody waits or not, also after a restart.
     public var detached: Bool
+    /// Compare the compact cache with the full one.
+    public var checked: Bool
 
     /// Options for a put.
     public init(
         keep: Keep? = nil, method: String? = nil, effort: String? = nil, probes: [String] = [], rows: String? = nil,
-        ttlSeconds: Int? = nil, pinned: Bool = false, detached: Bool = false
+        ttlSeconds: Int? = nil, pinned: Bool = false, detached: Bool = false, checked: Bool = false
     ) {
         (self.keep, self.method, self.effort, self.probes) = (keep, method, effort, probes)
         (self.rows, self.ttlSeconds, self.pinned, self.detached) = (rows, ttlSeconds, pinned, detached)
+        self.checked = checked
     }
 
     /// The options as items of a query, values not yet percent-encoded.
@@ -157,6 +192,7 @@ public struct PutOptions: Equatable, Sendable {
         case .percent(let percent):
             items.append(("keep", (Int(exactly: percent).map(String.init) ?? "\(percent)") + "%"))
         case .budget(let budget): items.append(("budget", String(budget)))
+        case .auto: items.append(("keep", "auto"))
         case nil: break
         }
         if let method { items.append(("method", method)) }
@@ -166,6 +202,7 @@ public struct PutOptions: Equatable, Sendable {
         if let ttlSeconds { items.append(("ttl", String(ttlSeconds))) }
         if pinned { items.append(("pin", "true")) }
         if detached { items.append(("detach", "true")) }
+        if checked { items.append(("check", "true")) }
         return items
     }
 }
@@ -176,4 +213,26 @@ public enum PutProgress: Equatable, Sendable {
     case queued(ahead: Int)
     /// At work: `fraction` 0...1 of the whole job, `layer` of `layers` begun.
     case working(phase: String, layer: Int, layers: Int, fraction: Double)
+}
+
+/// A document that was compared with its checksums.
+public struct VerifiedDocument: Codable, Equatable, Sendable {
+    /// Its name.
+    public var id: String
+    /// Bytes that were read and compared.
+    public var bytes: Int
+    /// What is damaged; nil when it is as it was written.
+    public var problem: String?
+}
+
+/// The outcome of a verification.
+public struct Verification: Codable, Equatable, Sendable {
+    /// Always "verification".
+    public var object: String?
+    /// Documents that were checked.
+    public var documents: Int
+    /// Bytes that were read and compared.
+    public var bytes: Int
+    /// The documents that are damaged.
+    public var damaged: [VerifiedDocument]
 }

@@ -41,6 +41,8 @@ struct APIError: Error, Equatable, Sendable {
         case .invalid: self.init(.badRequest, error.code, error.message, param: error.parameter)
         case .notFound: self.init(.notFound, error.code, error.message)
         case .conflict: self.init(.conflict, error.code, error.message)
+        case .gone: self.init(.gone, error.code, error.message)
+        case .unacceptable: self.init(.unprocessableContent, error.code, error.message)
         case .busy(let message, let seconds): self = .busy(message, retryAfterSeconds: max(1, seconds))
         case .insufficientStorage: self.init(.init(code: 507), error.code, error.message)
         case .shuttingDown: self = .shuttingDown

@@ -20,25 +20,20 @@ package struct PutOptions: Decodable, Equatable {
     var ttlSeconds: Int?
     var pin: Bool = false
     var detach: Bool = false
+    /// nil: where `keep` or the configuration need it.
+    var check: Bool?
 
     enum CodingKeys: String, CodingKey {
         case text, keep, budget, method, effort, probes, rows
         case ttlSeconds = "ttl_seconds"
-        case pin, detach
+        case pin, detach, check
     }
 
-    /// `{"text": …, "keep": "10%" | 0.1, "budget": 512, …}`.
+    /// `{"text": …, "keep": "10%" | 0.1 | "auto", "budget": 512, …}`.
     package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         text = try fields.decode(String.self, forKey: .text)
-        let budget = try fields.number(Int.self, forKey: .budget)
-        var share: Double?
-        if let text = try? fields.decodeIfPresent(String.self, forKey: .keep) {
-            share = try Self.percent(text)
-        } else if let number = try fields.number(Double.self, forKey: .keep) {
-            share = try Self.percent("\(number)")
-        }
-        keep = try Self.keep(percent: share, budget: budget)
+        keep = try Self.keep(fields, keep: .keep, budget: .budget)
         method = try fields.decodeIfPresent(String.self, forKey: .method)
         effort = try fields.decodeIfPresent(String.self, forKey: .effort)
         probes = try fields.decodeIfPresent([String].self, forKey: .probes) ?? []
@@ -46,17 +41,18 @@ package struct PutOptions: Decodable, Equatable {
         ttlSeconds = try Self.ttl(fields.number(Int.self, forKey: .ttlSeconds), param: "ttl_seconds")
         pin = try fields.decodeIfPresent(Bool.self, forKey: .pin) ?? false
         detach = try fields.decodeIfPresent(Bool.self, forKey: .detach) ?? false
+        check = try fields.decodeIfPresent(Bool.self, forKey: .check)
     }
 
-    /// `keep=10%&method=…&effort=…&probe=…&rows=…&ttl=SECONDS&pin=true` or `budget=512`; `probe` may repeat; other items are ignored, as unknown fields are.
+    /// `keep=10%&method=…&effort=…&probe=…&rows=…&ttl=SECONDS&pin=true&check=true` or `budget=512`; `probe` may repeat; other items are ignored, as unknown fields are.
     package init(query: String) throws {
-        var share: Double?
+        var share: Keep?
         var budget: Int?
         for item in query.split(separator: "&") {
             let parts = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = parts.count == 2 ? QueryText.decoded(parts[1]) : ""
             switch QueryText.decoded(parts[0]) {
-            case "keep": share = try Self.percent(value)
+            case "keep": share = try Self.share(value)
             case "budget":
                 guard let number = Int(value) else { throw Self.badBudget("`budget` must be a whole number", "budget") }
                 budget = number
@@ -71,10 +67,11 @@ package struct PutOptions: Decodable, Equatable {
                 ttlSeconds = try Self.ttl(seconds, param: "ttl")
             case "pin": pin = try Self.flag(value, param: "pin")
             case "detach": detach = try Self.flag(value, param: "detach")
+            case "check": check = try Self.flag(value, param: "check")
             default: break
             }
         }
-        keep = try Self.keep(percent: share, budget: budget)
+        keep = try Self.keep(share, budget: budget)
     }
 
     private static func flag(_ value: String, param: String) throws -> Bool {
@@ -84,16 +81,26 @@ package struct PutOptions: Decodable, Equatable {
         return on
     }
 
-    private static func percent(_ text: String) throws -> Double {
-        guard let percent = KeepText.percent(text) else {
-            throw badBudget("`keep` must be \(KeepText.wanted)", "keep")
-        }
-        return percent
+    private static func share(_ text: String) throws -> Keep {
+        guard let keep = KeepText.keep(text) else { throw badBudget("`keep` must be \(KeepText.wanted)", "keep") }
+        return keep
     }
 
-    private static func keep(percent: Double?, budget: Int?) throws -> Keep? {
-        if percent != nil, budget != nil { throw badBudget("give either `keep` or `budget`, not both", "budget") }
-        guard let budget else { return percent.map(Keep.percent) }
+    /// `"keep": "10%" | 0.1 | "auto"` or `"budget": 512`.
+    static func keep<Key>(_ fields: KeyedDecodingContainer<Key>, keep: Key, budget: Key) throws -> Keep? {
+        let budget = try fields.number(Int.self, forKey: budget)
+        var share: Keep?
+        if let text = try? fields.decodeIfPresent(String.self, forKey: keep) {
+            share = try self.share(text)
+        } else if let number = try fields.number(Double.self, forKey: keep) {
+            share = try self.share("\(number)")
+        }
+        return try self.keep(share, budget: budget)
+    }
+
+    private static func keep(_ share: Keep?, budget: Int?) throws -> Keep? {
+        if share != nil, budget != nil { throw badBudget("give either `keep` or `budget`, not both", "budget") }
+        guard let budget else { return share }
         guard budget > 0 else { throw badBudget("`budget` must be a positive number of entries", "budget") }
         return .budget(budget)
     }
@@ -114,12 +121,14 @@ package struct PutOptions: Decodable, Equatable {
 /// How a share of a cache is written, in requests and in the configuration.
 public enum KeepText {
     /// What a value must be, for error messages.
-    public static let wanted = "a percentage such as 10% or a share such as 0.1, more than nothing and at most all"
+    public static let wanted =
+        "a percentage such as 10% or a share such as 0.1, more than nothing and at most all, or auto"
 
-    /// The percentage of "10%" or, as a share, "0.1"; nil where it is neither or out of range.
-    public static func percent(_ text: String) -> Double? {
+    /// What "10%" or, as a share, "0.1" or "auto" stands for; nil where it is none of them or out of range.
+    public static func keep(_ text: String) -> Keep? {
+        if text == "auto" { return .auto }
         let percent = text.hasSuffix("%") ? Double(text.dropLast()) : Double(text).map { $0 * 100 }
-        return percent.flatMap { $0 > 0 && $0 <= 100 ? $0 : nil }
+        return percent.flatMap { $0 > 0 && $0 <= 100 ? .percent($0) : nil }
     }
 }
 
@@ -128,10 +137,12 @@ package struct PatchOptions: Decodable, Equatable {
     /// nil: as it is; `.some(nil)`: for ever.
     var ttlSeconds: Int??
     var pin: Bool?
+    /// How much to keep, less than now.
+    var keep: Keep?
 
     enum CodingKeys: String, CodingKey {
         case ttlSeconds = "ttl_seconds"
-        case pin
+        case pin, keep, budget
     }
 
     package init(from decoder: any Decoder) throws {
@@ -141,6 +152,7 @@ package struct PatchOptions: Decodable, Equatable {
                 try PutOptions.ttl(fields.number(Int.self, forKey: .ttlSeconds), param: "ttl_seconds"))
         }
         pin = try fields.decodeIfPresent(Bool.self, forKey: .pin)
+        keep = try PutOptions.keep(fields, keep: .keep, budget: .budget)
     }
 }
 

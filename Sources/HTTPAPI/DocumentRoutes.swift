@@ -47,7 +47,9 @@ struct DocumentRoutes: Sendable {
         let body = try await request.wholeBody(limitBytes: api.limits.patchBodyBytes, lease: api.chatBodies.lease())
         let options = try JSONText.decode(PatchOptions.self, from: body, maxDepth: api.limits.jsonDepth)
         let document = try await api.blocking {
-            try service.update(name, owner: context.owner, ttlSeconds: options.ttlSeconds, pinned: options.pin)
+            try service.update(
+                name, owner: context.owner,
+                DocumentChange(ttlSeconds: options.ttlSeconds, pinned: options.pin, keep: options.keep))
         }
         return JSONText.response(document)
     }
@@ -57,10 +59,19 @@ struct DocumentRoutes: Sendable {
         let lease = api.documentBodies.lease()
         defer { withExtendedLifetime(lease) {} }
         let putRequest = try await putRequest(request, context, lease)
-        let stream = api.service.put(putRequest)
-        if !putRequest.detached, request.headers[.accept]?.contains("text/event-stream") == true {
-            return try await progress(of: stream)
-        }
+        return try await answer(api.service.put(putRequest), request, mayStream: !putRequest.detached)
+    }
+
+    @Sendable func rebuild(_ request: Request, _ context: APIContext) async throws -> Response {
+        let name = try context.documentName()
+        let stream = api.service.rebuild(name, owner: context.owner, user: context.peer.user)
+        return try await answer(stream, request, mayStream: true)
+    }
+
+    private func answer(
+        _ stream: EventStream<PutEvent>, _ request: Request, mayStream: Bool
+    ) async throws -> Response {
+        if mayStream, request.wantsEvents { return try await progress(of: stream) }
         for try await event in stream {
             switch event {
             case .finished(let document, let created):
@@ -106,7 +117,7 @@ struct DocumentRoutes: Sendable {
         return PutRequest(
             owner: context.owner, name: name, text: text, keep: options.keep, method: options.method,
             effort: options.effort, probes: options.probes, rows: options.rows, ttlSeconds: options.ttlSeconds,
-            pinned: options.pin, detached: options.detach, user: context.peer.user)
+            pinned: options.pin, detached: options.detach, check: options.check, user: context.peer.user)
     }
 
     // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.

@@ -88,6 +88,7 @@ public final class HTTPAPI: Sendable {
         router.add(middleware: RequestMiddleware(metrics: metrics))
         let documents = DocumentRoutes(api: self)
         let transfer = TransferRoutes(api: self)
+        let verify = VerifyRoutes(api: self)
         let completions = CompletionRoutes(api: self)
         let routes: [(RouterPath, [(HTTPRequest.Method, Handler)])] = [
             ("/v1/documents", [(.get, documents.list), (.post, transfer.importing)]),
@@ -98,6 +99,9 @@ public final class HTTPAPI: Sendable {
                     (.delete, documents.delete),
                 ]
             ),
+            ("/v1/documents/{id}/rebuild", [(.post, documents.rebuild)]),
+            ("/v1/documents/{id}/verify", [(.post, verify.one)]),
+            ("/v1/verify", [(.post, verify.all)]),
             ("/v1/documents/{id}/retention", [(.get, documents.retention)]),
             ("/v1/documents/{id}/export", [(.get, transfer.export)]),
             ("/v1/documents/{id}/text", [(.get, documents.source)]),
@@ -208,6 +212,13 @@ private struct StatusObject: Encodable {
     var storeBytes: Int
     var mapBytes: Int
     var fileBytes: Int
+    var freeBytes: Int
+    var quotaBytes: Int?
+    var quarantinedDocuments: Int
+    var openDocuments: Int
+    var oldestReaderSeconds: Double
+    var clearedReaders: Int
+    var reclaimed: Reclaimed
     var queue: Counts
     var running: Counts
     var jobs: Jobs
@@ -215,6 +226,23 @@ private struct StatusObject: Encodable {
     struct Jobs: Encodable {
         var durable: Int
         var interrupted: Int
+    }
+
+    struct Acts: Encodable {
+        var count: Int
+        var bytes: Int
+
+        init(_ acts: ReclaimedTotals.Acts) { (count, bytes) = (acts.count, acts.bytes) }
+    }
+
+    struct Reclaimed: Encodable {
+        var expired: Acts
+        var shrunk: Acts
+        var deleted: Acts
+
+        init(_ totals: ReclaimedTotals) {
+            (expired, shrunk, deleted) = (Acts(totals.expired), Acts(totals.shrunk), Acts(totals.deleted))
+        }
     }
 
     init(_ status: EngineStatus, _ card: ModelCard) {
@@ -226,6 +254,13 @@ private struct StatusObject: Encodable {
         storeBytes = status.storeBytes
         mapBytes = status.mapBytes
         fileBytes = status.fileBytes
+        freeBytes = status.freeBytes
+        quotaBytes = status.quotaBytes
+        quarantinedDocuments = status.quarantinedDocuments
+        openDocuments = status.openDocuments
+        oldestReaderSeconds = status.oldestReaderSeconds
+        clearedReaders = status.clearedReaders
+        reclaimed = Reclaimed(status.reclaimed)
         queue = Counts(documents: status.queuedDocuments, questions: status.queuedQuestions)
         running = Counts(documents: status.runningDocuments, questions: status.runningQuestions)
         jobs = Jobs(durable: status.durableJobs, interrupted: status.interruptedJobs)
@@ -240,6 +275,13 @@ private struct StatusObject: Encodable {
         case storeBytes = "store_bytes"
         case mapBytes = "map_bytes"
         case fileBytes = "file_bytes"
+        case freeBytes = "free_bytes"
+        case quotaBytes = "quota_bytes"
+        case quarantinedDocuments = "quarantined_documents"
+        case openDocuments = "open_documents"
+        case oldestReaderSeconds = "oldest_reader_seconds"
+        case clearedReaders = "cleared_readers"
+        case reclaimed
         case queue, running, jobs
     }
 }

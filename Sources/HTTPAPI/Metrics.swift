@@ -108,6 +108,7 @@ final class Metrics: Sendable {
         text.single("caked_store_bytes", "gauge", "Bytes of the documents' caches.", status.storeBytes)
         text.single("caked_store_map_bytes", "gauge", "Bytes of the store's address space.", status.mapBytes)
         text.single("caked_store_file_bytes", "gauge", "Bytes of the store's file.", status.fileBytes)
+        store(status, in: &text)
         text.single("caked_threads", "gauge", "Compute threads.", status.threads)
         text.family("caked_uptime_seconds", "gauge", "Seconds since the start.")
         text.sample("caked_uptime_seconds", [], status.uptimeSeconds)
@@ -117,6 +118,30 @@ final class Metrics: Sendable {
             "caked_time_to_first_token_seconds", "Time from a question to its first text.", state.firstToken)
         text.histogram("caked_inter_token_seconds", "Time between pieces of an answer's text.", state.interToken)
         return text.text
+    }
+
+    private func store(_ status: EngineStatus, in text: inout MetricsText) {
+        text.single(
+            "caked_store_free_bytes", "gauge", "Bytes of the file that later documents will use.", status.freeBytes)
+        if let quota = status.quotaBytes {
+            text.single("caked_store_quota_bytes", "gauge", "The most that documents may take.", quota)
+        }
+        text.single(
+            "caked_quarantined_documents", "gauge", "Documents that were found damaged.", status.quarantinedDocuments)
+        text.single("caked_open_documents", "gauge", "Documents open for reading.", status.openDocuments)
+        text.family("caked_oldest_reader_seconds", "gauge", "How long the oldest open document has been open.")
+        text.sample("caked_oldest_reader_seconds", [], status.oldestReaderSeconds)
+        text.single(
+            "caked_cleared_readers_total", "counter", "Readers that died without ending and were cleared.",
+            status.clearedReaders)
+        let acts = [
+            ("expired", status.reclaimed.expired), ("shrunk", status.reclaimed.shrunk),
+            ("deleted", status.reclaimed.deleted),
+        ]
+        text.family("caked_reclaimed_total", "counter", "What was done to documents for the sake of space.")
+        for (act, done) in acts { text.sample("caked_reclaimed_total", [("act", act)], Double(done.count)) }
+        text.family("caked_reclaimed_bytes_total", "counter", "Bytes that were freed so.")
+        for (act, done) in acts { text.sample("caked_reclaimed_bytes_total", [("act", act)], Double(done.bytes)) }
     }
 }
 

@@ -1,8 +1,7 @@
-// Takes finished caches to the store, and answers requests for what is there already.
+// Takes finished caches to the store, answers requests for what is there already, and keeps the store in order.
 
 import CAKE
 import CacheStore
-import Glibc
 import Logging
 import Transformer
 
@@ -26,7 +25,8 @@ final class DocumentWriter: Sendable {
     func answerFromStore(_ job: DocumentJob) -> Bool {
         do throws(StoreError) {
             guard let found = try store.manifest(job.key), found.textHash == job.plan.textHash,
-                found.optionsHash == job.plan.optionsHash
+                found.optionsHash == job.plan.optionsHash, found.shrinkage == nil,
+                job.plan.terms?.accepts(found.check) ?? true
             else { return false }
             // A damaged copy is no copy: it is read again.
             _ = try store.open(job.key, fingerprint: found.fingerprint)
@@ -40,6 +40,24 @@ final class DocumentWriter: Sendable {
             // What cannot be read from the store is replaced by reading the document again.
             logger.warning("a stored document is unreadable", metadata: ["error": "\(error)"])
             return false
+        }
+    }
+
+    /// Refuses a document that the store cannot take whatever is reclaimed, before it costs a prefill.
+    func checkRoom(for job: DocumentJob) throws(EngineError) {
+        let model = loaded.model.configuration
+        let shape = CacheShape(
+            layers: model.layers, kvHeads: model.kvHeads, headWidth: model.headWidth, rows: job.plan.rows,
+            tokens: job.plan.tokens.count)
+        let bytes = shape.estimatedBytes(budget: job.plan.budget, textBytes: job.plan.text.count)
+        do throws(StoreError) { try store.checkRoom(bytes: bytes, for: job.key) } catch { throw EngineError(error) }
+    }
+
+    /// Logs and counts what was done to documents for the sake of space.
+    func note(_ acts: [Reclaim]) {
+        for act in acts {
+            totals.reclaimed(act)
+            logger.notice("\(act)")
         }
     }
 
@@ -63,6 +81,7 @@ final class DocumentWriter: Sendable {
             layers: cache.layers, kvHeads: cache.kvHeads, headWidth: cache.headWidth, rows: plan.rows,
             tokens: plan.tokens.count)
         let staged = try store.begin(job.key, shape: shape)
+        defer { note(staged.reclaimed) }
         for layer in 0..<cache.layers {
             if job.audience.isAbandoned { return nil }
             try staged.stage(layer: layer, of: cache)
@@ -77,22 +96,24 @@ final class DocumentWriter: Sendable {
     private func manifest(_ job: DocumentJob, _ cache: CompactCache, shape: CacheShape) -> Manifest {
         let plan = job.plan
         let retention = cache.retention
-        return Manifest(
-            shape: shape, budget: plan.budget, method: plan.method.name, fingerprint: loaded.fingerprint.fields,
+        var manifest = Manifest(
+            shape: shape, budget: job.outcome?.budget ?? plan.budget, method: plan.method.name,
+            fingerprint: loaded.fingerprint.fields,
             counts: retention.counts, layerBudgets: retention.layers.map(\.budget),
-            preferences: retention.layers.map { $0.preference.isFinite ? $0.preference : 0 },
+            preferences: retention.layers.map(\.preference),
             preferenceFellBack: retention.preferenceFellBack, ttlSeconds: plan.ttlSeconds, pinned: plan.pinned,
             prefillSeconds: job.prefillSeconds, textBytes: plan.text.count, textHash: plan.textHash,
-            optionsHash: plan.optionsHash, templatePrefix: plan.templatePrefix, prefixTokens: plan.prefixTokens)
+            optionsHash: plan.optionsHash, templatePrefix: plan.templatePrefix, prefixTokens: plan.prefixTokens,
+            check: job.outcome?.figures)
+        manifest.probes = job.request.probes.isEmpty ? nil : job.request.probes
+        return manifest
     }
 
-    /// Writes the usage noted so far and reclaims expired documents.
+    /// Writes the usage noted so far, and reclaims what has expired or exceeds the quota.
     func keepHouse() {
         do throws(StoreError) {
             try store.flushUsage()
-            for key in try store.collectExpired(nowSeconds: time(nil)) {
-                logger.info("reclaimed an expired document", metadata: ["document": "\(key)"])
-            }
+            note(try store.maintain())
         } catch {
             logger.warning("the store's housekeeping failed", metadata: ["error": "\(error)"])
         }

@@ -10,23 +10,26 @@ import Transformer
 
 /// Reads documents into the store and answers questions from it.
 ///
-/// Four kinds of threads: callers only enqueue; the *desk* checks requests and tokenizes; the *engine* thread and its
-/// workers compute; the *clerk* writes to the store, so that no disk makes a question wait.
+/// Five kinds of threads: callers only enqueue; the *desk* checks requests and tokenizes; the *engine* thread and its
+/// workers compute; the *clerk* writes to the store, so that no disk makes a question wait; the *verifier* reads it whole.
 public final class Engine: DocumentService {
     private let configuration: EngineConfiguration
-    private let loaded: LoadedModel
-    private let store: DocumentStore
+    let loaded: LoadedModel
+    let store: DocumentStore
     private let loop: EngineLoop
     private let desk: SerialThread
     private let clerk: SerialThread
+    let verifier: SerialThread
     private let documentAdmission: Admission
     private let questionAdmission: Admission
     // Each holds a layer of the document in memory.
     private let importAdmission = Admission(limit: 2)
+    // One at a time reads the disk; the others wait.
+    let verifyAdmission = Admission(limit: 4)
     private let totals: EngineTotals
-    private let writer: DocumentWriter
+    let writer: DocumentWriter
     private let keeper: JobKeeper
-    private let isShuttingDown = Atomic<Bool>(false)
+    let isShuttingDown = Atomic<Bool>(false)
     private let started = ContinuousClock().now
     private let threads: Int
 
@@ -38,9 +41,18 @@ public final class Engine: DocumentService {
     public init(_ configuration: EngineConfiguration, logger: Logger) throws(EngineError) {
         let store: DocumentStore
         do throws(StoreError) {
-            store = try DocumentStore(directory: configuration.stateDirectory, mapBytes: configuration.storeMapBytes)
+            let truncations = Truncations()
+            store = try DocumentStore(
+                directory: configuration.stateDirectory, mapBytes: configuration.storeMapBytes,
+                limits: StoreLimits(configuration),
+                truncate: { document, budget in truncations.truncation(of: document, budget: budget) })
         } catch {
             throw EngineError(opening: error)
+        }
+        if let compaction = store.compaction {
+            logger.notice(
+                "the store was compacted",
+                metadata: ["bytes_before": "\(compaction.bytesBefore)", "bytes_after": "\(compaction.bytesAfter)"])
         }
         let threads = configuration.threads > 0 ? configuration.threads : Int(caked_available_processors())
         let pool: WorkerPool
@@ -68,6 +80,7 @@ public final class Engine: DocumentService {
         self.store = store
         self.clerk = clerk
         desk = SerialThread(name: "caked-desk")
+        verifier = SerialThread(name: "caked-verifier")
         // One document is being read while the others wait.
         documentAdmission = Admission(limit: configuration.maxQueuedDocuments + 1)
         questionAdmission = Admission(
@@ -94,9 +107,13 @@ public final class Engine: DocumentService {
                 try DocumentPrefill(
                     model: loaded.model, pool: pool, tokens: plan.tokens, templatePrefixTokens: plan.prefixTokens,
                     method: plan.method, budget: plan.budget, rows: KVRows(plan.rows),
-                    instruction: loaded.reconstructionTokens, probes: plan.probes)
+                    instruction: loaded.reconstructionTokens, probes: plan.probes, checks: plan.terms?.places ?? [])
             },
-            exists: { job in writer.answerFromStore(job) },
+            exists: { job throws(EngineError) in
+                if writer.answerFromStore(job) { return true }
+                try writer.checkRoom(for: job)
+                return false
+            },
             write: { job, cache, written in
                 let isAccepted = clerk.enqueue {
                     writer.write(job, cache)
@@ -123,6 +140,12 @@ public final class Engine: DocumentService {
             status.storeBytes = statistics.storedBytes
             status.mapBytes = statistics.mapBytes
             status.fileBytes = statistics.fileBytes
+            status.freeBytes = statistics.freeBytes
+            status.quotaBytes = statistics.quotaBytes
+            status.quarantinedDocuments = statistics.quarantinedDocuments
+            status.openDocuments = statistics.openDocuments
+            status.oldestReaderSeconds = statistics.oldestReaderSeconds
+            status.clearedReaders = statistics.clearedReaders
         }
         totals.fill(&status)
         status.queuedDocuments = max(0, documentAdmission.count - status.runningDocuments)
@@ -135,14 +158,21 @@ public final class Engine: DocumentService {
 
     /// Reads and caches a document.
     public func put(_ request: PutRequest) -> EventStream<PutEvent> {
-        guard let ticket = documentAdmission.ticket(user: request.user) else {
+        put(user: request.user) { () throws(EngineError) in request }
+    }
+
+    /// The same with a request that is made on the desk's thread, since that takes the disk.
+    func put(
+        user: UInt32, _ request: @escaping @Sendable () throws(EngineError) -> PutRequest
+    ) -> EventStream<PutEvent> {
+        guard let ticket = documentAdmission.ticket(user: user) else {
             return .failing(.busy(message: "too many documents wait to be read", retryAfterSeconds: 10))
         }
         let loop = loop
         let (stream, feed) = EventStream<PutEvent>.make(wake: { loop.wake() })
         enqueue(feed) { [self] in
             do throws(EngineError) {
-                try accept(try job(for: request, feed: feed, ticket: ticket), feed)
+                try accept(try job(for: request(), feed: feed, ticket: ticket), feed)
             } catch {
                 ticket.giveUp()
                 feed.finish(throwing: error)
@@ -167,6 +197,7 @@ public final class Engine: DocumentService {
     // What is stored is not read again, what is being read is joined, and everything else waits for its turn.
     private func accept(_ job: DocumentJob, _ feed: EventFeed<PutEvent>) throws(EngineError) {
         if writer.answerFromStore(job) { return }
+        try writer.checkRoom(for: job)
         let running = keeper.board.join(feed, orAdd: job)
         if running != nil {
             totals.joinedRequest()
@@ -250,11 +281,14 @@ public final class Engine: DocumentService {
 
     /// The caller's documents.
     public func documents(owner: UInt32, unfinished: Bool) throws(EngineError) -> [Document] {
-        let stored = try fromStore { () throws(StoreError) in try store.manifests(owner: owner) }
+        let damaged = try fromStore { () throws(StoreError) in try store.quarantined(owner: owner) }
+            .map { Document(damaged: $0.key.name, $0.manifest, problem: $0.reason, model: loaded.card.id) }
+        let sound = try fromStore { () throws(StoreError) in try store.manifests(owner: owner) }
             .map { Document($0, model: loaded.card.id, withLayers: false) }
-        guard unfinished else { return stored }
+            .filter { document in !damaged.contains { $0.id == document.id } }
+        guard unfinished else { return sound }
         var all = Dictionary(keeper.board.documents(owner: owner).map { ($0.id, $0) }) { first, _ in first }
-        for var document in stored {
+        for var document in sound + damaged {
             document.progress = all[document.id]?.progress
             all[document.id] = document
         }
@@ -265,6 +299,10 @@ public final class Engine: DocumentService {
     public func document(_ name: String, owner: UInt32) throws(EngineError) -> Document {
         let key = try DocumentKey(checking: name, owner: owner)
         let unfinished = keeper.board.document(key)
+        if var damaged = try damagedDocument(key) {
+            damaged.progress = unfinished?.progress
+            return damaged
+        }
         guard let manifest = try fromStore({ () throws(StoreError) in try store.manifest(key) }) else {
             guard let unfinished else { throw .noDocument(name) }
             return unfinished
@@ -289,18 +327,6 @@ public final class Engine: DocumentService {
         if stopped { loop.wake() }
         let deleted = try fromStore { () throws(StoreError) in try store.delete(key) }
         guard deleted || stopped else { throw .noDocument(name) }
-    }
-
-    /// Changes the time to live and the pin.
-    public func update(
-        _ name: String, owner: UInt32, ttlSeconds: Int??, pinned: Bool?
-    ) throws(EngineError) -> Document {
-        let old = try manifest(name, owner: owner)
-        let key = try DocumentKey(checking: name, owner: owner)
-        let new = try fromStore { () throws(StoreError) in
-            try store.update(key, ttlSeconds: ttlSeconds ?? old.ttlSeconds, pinned: pinned ?? old.pinned)
-        }
-        return Document(new, model: loaded.card.id, withLayers: true)
     }
 
     /// Which positions were kept.
@@ -331,7 +357,9 @@ public final class Engine: DocumentService {
         guard let ticket = importAdmission.ticket(user: user) else {
             throw .busy(message: "too many documents are imported at once", retryAfterSeconds: 5)
         }
-        let importer = Importer(store: store, loaded: loaded, owner: owner, options: options, ticket: ticket)
+        let importer = Importer(
+            store: store, loaded: loaded, owner: owner, options: options, ticket: ticket,
+            noteReclaimed: { [writer] acts in writer.note(acts) })
         return DocumentImport(
             append: { bytes throws(EngineError) in try importer.append(bytes) },
             finish: { () throws(EngineError) in try importer.finish() })
@@ -346,7 +374,7 @@ public final class Engine: DocumentService {
         }
     }
 
-    private func manifest(_ name: String, owner: UInt32) throws(EngineError) -> Manifest {
+    func manifest(_ name: String, owner: UInt32) throws(EngineError) -> Manifest {
         let key = try DocumentKey(checking: name, owner: owner)
         guard let manifest = try fromStore({ () throws(StoreError) in try store.manifest(key) }) else {
             throw .noDocument(name)
@@ -354,7 +382,7 @@ public final class Engine: DocumentService {
         return manifest
     }
 
-    private func fromStore<Result>(_ body: () throws(StoreError) -> Result) throws(EngineError) -> Result {
+    func fromStore<Result>(_ body: () throws(StoreError) -> Result) throws(EngineError) -> Result {
         do throws(StoreError) {
             return try body()
         } catch {
@@ -378,6 +406,7 @@ public final class Engine: DocumentService {
         await withCheckedContinuation { continuation in
             startThread(name: "caked-shutdown") { [self] in
                 desk.stop()
+                verifier.stop()
                 loop.join()
                 finished.raise()
                 deadline.stop()

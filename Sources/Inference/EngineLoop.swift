@@ -26,8 +26,8 @@ final class EngineLoop: @unchecked Sendable {
     static let questionRowsPerStep = 64
     /// How long the thread sleeps at most when nothing happens, so that the watchdog sees it alive.
     static let idleMilliseconds = 1000
-    /// How often usage is written and expired documents are collected.
-    static let maintenanceInterval = Duration.seconds(30)
+    /// How often usage is written, and what has expired or exceeds the quota is reclaimed.
+    static let maintenanceInterval = Duration.seconds(60)
 
     private struct Mailbox {
         var commands: [EngineCommand] = []
@@ -42,7 +42,7 @@ final class EngineLoop: @unchecked Sendable {
     private let logger: Logger
     private let decoder: Decoder
     private let write: @Sendable (DocumentJob, CompactCache, _ written: @escaping @Sendable () -> Void) -> Void
-    private let exists: @Sendable (DocumentJob) -> Bool
+    private let exists: @Sendable (DocumentJob) throws(EngineError) -> Bool
     private let makePrefill: @Sendable (ReadingPlan) throws(ModelError) -> DocumentPrefill
     private let startQuestion: @Sendable (QuestionJob) throws(EngineError) -> Void
     private let keeper: JobKeeper
@@ -59,7 +59,8 @@ final class EngineLoop: @unchecked Sendable {
 
     /// - Parameters:
     ///   - startQuestion: opens the question's document and gives it a sequence.
-    ///   - exists: whether the document is in the store already, exactly as asked for; then it answers the request itself.
+    ///   - exists: whether the document is in the store already, exactly as asked for, and then answers the request itself;
+    ///     throws when it is not and the store cannot take it.
     ///   - write: takes a finished cache to the store, on another thread, and calls back when it is there.
     ///   - maintain: starts the store's housekeeping, on another thread.
     init(
@@ -67,7 +68,7 @@ final class EngineLoop: @unchecked Sendable {
         keeper: JobKeeper, clerk: SerialThread, logger: Logger,
         startQuestion: @escaping @Sendable (QuestionJob) throws(EngineError) -> Void,
         makePrefill: @escaping @Sendable (ReadingPlan) throws(ModelError) -> DocumentPrefill,
-        exists: @escaping @Sendable (DocumentJob) -> Bool,
+        exists: @escaping @Sendable (DocumentJob) throws(EngineError) -> Bool,
         write: @escaping @Sendable (DocumentJob, CompactCache, _ written: @escaping @Sendable () -> Void) -> Void,
         maintain: @escaping @Sendable () -> Void
     ) {
@@ -200,7 +201,11 @@ final class EngineLoop: @unchecked Sendable {
 
     // The document may have been written since it was asked for, by the same request sent twice.
     private func startDocument(_ id: RequestID, _ job: DocumentJob) {
-        if exists(job) { return end(id) }
+        do throws(EngineError) {
+            if try exists(job) { return end(id) }
+        } catch {
+            return fail(id, error)
+        }
         guard !keeper.directory.hasCheckpoint(job.fileName) else { return restore(id, job) }
         do throws(ModelError) {
             job.prefill = try makePrefill(job.plan)
@@ -292,7 +297,9 @@ final class EngineLoop: @unchecked Sendable {
     }
 
     private func stepDocument(_ id: RequestID) {
-        guard let job = documents[id], let prefill = job.prefill else {
+        guard let job = documents[id] else { return }
+        if let trial = job.trial { return step(trial, of: job, id) }
+        guard let prefill = job.prefill else {
             return fail(id, .internalFailure(message: "the document was lost before it was read"))
         }
         let clock = ContinuousClock()
@@ -306,11 +313,35 @@ final class EngineLoop: @unchecked Sendable {
             let cache = try prefill.finish()
             job.prefill = nil
             totals.prefilled(job.plan.tokens.count)
-            scheduler.setWritten(id)
-            write(job, cache) { [self] in post(.written(id)) }
+            if let terms = job.plan.terms {
+                job.trial = CacheTrial(
+                    job.plan, terms: terms, cache: cache, full: try prefill.checkedRows(), decoder: decoder)
+            } else {
+                finish(id, job, cache)
+            }
         } catch {
             logger.error("a document failed", metadata: ["error": "\(error)"])
             fail(id, .internalFailure(message: "the document could not be read: \(error)"))
+        }
+    }
+
+    private func finish(_ id: RequestID, _ job: DocumentJob, _ cache: CompactCache) {
+        scheduler.setWritten(id)
+        write(job, cache) { [self] in post(.written(id)) }
+    }
+
+    private func step(_ trial: CacheTrial, of job: DocumentJob, _ id: RequestID) {
+        do throws(ModelError) {
+            guard let outcome = try trial.step() else {
+                return job.report(phase: "check", layer: trial.trials, layers: trial.trials, fraction: 1)
+            }
+            job.trial = nil
+            job.outcome = outcome
+            if let refusal = job.plan.terms?.refusal(of: outcome, plan: job.plan) { return fail(id, refusal) }
+            finish(id, job, outcome.cache)
+        } catch {
+            logger.error("a document could not be checked", metadata: ["error": "\(error)"])
+            fail(id, .internalFailure(message: "the document could not be checked: \(error)"))
         }
     }
 

@@ -1,5 +1,6 @@
 // Counts of what the engine has done since it started, read by status and metrics from any thread.
 
+import CacheStore
 import Synchronization
 
 /// Totals and gauges, each read on its own; together they are no snapshot of one instant.
@@ -13,6 +14,7 @@ final class EngineTotals: Sendable {
     private let checkpointMicroseconds = Atomic<Int>(0)
     private let resumedDocuments = Atomic<Int>(0)
     private let joinedRequests = Atomic<Int>(0)
+    private let reclaimed = Mutex(ReclaimedTotals())
     private let runningQuestions = Atomic<Int>(0)
     private let runningDocuments = Atomic<Int>(0)
 
@@ -35,6 +37,16 @@ final class EngineTotals: Sendable {
 
     func joinedRequest() { joinedRequests.add(1, ordering: .relaxed) }
 
+    func reclaimed(_ act: Reclaim) {
+        reclaimed.withLock { totals in
+            switch act {
+            case .expired: totals.expired.add(act.bytes)
+            case .shrunk: totals.shrunk.add(act.bytes)
+            case .deleted: totals.deleted.add(act.bytes)
+            }
+        }
+    }
+
     func setRunning(questions: Int, document: Bool) {
         runningQuestions.store(questions, ordering: .relaxed)
         runningDocuments.store(document ? 1 : 0, ordering: .relaxed)
@@ -50,7 +62,15 @@ final class EngineTotals: Sendable {
         status.checkpointSeconds = Double(checkpointMicroseconds.load(ordering: .relaxed)) / 1e6
         status.resumedDocuments = resumedDocuments.load(ordering: .relaxed)
         status.joinedRequests = joinedRequests.load(ordering: .relaxed)
+        status.reclaimed = reclaimed.withLock { $0 }
         status.runningQuestions = runningQuestions.load(ordering: .relaxed)
         status.runningDocuments = runningDocuments.load(ordering: .relaxed)
+    }
+}
+
+extension ReclaimedTotals.Acts {
+    fileprivate mutating func add(_ bytes: Int) {
+        count += 1
+        self.bytes += bytes
     }
 }

@@ -25,8 +25,7 @@ extension EngineError {
             case .notFound(let name): .noDocument(name)
             case .mismatch:
                 .conflict(code: "fingerprint_mismatch", message: error.description)
-            case .corrupt, .quarantined:
-                .conflict(code: "document_damaged", message: error.description)
+            case .corrupt(let name, let problem), .quarantined(let name, let problem): .damaged(name, problem)
             case .full, .diskFull, .overQuota, .diskReserved: .insufficientStorage(message: error.description)
             case .tooManyReaders: .busy(message: error.description, retryAfterSeconds: 2)
             default: .internalFailure(message: error.description)
@@ -37,6 +36,16 @@ extension EngineError {
     init(opening error: StoreError) {
         let code = if case .inUse = error { "store_in_use" } else { "unusable_store" }
         self = .invalid(code: code, message: error.description, parameter: nil)
+    }
+
+    /// A document of which not everything is what was written.
+    static func damaged(_ name: String, _ problem: String) -> EngineError {
+        .gone(
+            code: "document_damaged",
+            message: """
+                document "\(name)" is damaged (\(problem)); read it again from its stored text with "cakectl rebuild \(name)" \
+                or POST /v1/documents/\(name)/rebuild, or delete it
+                """)
     }
 
     /// No such document in the caller's namespace.
@@ -138,7 +147,7 @@ extension Document {
             withLayers
             ? manifest.counts.indices.map { layer in
                 DocumentLayer(
-                    budget: manifest.layerBudgets[layer], preference: manifest.preferences[layer],
+                    budget: manifest.layerBudget(layer), preference: manifest.finitePreference(layer),
                     entries: manifest.counts[layer])
             } : nil
         self.init(
@@ -150,6 +159,35 @@ extension Document {
             model: model, pinned: manifest.pinned, ttlSeconds: manifest.ttlSeconds, expires: manifest.expiresSeconds,
             lastUsed: manifest.lastUsedSeconds, hits: manifest.hits, preferenceFellBack: manifest.preferenceFellBack,
             layers: layers)
+        check = manifest.check
+        shrunkFrom = manifest.shrinkage?.originalBudget
+        shrunkAt = manifest.shrinkage?.seconds
+    }
+
+    /// A document that was found damaged, with what is known of it.
+    init(damaged name: String, _ manifest: Manifest?, problem: String, model: String) {
+        if let manifest {
+            self.init(manifest, model: model, withLayers: false)
+        } else {
+            // Its manifest is what is damaged: only its name is known.
+            self.init(
+                id: name, created: 0, tokens: 0, prefixTokens: 0, entries: 0, entriesFull: 0, budget: 0,
+                method: "", rows: "", bytes: 0, bytesFull: 0, textBytes: 0, prefillSeconds: 0, model: model,
+                pinned: false, ttlSeconds: nil, expires: nil, lastUsed: 0, hits: 0, preferenceFellBack: false,
+                layers: nil)
+        }
+        state = .damaged
+        self.problem = problem
+    }
+}
+
+extension Manifest {
+    /// A layer's budget; 0 when the manifest, an imported one, does not say.
+    func layerBudget(_ layer: Int) -> Double { layerBudgets.isEmpty ? 0 : layerBudgets[layer] }
+
+    /// A layer's preference as JSON can say it: 0 for one that was no number.
+    func finitePreference(_ layer: Int) -> Double {
+        preferences.isEmpty || !preferences[layer].isFinite ? 0 : preferences[layer]
     }
 }
 
@@ -164,7 +202,7 @@ extension DocumentRetention {
                 heads.append(Head(positions: try document.positions(layer: layer, head: head).sorted()))
             }
             layers.append(
-                Layer(budget: manifest.layerBudgets[layer], preference: manifest.preferences[layer], heads: heads))
+                Layer(budget: manifest.layerBudget(layer), preference: manifest.finitePreference(layer), heads: heads))
         }
         self.init(tokens: manifest.shape.tokens, layers: layers)
     }

@@ -170,23 +170,38 @@ public final class CompactCache: @unchecked Sendable {
         self.headWidth = headWidth
         tokens = retention.tokens
         self.peakKVBytes = peakKVBytes
-        storedBytes = kept.reduce(0) { $0 + KeptLayer.bytes($1.counts, rows: rows, headWidth: headWidth) }
+        storedBytes = KeptLayer.bytes(Array(retention.counts.joined()), rows: rows, headWidth: headWidth)
     }
 
     /// Entries kept, `[layer][kvHead]`.
-    public var counts: [[Int]] { kept.map(\.counts) }
+    public var counts: [[Int]] { retention.counts }
+
+    /// The cache that keeps only this of it, a prefix of every head: no row moves, and the memory stays.
+    public func truncated(to retention: Retention) -> CompactCache {
+        for (now, then) in zip(counts.joined(), retention.counts.joined()) {
+            precondition(then <= now, "a budget only shrinks")
+        }
+        return CompactCache(
+            kept: kept, retention: retention, rows: rows, kvHeads: kvHeads, headWidth: headWidth,
+            peakKVBytes: peakKVBytes)
+    }
 
     /// The entries of one layer and KV head.
     public func rows(layer: Int, head: Int) -> Rows {
         let entries = kept[layer].entries(head: head)
         let ranked = retention.layers[layer].heads[head]
-        let count = entries.count
+        let count = ranked.count
         return unsafe Rows(
             positions: ranked.positions, indicators: ranked.indicators,
             keys: UnsafeRawBufferPointer(
                 start: entries.keys, count: rows.keyBytes(entries: count, headWidth: headWidth)),
             values: UnsafeRawBufferPointer(
                 start: entries.values, count: rows.valueBytes(entries: count, headWidth: headWidth)))
+    }
+
+    /// The base of sequences that know nothing of the document, at the positions of those that do.
+    public var emptyBase: BaseRows {
+        BaseRows(rows: rows, layers: layers, kvHeads: kvHeads, headWidth: headWidth, tokens: tokens)
     }
 
     /// The cache as the base of sequences; it keeps the cache alive.
@@ -196,8 +211,9 @@ public final class CompactCache: @unchecked Sendable {
         for layer in 0..<layers {
             for head in 0..<kvHeads {
                 let entries = kept[layer].entries(head: head)
+                let count = retention.layers[layer].heads[head].count
                 unsafe base.append(
-                    keys: entries.keys, values: entries.values, count: entries.count, layer: layer, head: head)
+                    keys: entries.keys, values: entries.values, count: count, layer: layer, head: head)
             }
         }
         return base

@@ -54,7 +54,8 @@ public final class Decoder {
     /// The most new tokens of a step, over all sequences: longer questions are fed in several steps.
     public let maxRowsPerStep: Int
 
-    private let model: Model
+    /// The model it runs.
+    public let model: Model
     private let pool: WorkerPool
     private let block: Block
     private let attention: DecodeAttention
@@ -87,6 +88,33 @@ public final class Decoder {
     /// - Throws: `ModelError`, before anything has changed, when a piece is empty, too long for the step or the context, or
     ///   names an unknown id.
     public func step(_ batch: [Piece]) throws(ModelError) -> Logits {
+        let pieces = try forward(batch)
+        return try head(batch, pieces)
+    }
+
+    /// Appends `ids` to a sequence; returns what the last `count` of them became behind the last layer.
+    public func read(_ ids: [Int32], into sequence: Sequence, last count: Int) throws(ModelError) -> OutputRows {
+        precondition((0...ids.count).contains(count), "rows are of the tokens that are read")
+        _ = try forward([Piece(sequence, ids, needsLogits: false)])
+        let width = model.configuration.width
+        return try OutputRows([hidden.floats.slice((ids.count - count) * width, count * width)], width: width)
+    }
+
+    /// The logits behind some rows, in order.
+    public func logits(_ rows: [(of: OutputRows, row: Int)]) throws(ModelError) -> Logits {
+        let width = model.configuration.width
+        guard rows.count <= maxRowsPerStep else {
+            throw .invalidBatch("it has \(rows.count) rows, and a step takes \(maxRowsPerStep)")
+        }
+        for (index, row) in rows.enumerated() {
+            precondition(row.of.width == width, "rows of another model")
+            heads.floats.slice(index * width, width).copy(from: row.of.floats.slice(row.row * width, width))
+        }
+        return try logits(rows.count, rowOfSequence: Array(rows.indices))
+    }
+
+    /// Takes new tokens through all layers.
+    private func forward(_ batch: [Piece]) throws(ModelError) -> [DecodeAttention.Piece] {
         try check(batch)
         let shape = model.configuration
         var pieces: [DecodeAttention.Piece] = []
@@ -110,7 +138,7 @@ public final class Decoder {
                 layer, nil, attended: block.attended.floats, x: hidden.floats, rows: rows, ranges: ranges)
         }
         for piece in batch { piece.sequence.advance(piece.ids.count) }
-        return try head(batch, pieces)
+        return pieces
     }
 
     private func check(_ batch: [Piece]) throws(ModelError) {
@@ -170,6 +198,12 @@ public final class Decoder {
                 .copy(from: hidden.floats.slice((place.firstRow + place.rows - 1) * shape.width, shape.width))
             wanted += 1
         }
+        return try logits(wanted, rowOfSequence: rowOfSequence)
+    }
+
+    /// The logits of the first rows of `heads`.
+    private func logits(_ wanted: Int, rowOfSequence: [Int?]) throws(ModelError) -> Logits {
+        let shape = model.configuration
         if logits.floats.count < wanted * shape.vocabulary { logits = try FloatBuffer(wanted * shape.vocabulary) }
         if wanted > 0 { block.logits(heads.floats, rows: wanted, into: logits.floats) }
         return Logits(logits, vocabulary: shape.vocabulary, rowOfSequence: rowOfSequence)

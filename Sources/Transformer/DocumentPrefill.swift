@@ -36,11 +36,15 @@ public final class DocumentPrefill {
     public static let maximumObservedRows = 4_096
     /// The most probes: each is a branch with a step of its own in every layer.
     public static let maximumProbes = 64
+    /// The most places to check: likewise.
+    public static let maximumChecks = 64
 
     let reader: LayerReader
     let layers: Int
     /// How kept rows are stored.
     let rows: KVRows
+    /// The places to check, the last of the branches.
+    private let checks: [CheckPlace]
     let meter = KVMeter()
     var cascade: Cascade
     var kept: [KeptLayer] = []
@@ -57,10 +61,11 @@ public final class DocumentPrefill {
     ///   - rows: how kept rows are stored; those of the layer being read as they grow.
     ///   - instruction: tokens before each chunk, when the method reconstructs the document.
     ///   - probes: questions that observe as branches, when the method has branches; their tokens.
+    ///   - checks: places at which `checkedRows` says what the full cache expects; they change nothing that is kept.
     /// - Throws: `ModelError` when there are no tokens or too many, an id is unknown, or the budget does not fit.
     public init(
         model: Model, pool: WorkerPool, tokens ids: [Int32], templatePrefixTokens: Int, method: Method, budget: Int,
-        rows: KVRows = .f16, instruction: [Int32] = [], probes: [[Int32]] = []
+        rows: KVRows = .f16, instruction: [Int32] = [], probes: [[Int32]] = [], checks: [CheckPlace] = []
     ) throws(ModelError) {
         let shape = model.configuration
         guard !ids.isEmpty else { throw .emptyPrompt }
@@ -72,6 +77,7 @@ public final class DocumentPrefill {
         for probe in probes { try model.check(probe) }
         try rows.check(headWidth: shape.headWidth)
         try Self.check(method, instruction: instruction.count, probes: probes)
+        try Self.check(checks, model)
         guard (0...ids.count).contains(templatePrefixTokens) else {
             throw .invalidOption(
                 name: "the template prefix", value: "\(templatePrefixTokens) tokens", needed: "part of the document")
@@ -88,7 +94,8 @@ public final class DocumentPrefill {
         let alwaysKept = AlwaysKept(method, tokens: ids.count, templatePrefixTokens: templatePrefixTokens)
         reader = try LayerReader(
             model: model, pool: pool, document: ids, method: method, sinks: alwaysKept.start.count, rows: rows.growing,
-            instruction: instruction, probes: probes, meter: meter)
+            instruction: instruction, probes: probes, checks: checks.map(\.ids), meter: meter)
+        self.checks = checks
         work = PrefillWork(
             shape, tokens: ids.count, chunks: reader.reconstruction?.chunks ?? [],
             everyRowObserves: method.observation == .everyRow)
@@ -124,6 +131,19 @@ public final class DocumentPrefill {
         }
     }
 
+    private static func check(_ places: [CheckPlace], _ model: Model) throws(ModelError) {
+        for place in places { try model.check(place.ids) }
+        guard places.count <= maximumChecks,
+            places.allSatisfy({
+                !$0.lead.isEmpty && !$0.truth.isEmpty && $0.ids.count <= maximumObservedRows
+            })
+        else {
+            throw .invalidOption(
+                name: "places to check", value: "\(places.count)",
+                needed: "at most \(maximumChecks) of a request, a continuation and \(maximumObservedRows) tokens")
+        }
+    }
+
     /// Bytes of KV rows allocated now, and the most so far.
     public var kvBytes: (current: Int, peak: Int) { (meter.currentBytes, meter.peakBytes) }
 
@@ -141,7 +161,7 @@ public final class DocumentPrefill {
             stage = afterTile(firstRow + rows)
         case .observeWindow:
             reader.observeWindow()
-            stage = .compress
+            stage = afterDocument()
         case .branchQueries(let chunk, let firstRow):
             let next = firstRow + reader.projectBranch(chunk, firstRow: firstRow)
             stage =
@@ -167,14 +187,16 @@ public final class DocumentPrefill {
 
     private func afterTile(_ next: Int) -> Stage {
         if next < reader.tokens { return .tile(firstRow: next) }
-        if reader.window != nil { return .observeWindow }
-        return reader.reconstruction == nil ? .compress : .branchQueries(chunk: 0, firstRow: 0)
+        return reader.window != nil ? .observeWindow : afterDocument()
+    }
+
+    private func afterDocument() -> Stage {
+        reader.reconstruction == nil ? .compress : .branchQueries(chunk: 0, firstRow: 0)
     }
 
     private func afterBranchHead(_ chunk: Int, head: Int) -> Stage {
         if head + 1 < reader.kvHeads { return .branchHead(chunk: chunk, head: head + 1) }
-        // Behind the last layer nobody reads the branch's rows.
-        return layer + 1 < layers ? .branchTile(chunk: chunk, firstRow: 0) : afterBranch(chunk)
+        return reader.isFinished(chunk) ? .branchTile(chunk: chunk, firstRow: 0) : afterBranch(chunk)
     }
 
     private func afterBranch(_ chunk: Int) -> Stage {
@@ -191,6 +213,15 @@ public final class DocumentPrefill {
         layer += 1
         work.finished(layers: layer)
         stage = layer < layers ? .prepare : .done
+    }
+
+    /// What the full cache made of every place's tokens from the last one of its request on, `[places · truth]` rows.
+    public func checkedRows() throws(ModelError) -> OutputRows {
+        guard case .done = stage else { throw .invalidBatch("the document is not read to its end") }
+        let first = (reader.reconstruction?.chunks.count ?? 0) - checks.count
+        return try OutputRows(
+            checks.indices.map { reader.lastRows(checks[$0].truth.count, of: first + $0) },
+            width: reader.width)
     }
 
     /// The compact cache, when `step` has said that all is done.

@@ -9,7 +9,7 @@ final class LayerReader {
     let kvHeads: Int
     /// The last rows of the document that observe, or nil.
     let window: Range<Int>?
-    /// The extra rows that observe, or nil.
+    /// The extra rows that observe or check, or nil.
     let reconstruction: ReconstructionRows?
     /// The one layer buffer: keys and values of all document rows in the layer being read.
     let layerRows: HeadRows
@@ -30,6 +30,8 @@ final class LayerReader {
     private let attentionScratch: [AttentionScratch]
     /// Room for the observing rows; nil when nothing observes.
     private let observer: Observer?
+    /// Room for the rows that check, so that they change nothing in what is observed; nil when there are none.
+    private let checker: Observer?
 
     private var layer = 0
     private var accumulator: ObservationAccumulator
@@ -38,7 +40,7 @@ final class LayerReader {
 
     init(
         model: Model, pool: WorkerPool, document: [Int32], method: Method, sinks: Int, rows: KVRows,
-        instruction: [Int32], probes: [[Int32]], meter: KVMeter
+        instruction: [Int32], probes: [[Int32]], checks: [[Int32]], meter: KVMeter
     ) throws(ModelError) {
         let shape = model.configuration
         self.model = model
@@ -52,7 +54,8 @@ final class LayerReader {
         let observed = method.observedTokens(documentTokens: tokens)
         var observingRows = 0
         var window: Range<Int>?
-        var reconstruction: ReconstructionRows?
+        let branches = ReconstructionRows(
+            document: document, method: method, instruction: instruction, probes: probes, checks: checks)
         switch method.observation {
         case .none: break
         case .window:
@@ -61,14 +64,11 @@ final class LayerReader {
         case .everyRow:
             observingRows = tileRows
         case .probe, .reconstruction:
-            let branches = ReconstructionRows(
-                document: document, method: method, instruction: instruction, probes: probes)
-            observingRows = branches.longest
-            reconstruction = branches
+            observingRows = branches.longest(checking: false)
         }
         self.window = window
-        self.reconstruction = reconstruction
-        ids = document + (reconstruction?.ids ?? [])
+        reconstruction = branches.chunks.isEmpty ? nil : branches
+        ids = document + branches.ids
         hidden = try FloatBuffer(ids.count * shape.width)
         panel = try LayerPanel(model)
         block = try Block(model, pool: pool, rows: tileRows)
@@ -85,10 +85,17 @@ final class LayerReader {
             : try Observer(
                 model, pool: pool, rows: observingRows, observedTokens: observed, firstPosition: tokens,
                 method: method)
+        let checkingRows = branches.longest(checking: true)
+        checker =
+            checkingRows == 0
+            ? nil
+            : try Observer(
+                model, pool: pool, rows: checkingRows, observedTokens: 0, firstPosition: tokens, method: nil)
         accumulator = ObservationAccumulator(
             method: method, kvHeads: kvHeads, groupWidth: shape.groupWidth, evictableTokens: observed)
     }
 
+    var width: Int { model.configuration.width }
     private var weights: ModelLayer { model.layers[layer] }
     private var isLast: Bool { layer + 1 == model.layers.count }
 
@@ -188,13 +195,24 @@ final class LayerReader {
         return reconstruction.chunks[index]
     }
 
+    private func observer(of chunk: ReconstructionRows.Chunk) -> Observer? { chunk.isCheck ? checker : observer }
+
+    /// Whether a branch goes through the rest of the last layer too, behind which others have no readers.
+    func isFinished(_ index: Int) -> Bool { !isLast || chunk(index).isCheck }
+
+    /// The last `count` rows of a branch as the last layer left them.
+    func lastRows(_ count: Int, of index: Int) -> Floats {
+        let chunk = chunk(index)
+        return rows(chunk.firstRow + chunk.rows - count, count)
+    }
+
     /// Rows of a branch.
     func rows(of chunk: Int) -> Int { self.chunk(chunk).rows }
 
     /// Computes the queries of a tile of a branch's rows, `firstRow` counted from its first; returns how many.
     func projectBranch(_ index: Int, firstRow: Int) -> Int {
         let chunk = chunk(index)
-        guard let observer else { return chunk.rows }
+        guard let observer = observer(of: chunk) else { return chunk.rows }
         let first = chunk.firstRow + firstRow
         let count = min(tileRows, chunk.rows - firstRow)
         embed(first, count)
@@ -212,7 +230,7 @@ final class LayerReader {
     /// Lets a branch's query heads of one KV head attend to the document and to the branch itself, and observes them.
     func attendBranch(_ index: Int, head: Int) throws(ModelError) {
         let chunk = chunk(index)
-        guard let observer else { return }
+        guard let observer = observer(of: chunk) else { return }
         let shape = model.configuration
         let own: HeadRows
         if let branchRows {
@@ -222,7 +240,7 @@ final class LayerReader {
                 rows: layerRows.rows, heads: 1, headWidth: shape.headWidth, capacity: chunk.rows, meter: meter)
         }
         branchRows = head + 1 < kvHeads ? own : nil
-        let gathers = !isLast || observer.change != nil
+        let gathers = isFinished(index) || observer.change != nil
         observer.storeKeys(
             weights, panel, head: head, rows: chunk.rows, in: own, values: gathers, scratch: attentionScratch)
         let ownKeys = own.entries(head: 0, count: chunk.rows, seenByFirst: 1)
@@ -230,6 +248,7 @@ final class LayerReader {
         if chunk.isRenormalised {
             attend(observer, chunk, head: head, runs: runs(head, chunk.judges) + [ownKeys], gathers: false)
         }
+        guard !chunk.isCheck else { return }
         observer.observe(
             head: head, rows: chunk.rows, attentionScratch, keys: entries(head, chunk.judges),
             firstToken: chunk.judges.lowerBound, into: &accumulator)
@@ -262,7 +281,7 @@ final class LayerReader {
     /// Takes a tile of a branch's rows through the rest of the layer; returns how many.
     func finishBranch(_ index: Int, firstRow: Int) -> Int {
         let chunk = chunk(index)
-        guard let observer else { return chunk.rows }
+        guard let observer = observer(of: chunk) else { return chunk.rows }
         let count = min(tileRows, chunk.rows - firstRow)
         let width = model.configuration.heads * model.configuration.headWidth
         block.finish(

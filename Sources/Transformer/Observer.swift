@@ -1,4 +1,4 @@
-// The rows that observe a layer: their queries, normalisers and, for a branch, its own keys.
+// The rows that observe or check a layer: their queries, normalisers and, for a branch, its own keys.
 
 import CAKE
 import CKernels
@@ -30,8 +30,9 @@ final class Observer {
     private let packed: PackedRows
     private let packedMemory: FloatBuffer
 
+    /// Without a method nothing is observed: the rows only read.
     init(
-        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, method: Method
+        _ model: Model, pool: WorkerPool, rows: Int, observedTokens: Int, firstPosition: Int, method: Method?
     ) throws(ModelError) {
         let shape = model.configuration
         self.model = model
@@ -40,9 +41,10 @@ final class Observer {
         query = try FloatBuffer(rows * shape.heads * shape.headWidth)
         attended = try FloatBuffer(rows * shape.heads * shape.headWidth)
         logSums = try FloatBuffer(rows * shape.heads)
-        weighsValues = method.weighsValues
+        weighsValues = method?.weighsValues == true
         change =
-            method.observesChange ? try EvictionChange(shape, pool: pool, rows: rows, tokens: observedTokens) : nil
+            method?.observesChange == true
+            ? try EvictionChange(shape, pool: pool, rows: rows, tokens: observedTokens) : nil
         normed = try FloatBuffer(rows * shape.width)
         quantised = try FloatBuffer(
             model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: shape.width) : 0)

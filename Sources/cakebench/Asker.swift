@@ -75,31 +75,6 @@ struct Asker {
     }
 }
 
-extension CompactCache {
-    /// The best entries of every head as a base of its own, `counts[layer][head]` of them; it keeps the cache alive.
-    func base(keeping counts: [[Int]]) -> BaseRows {
-        var base = BaseRows(
-            rows: rows, layers: layers, kvHeads: kvHeads, headWidth: headWidth, tokens: tokens, owner: self)
-        for layer in 0..<layers {
-            for head in 0..<kvHeads {
-                let entries = rows(layer: layer, head: head)
-                let count = counts[layer][head]
-                precondition(count <= entries.positions.count, "a budget only shrinks")
-                guard count > 0, let keys = unsafe entries.keys.baseAddress,
-                    let values = unsafe entries.values.baseAddress
-                else { continue }
-                unsafe base.append(keys: keys, values: values, count: count, layer: layer, head: head)
-            }
-        }
-        return base
-    }
-
-    /// The bytes of so many entries.
-    func bytes(of counts: [[Int]]) -> Int {
-        counts.joined().reduce(0) { $0 + rows.bytes(entries: $1, headWidth: headWidth) }
-    }
-}
-
 extension LoadedModel {
     /// The turns behind a document, up to where the next answer begins.
     func continuationTokens(_ messages: [ChatMessage]) throws(TokenizerError) -> [Int32] {

@@ -181,8 +181,8 @@ struct Comparison {
             if self.checks.last?.is_truncated == false { return try bases(ids, document, method, rows) }
         }
         return try shares.map { share in
-            let counts = try truncated(cache, document, method, percent: share).counts
-            return (share, cache.base(keeping: counts), cache.bytes(of: counts), seconds)
+            let smaller = cache.truncated(to: try truncated(cache, document, method, percent: share))
+            return (share, smaller.base, smaller.storedBytes, seconds)
         }
     }
 

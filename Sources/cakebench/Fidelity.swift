@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import CAKE
-import Evaluation
 import FoundationEssentials
 import Inference
 import Transformer

@@ -145,12 +145,12 @@ struct FidelityStudy {
         return try shares.map { share in
             let budget = method.budget(
                 keepingPercent: share, tokens: document.ids.count, templatePrefixTokens: document.prefixTokens)
-            let counts = try cache.retention.truncated(
-                to: budget, method: method, templatePrefixTokens: document.prefixTokens
-            ).counts
+            let smaller = cache.truncated(
+                to: try cache.retention.truncated(
+                    to: budget, method: method, templatePrefixTokens: document.prefixTokens))
             return Cache(
                 setting: Setting(method: method.name, isVisible: ids != nil, rows: rows, keepPercent: share),
-                base: cache.base(keeping: counts), bytes: cache.bytes(of: counts), seconds: seconds)
+                base: smaller.base, bytes: smaller.storedBytes, seconds: seconds)
         }
     }
 

@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import CAKE
-import Evaluation
 import GGUF
 import Inference
 import Transformer
@@ -41,7 +40,7 @@ struct Precision: ParsableCommand {
         guard let content = String(validating: try readFile(text), as: UTF8.self) else {
             throw ValidationError("\(text) is not UTF-8")
         }
-        guard let rows = KVRows(rawValue: rows) else { throw ValidationError("--rows is f32, f16 or q8_0") }
+        guard let rows = KVRows(rawValue: rows), rows == rows.growing else { throw ValidationError("--rows is f32, f16 or q8_0") }
         let ids = Array(bench.loaded.documentTokens(content).ids.prefix(tokens))
         guard ids.count > 3 else { throw ValidationError("the text is too short to compare anything") }
         let read = ids.count / 2
@@ -76,7 +75,6 @@ struct Precision: ParsableCommand {
             model: model, pool: pool, tokens: ids, templatePrefixTokens: 0, method: .preset("full"),
             budget: ids.count, rows: rows)
         while try !prefill.step().isDone {}
-        let cache = try prefill.finish()
-        return cache.base(keeping: cache.retention.counts)
+        return try prefill.finish().base
     }
 }

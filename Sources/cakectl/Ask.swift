@@ -57,6 +57,12 @@ struct AnswerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The most tokens to write.", valueName: "n"))
     var maxTokens: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Read only this many entries per layer and KV head, on average: less to read, and less known.",
+            valueName: "entries"))
+    var budget: Int?
+
     @Option(help: ArgumentHelp("0 always takes the likeliest token; higher is more varied.", valueName: "x"))
     var temperature: Double?
 
@@ -67,6 +73,7 @@ struct AnswerOptions: ParsableArguments {
     var verbose = false
 
     func validate() throws {
+        guard budget ?? 1 > 0 else { throw ValidationError("--budget must be at least 1.") }
         guard maxTokens ?? 1 > 0 else { throw ValidationError("--max-tokens must be at least 1.") }
         guard (0...2).contains(temperature ?? 0) else { throw ValidationError("--temperature must be 0 to 2.") }
     }
@@ -74,6 +81,7 @@ struct AnswerOptions: ParsableArguments {
     func request(document: String, messages: [ChatMessage]) -> ChatRequest {
         var request = ChatRequest(document: document, messages: messages)
         (request.maxTokens, request.temperature, request.seed) = (maxTokens, temperature, seed)
+        request.budget = budget
         return request
     }
 }

@@ -72,6 +72,17 @@ enum Formats {
         return state + (document.progress.map { " \(Int($0.fraction.isFinite ? $0.fraction * 100 : 0)) %" } ?? "")
     }
 
+    /// What a check found, in one line.
+    static func check(_ check: Document.Check) -> String {
+        guard check.places > 0 else { return "not possible: the text is too short, or fills the model's context" }
+        guard let recall = check.recall else {
+            return "nothing to tell by: of \(count(check.tokens)) tokens asked for, the full cache knows \(check.known)"
+        }
+        let isMissed = check.target.map { recall < $0 } ?? false
+        return "recalls \(percent(recall)) of what the full cache knows at \(counted(check.places, "place"))"
+            + (isMissed ? ", less than the \(percent(check.target ?? 0)) asked for" : "")
+    }
+
     static func seconds(_ duration: Duration) -> Double {
         duration / .seconds(1)
     }

@@ -35,9 +35,24 @@ final class ProgressLine: Sendable {
                 let elapsed = Formats.seconds(now - begun)
                 let estimate = done < Self.fractionForEstimate ? nil : elapsed * (1 - done) / done
                 let text =
-                    "\(Int(done * 100)) %  \(phase == "prefill" ? "reading" : phase) \(name), layer \(layer) of \(layers)"
+                    phase == "check"
+                    ? "checking \(name)"
+                    : "\(Int(done * 100)) %  \(phase == "prefill" ? "reading" : phase) \(name), layer \(layer) of \(layers)"
                 draw(text + (estimate.map { ", \(Formats.duration($0)) left" } ?? ""), fraction: done)
             }
+        }
+    }
+
+    /// Shows how many of how many are done.
+    func show(_ number: Int, of total: Int, _ text: String) {
+        guard Terminal.errorIsTerminal else { return }
+        state.withLock { state in
+            let now = ContinuousClock.now
+            if let drawn = state.drawn, now - drawn < Self.redrawInterval { return }
+            state.drawn = now
+            draw(
+                "\(Formats.count(number)) of \(Formats.count(total)), \(text)",
+                fraction: Double(number) / Double(max(total, 1)))
         }
     }
 

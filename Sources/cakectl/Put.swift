@@ -12,6 +12,7 @@ struct Put: DaemonCommand {
 
               cakectl put manual manual.txt
               cakectl put manual manual.txt --keep 20% --ttl 7d
+              cakectl put manual manual.txt --keep auto
               pdftotext paper.pdf - | cakectl put paper - --pin
               cakectl put manual manual.txt --probe "How is it cleaned?" --probe "What does the red light mean?"
             """)
@@ -31,7 +32,10 @@ struct Put: DaemonCommand {
     @Argument(help: "The text; - reads standard input.", completion: .file())
     var file: String
 
-    @Option(help: ArgumentHelp("The share of the cache to keep, for example 10%.", valueName: "percent"))
+    @Option(
+        help: ArgumentHelp(
+            "The share of the cache to keep, for example 10%; or auto: as little as the check allows, at most half.",
+            valueName: "percent|auto"))
     var keep: Share?
 
     @Option(help: ArgumentHelp("Entries to keep per layer and KV head, on average.", valueName: "entries"))
@@ -63,6 +67,9 @@ struct Put: DaemonCommand {
         help: "Do not wait: the daemon reads it in the background, also after a restart; \"show\" says how far it is.")
     var detach = false
 
+    @Flag(help: "Compare the cache with the full one at places of the document, and say how much it recalls.")
+    var check = false
+
     enum Effort: String, ExpressibleByArgument, CaseIterable { case fast, balanced, best }
     enum Rows: String, ExpressibleByArgument, CaseIterable { case f16, q8_0, q4 }
 
@@ -77,9 +84,9 @@ struct Put: DaemonCommand {
         let client = try client()
         let text = try DocumentText(path: file)
         let options = PutOptions(
-            keep: keep.map { .percent($0.percent) } ?? budget.map { .budget($0) }, method: method,
+            keep: keep?.keep ?? budget.map { .budget($0) }, method: method,
             effort: effort?.rawValue, probes: probes, rows: rows?.rawValue, ttlSeconds: ttl?.seconds, pinned: pin,
-            detached: detach)
+            detached: detach, checked: check)
         let (name, showsProgress) = (name, !isQuiet)
         let document = try await client.put(name, text, options: options) { progress in
             if showsProgress { ProgressLine.shared.show(progress, of: name) }
@@ -92,33 +99,41 @@ struct Put: DaemonCommand {
         }
     }
 
-    /// What was read and what was kept of it, in two lines.
+    /// What was read, what was kept of it and, where it was checked, how much of it is recalled: a line each.
     static func summary(of document: Document) -> [String] {
         if let state = document.state, state != "ready" { return ["\(document.id): \(state), it goes on by itself"] }
         let wasThere = document.wasCreated == false
         let seconds = document.prefillSeconds.map { " in " + Formats.duration($0) } ?? ""
-        let share = document.kept ?? Double(document.entries) / Double(max(document.entriesFull, 1))
         return [
             "\(document.id): \(wasThere ? "already cached, " : "")\(counted(document.tokens, "token")) read\(seconds)",
-            "kept \(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries "
-                + "(\(Formats.percent(share))), \(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"
-                + (document.method.map { ", by \($0)" } ?? ""),
-        ]
+            kept(of: document) + (document.method.map { ", by \($0)" } ?? ""),
+        ] + (document.check.map { ["check: " + Formats.check($0)] } ?? [])
+    }
+
+    /// How much of a document is kept: entries, share and bytes.
+    static func kept(of document: Document) -> String {
+        let share = document.kept ?? Double(document.entries) / Double(max(document.entriesFull, 1))
+        return "kept \(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries "
+            + "(\(Formats.percent(share))), \(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"
     }
 }
 
-/// A share of the cache, written in percent.
+/// A share of the cache, written in percent, or "auto".
 struct Share: ExpressibleByArgument {
-    let percent: Double
+    let keep: PutOptions.Keep
 
     init?(argument: String) {
+        if argument == "auto" {
+            keep = .auto
+            return
+        }
         let hasSign = argument.hasSuffix("%")
         guard let percent = Double(hasSign ? String(argument.dropLast()) : argument), percent > 0, percent <= 100 else {
             return nil
         }
         // 0.1 may be meant as ten percent or as a thousandth: the sign decides.
         guard hasSign || percent >= 1 else { return nil }
-        self.percent = percent
+        keep = .percent(percent)
     }
 }
 

@@ -42,6 +42,9 @@ struct Show: DaemonCommand {
         let layer = document.progress.map { ", layer \($0.layer) of \($0.layers)" } ?? ""
         Terminal.print("\(document.id): \(counted(document.tokens, "token")), \(state)\(layer)")
         if let problem = document.problem { Terminal.print(problem) }
+        if document.state == "damaged" {
+            Terminal.print("\"cakectl rebuild \(document.id)\" reads it again from its stored text")
+        }
     }
 
     private static func fields(of document: Document) -> [(String, String)] {
@@ -58,8 +61,16 @@ struct Show: DaemonCommand {
         if let bytes = document.textBytes { fields.append(("text", Formats.bytes(bytes))) }
         let method = [document.method, document.rows.map { "\($0) rows" }, document.budget.map { "budget \($0)" }]
         fields.append(("method", method.compactMap(\.self).joined(separator: ", ")))
+        if let budget = document.shrunkFrom {
+            fields.append(("shrunk", "from budget \(budget), \(Formats.age(document.shrunkAt)) ago"))
+        }
         if document.preferenceFellBack == true {
             fields.append(("note", "preferences were degenerate; the layers share the budget evenly"))
+        }
+        if let check = document.check {
+            let isSmaller = document.budget.map { $0 < check.budget } ?? false
+            let since = isSmaller ? " (checked at a budget of \(Formats.count(check.budget)), shrunk since)" : ""
+            fields.append(("check", Formats.check(check) + since))
         }
         if let model = document.model { fields.append(("model", model)) }
         if let seconds = document.prefillSeconds { fields.append(("read in", Formats.duration(seconds))) }

@@ -29,6 +29,7 @@ struct Status: DaemonCommand {
                 lines[2] += " (file \(Formats.bytes(file)), at most \(Formats.bytes(map)))"
             }
         }
+        lines += Self.space(of: status)
         if let running = status.running { lines.append("running  \(Self.work(running))") }
         if let queue = status.queue { lines.append("waiting  \(Self.work(queue))") }
         if let jobs = status.jobs, jobs.durable + jobs.interrupted > 0 {
@@ -36,6 +37,26 @@ struct Status: DaemonCommand {
                 "durable  \(counted(jobs.durable, "document")), \(Formats.count(jobs.interrupted)) interrupted")
         }
         for line in lines { Terminal.print(line) }
+    }
+
+    private static func space(of status: DaemonStatus) -> [String] {
+        var parts: [String] = []
+        if let quota = status.quotaBytes { parts.append("quota \(Formats.bytes(quota))") }
+        if let free = status.freeBytes { parts.append("\(Formats.bytes(free)) of the file free") }
+        if let open = status.openDocuments, open > 0 {
+            parts.append("\(open) open, the longest for \(Formats.duration(status.oldestReaderSeconds ?? 0))")
+        }
+        var lines = parts.isEmpty ? [] : ["space    " + parts.joined(separator: ", ")]
+        if let damaged = status.quarantinedDocuments, damaged > 0 {
+            lines.append("damaged  \(counted(damaged, "document")); \"cakectl ls\" names yours")
+        }
+        if let done = status.reclaimed, done.expired.count + done.shrunk.count + done.deleted.count > 0 {
+            let bytes = done.expired.bytes + done.shrunk.bytes + done.deleted.bytes
+            lines.append(
+                "freed    \(Formats.bytes(bytes)): \(done.expired.count) expired, \(done.shrunk.count) shrunk, "
+                    + "\(done.deleted.count) deleted")
+        }
+        return lines
     }
 
     private static func work(_ work: DaemonStatus.Work) -> String {

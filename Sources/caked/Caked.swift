@@ -34,6 +34,8 @@ struct Caked: AsyncParsableCommand {
     var state: String?
     @Option(help: "Compute threads; 0: one for each CPU.")
     var threads: String?
+    @Flag(help: "Give the free space of the store back to the disk, and exit; not while a daemon uses it.")
+    var compact = false
     @Flag(name: .customLong("check-config"), help: "Check the configuration, say what is wrong with it, and exit.")
     var checkConfig = false
 
@@ -46,13 +48,22 @@ struct Caked: AsyncParsableCommand {
             print("the configuration is good: model \(settings.modelPath), socket \(settings.socketPath)")
             return
         }
-        try await Daemon(settings, manager).run()
+        guard compact else { return try await Daemon(settings, manager).run() }
+        do throws(EngineError) {
+            let compacted = try Engine.compactStore(settings.engine)
+            print(
+                "\(settings.engine.stateDirectory): \(compacted.bytesBefore) bytes before, \(compacted.bytesAfter) now")
+        } catch {
+            StandardErrorLog.write("caked: \(error.message)\n")
+            throw ExitCode(Daemon.exitCode(of: error))
+        }
     }
 
     private func loadConfiguration() throws -> CakedConfiguration {
         var problems: [ConfigurationProblem] = []
         var sources = ConfigurationSources(environment: ProcessVariables.all(), isRoot: geteuid() == 0)
         sources.flags = ["model": model, "socket": socket, "state": state, "threads": threads].compactMapValues { $0 }
+        sources.needsModel = !compact
         let path = config ?? ConfigurationSources.defaultFile
         do throws(ConfigurationProblem) {
             sources.file = try ConfigurationSources.read(path).map { (path, $0) }
@@ -65,7 +76,7 @@ struct Caked: AsyncParsableCommand {
         switch sources.resolve() {
         case .failure(let error): problems += error.problems
         case .success(let configuration):
-            if unsafe access(configuration.modelPath, R_OK) != 0 {
+            if !compact, unsafe access(configuration.modelPath, R_OK) != 0 {
                 let reason = unsafe String(cString: strerror(errno))
                 problems.append(
                     .init(

@@ -72,8 +72,8 @@ struct Setting: Sendable {
         .number("threads", \.engine.threads, 0...1024, flag: "--threads"),
         .choice("repack", \.engine.repacking, Repacking.allCases),
         Setting(key: "keep", wanted: KeepText.wanted) {
-            guard let percent = KeepText.percent($1) else { return false }
-            $0.engine.defaultKeep = .percent(percent)
+            guard let keep = KeepText.keep($1) else { return false }
+            $0.engine.defaultKeep = keep
             return true
         },
         .text("method", \.engine.defaultMethod, wanted: "the name of a method such as cake-reconstruct"),
@@ -85,7 +85,22 @@ struct Setting: Sendable {
             $0.engine.defaultRows = $1
             return ["f16", "q8_0", "q4"].contains($1)
         },
+        .share("check_target", \.engine.checkTarget),
+        .share("check_floor", \.engine.checkFloor),
+        .choice("below_floor", \.engine.belowFloor, BelowFloor.allCases),
         .bytes("store_map_bytes", \.engine.storeMapBytes, (64 << 20)...(1 << 46)),
+        .bytes("quota_bytes", \.engine.quotaBytes, 0...(1 << 46)),
+        .bytes("min_free_disk_bytes", \.engine.minimumFreeDiskBytes, 0...(1 << 46)),
+        Setting(key: "shrink_floor", wanted: KeepText.wanted) {
+            guard let percent = KeepText.percent($1) else { return false }
+            $0.engine.shrinkFloor = percent / 100
+            return true
+        },
+        Setting(key: "compact_at_start", wanted: "on or off") {
+            guard let isOn = ["on": true, "true": true, "off": false, "false": false][$1] else { return false }
+            $0.engine.compactsAtStart = isOn
+            return true
+        },
         .number("max_queued_documents", \.engine.maxQueuedDocuments, 0...10_000),
         .number("max_queued_questions", \.engine.maxQueuedQuestions, 0...10_000),
         .number("max_running_questions", \.engine.maxRunningQuestions, 1...256),
@@ -142,6 +157,16 @@ struct Setting: Sendable {
         ) {
             guard let bytes = byteCount($1), range.contains(bytes) else { return false }
             $0[keyPath: path] = bytes
+            return true
+        }
+    }
+
+    private static func share(
+        _ key: String, _ path: any WritableKeyPath<CakedConfiguration, Double> & Sendable
+    ) -> Setting {
+        Setting(key: key, wanted: "a share from 0 to 1, such as 0.9") {
+            guard let share = Double($1), (0...1).contains(share) else { return false }
+            $0[keyPath: path] = share
             return true
         }
     }

@@ -18,6 +18,8 @@ struct ConfigurationSources {
     /// Values of flags by the key they set.
     var flags: [String: String] = [:]
     var isRoot = false
+    /// Whether a model must be named; for work on the store alone it need not.
+    var needsModel = true
 
     /// The configuration, or everything that is wrong with it.
     func resolve() -> Result<CakedConfiguration, ConfigurationProblems> {
@@ -50,7 +52,7 @@ struct ConfigurationSources {
             if let value = flags[setting.key] { set(setting, value, from: setting.flag ?? setting.key) }
         }
         // A file that could not be read may well name it.
-        if configuration.modelPath.isEmpty, isReadable {
+        if needsModel, configuration.modelPath.isEmpty, isReadable {
             problems.append(
                 .init(
                     source: file?.path ?? Self.defaultFile, key: "model", value: nil,

@@ -1,4 +1,4 @@
-// Water-filling between floor and cap, and rounding without a slot unspent.
+// Water-filling between floor and cap, and whole budgets without a slot unspent.
 
 import CAKE
 import Testing
@@ -69,16 +69,63 @@ struct AllocationTests {
         }
     }
 
-    @Test("rounds by largest remainder, ties to the lower layer") func rounding() {
-        let filling = WaterFilling(layers: 4, averageBudget: 5, cap: 20, floorShare: 0)
-        #expect(filling.rounded([4.5, 4.5, 4.25, 6.75], kept: [9, 9, 9, 9]) == [5, 4, 4, 7])
-        #expect(filling.rounded([4.25, 4.25, 5.25, 6.25], kept: [9, 9, 9, 9]) == [5, 4, 5, 6])
-        #expect(filling.rounded([5, 5, 5, 5], kept: [20, 20, 20, 20]) == [5, 5, 5, 5])
+    struct Rounding: Sendable {
+        let preferences: [Double?]
+        let average: Int
+        let cap: Int
+        let floorShare: Double
+        let counts: [Int]
     }
 
-    @Test("rounding never exceeds what a layer still holds") func limits() {
-        let filling = WaterFilling(layers: 3, averageBudget: 4, cap: 20, floorShare: 0)
-        #expect(filling.rounded([3.9, 3.9, 4.2], kept: [3, 4, 9]) == [3, 4, 5])
+    @Test(
+        "whole budgets as worked out by hand, ties to the lower layer",
+        arguments: [
+            Rounding(preferences: [1, 2, 3], average: 4, cap: 100, floorShare: 0, counts: [2, 4, 6]),
+            Rounding(preferences: [1, 1, 1, 1], average: 5, cap: 20, floorShare: 0, counts: [5, 5, 5, 5]),
+            // 4.5, 4.5, 3: the slots at 4.5 cost the same.
+            Rounding(preferences: [1.5, 1.5, 1], average: 4, cap: 100, floorShare: 0, counts: [5, 4, 3]),
+            Rounding(preferences: [1, 2, 30], average: 4, cap: 5, floorShare: 0, counts: [2, 5, 5]),
+            Rounding(preferences: [0.01, 2, 27], average: 10, cap: 100, floorShare: 0.1, counts: [1, 2, 27]),
+            Rounding(preferences: [0, 1, 0], average: 4, cap: 6, floorShare: 0, counts: [3, 6, 3]),
+            Rounding(preferences: [0, 0, 0], average: 3, cap: 9, floorShare: 0.2, counts: [3, 3, 3]),
+            Rounding(preferences: [nil, 1, 3], average: 4, cap: 20, floorShare: 0, counts: [4, 2, 6]),
+            Rounding(preferences: [5, 1], average: 10, cap: 10, floorShare: 0, counts: [10, 10]),
+        ])
+    func rounding(_ example: Rounding) {
+        let filling = WaterFilling(
+            layers: example.preferences.count, averageBudget: example.average, cap: example.cap,
+            floorShare: example.floorShare)
+        #expect(filling.counts(example.preferences) == example.counts)
+    }
+
+    @Test("whole budgets spend the total, lie near the real ones, and never grow as budgets fall or layers come")
+    func monotone() {
+        var random = Seeded(state: 12)
+        for _ in 0..<300 {
+            let layers = random.int(1...20)
+            let cap = random.int(1...120)
+            let floorShare = random.chance(0.3) ? 0 : Double.random(in: 0...1, using: &random)
+            let preferences = (0..<layers).map { _ -> Double? in
+                random.chance(0.1) ? nil : random.chance(0.1) ? 0 : exp2(4 * random.normal())
+            }
+            let beta = random.int(1...30)
+            var larger: (cake: [Int], pyramid: [Int])?
+            for average in (0...cap).reversed() {
+                let filling = WaterFilling(layers: layers, averageBudget: average, cap: cap, floorShare: floorShare)
+                let cake = filling.counts(preferences)
+                let pyramid = Pyramid.counts(layers: layers, average: average, cap: cap, beta: beta)
+                #expect(cake.reduce(0, +) == average * layers && pyramid.reduce(0, +) == average * layers)
+                let real = filling.budgets(preferences)
+                #expect(zip(cake, real).allSatisfy { abs(Double($0) - $1) <= 1 + Double(layers) / 2 })
+                let fewer = filling.counts(Array(preferences.dropLast()))
+                #expect(zip(fewer, cake).allSatisfy { $0 >= $1 })
+                if let larger {
+                    #expect(zip(larger.cake, cake).allSatisfy { $0 >= $1 }, "\(preferences) \(filling)")
+                    #expect(zip(larger.pyramid, pyramid).allSatisfy { $0 >= $1 })
+                }
+                larger = (cake, pyramid)
+            }
+        }
     }
 
     private func exp2(_ x: Double) -> Double {

@@ -51,6 +51,24 @@ import Testing
         }
     }
 
+    @Test("the figures of a check come back as they were, and manifests from before there were any are readable")
+    func check() throws {
+        let data = DocumentData(seed: 7)
+        let store = try place.open()
+        #expect(try place.put("unchecked", data, in: store).check == nil)
+        var figures = CheckFigures(budget: 64)
+        (figures.places, figures.tokens, figures.known) = (8, 192, 40)
+        (figures.recall, figures.agreement, figures.kl) = (0.925, 0.75, 0.125)
+        (figures.right, figures.rightFull, figures.target) = (0.5, 0.625, 0.9)
+        var manifest = data.manifest
+        manifest.check = figures
+        let staged = try store.begin(key("checked"), shape: data.shape)
+        try data.stage(in: staged)
+        _ = try staged.commit(manifest)
+        #expect(try store.manifest(key("checked"))?.check == figures)
+        #expect(try store.manifest(key("unchecked"))?.check == nil)
+    }
+
     @Test("a head too long for one value is split, and read as if it were not", arguments: [RowType.f16, .q4])
     func split(_ rows: RowType) throws {
         let data = DocumentData(seed: 2, rows: rows)
@@ -286,8 +304,8 @@ import Testing
             _ = try store.update(key("short"), ttlSeconds: nil, pinned: false)
         }
         #expect(try store.manifests().map(\.name) == ["forever", "pinned", "used"])
-        #expect(try store.collectExpired(nowSeconds: 1_100) == [key("short")])
-        #expect(try store.collectExpired(nowSeconds: 1_100).isEmpty)
+        #expect(try store.maintain().map(\.key) == [key("short")])
+        #expect(try store.maintain().isEmpty)
         #expect(try store.statistics().documents == 3)
     }
 

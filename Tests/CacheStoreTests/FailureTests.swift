@@ -171,6 +171,8 @@ import Testing
             "", "{", "[]", "{\"id\":1}", String(repeating: "[", count: 100_000), "null", "\u{0}",
             "COUNTS:[[1,2,3]]", "COUNTS:[[1,2,3],[-1,0,0]]", "COUNTS:[[1,2,3],[9999999,0,0]]", "COUNTS:[]",
             "LAYERS:0", "LAYERS:9223372036854775807", "LAYERS:92233720368547758070", "WIDTH:-64", "WIDTH:4000000000",
+            "CHECK:{\"budget\":1,\"places\":1,\"tokens\":9,\"known\":10}", "CHECK:{\"budget\":1}",
+            "CHECK:{\"budget\":1,\"places\":1,\"tokens\":9,\"known\":9,\"recall\":1.5}",
         ])
     func impossibleManifest(replacement: String) throws {
         let data = DocumentData(seed: 41)
@@ -183,6 +185,8 @@ import Testing
             changed = json.replacingCharacters(in: range, with: "\"counts\":" + replacement.dropFirst(7))
         } else if replacement.hasPrefix("LAYERS:") {
             changed = json.replacingOccurrences(of: "\"layers\":2", with: "\"layers\":" + replacement.dropFirst(7))
+        } else if replacement.hasPrefix("CHECK:") {
+            changed = "{\"check\":" + replacement.dropFirst(6) + "," + json.dropFirst()
         } else if replacement.hasPrefix("WIDTH:") {
             changed = json.replacingOccurrences(
                 of: "\"headWidth\":64", with: "\"headWidth\":" + replacement.dropFirst(6))

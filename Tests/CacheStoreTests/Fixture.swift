@@ -193,6 +193,6 @@ func key(_ name: String) throws -> DocumentKey { try DocumentKey(owner: 1, name:
 let proportional: Truncating = { document, budget in
     let manifest = document.manifest
     return Truncation(
-        counts: manifest.counts.map { $0.map { $0 * budget / manifest.budget } },
+        budget: budget, counts: manifest.counts.map { $0.map { $0 * budget / manifest.budget } },
         layerBudgets: manifest.layerBudgets.map { $0 * Double(budget) / Double(manifest.budget) })
 }

@@ -76,7 +76,8 @@ import Testing
         try flip(.text)
         let store = try place.open()
         var results: [DocumentVerification] = []
-        try store.verify { result in
+        try store.verify { result, total in
+            #expect(total == 3)
             results.append(result)
             return true
         }
@@ -87,19 +88,19 @@ import Testing
             _ = try store.text(key("a"))
         }
         var count = 0
-        try store.verify { _ in
+        try store.verify { _, _ in
             count += 1
             return false
         }
         #expect(count == 1)
         count = 0
-        try store.verify(owner: 1, name: "c") { result in
-            #expect(result.problem == nil)
+        try store.verify(owner: 1, name: "c") { result, total in
+            #expect(result.problem == nil && total == 1)
             count += 1
             return true
         }
         #expect(count == 1)
-        #expect(throws: StoreError.notFound(name: "d")) { try store.verify(name: "d") { _ in true } }
+        #expect(throws: StoreError.notFound(name: "d")) { try store.verify(name: "d") { _, _ in true } }
     }
 
     @Test("what is whole again is released by verify")

@@ -52,6 +52,40 @@ import Testing
         #expect(server.requests.first?.text == "text")
     }
 
+    @Test(
+        "put and show say in one line what a check found",
+        arguments: [
+            (
+                #"{"budget":1248,"places":8,"tokens":192,"known":40,"recall":0.925,"target":0.9}"#,
+                "recalls 92.5 % of what the full cache knows at 8 places", ""
+            ),
+            (
+                #"{"budget":2000,"places":8,"tokens":192,"known":40,"recall":0.5,"target":0.9}"#,
+                "recalls 50.0 % of what the full cache knows at 8 places, less than the 90.0 % asked for",
+                " (checked at a budget of 2,000, shrunk since)"
+            ),
+            (
+                #"{"budget":1248,"places":8,"tokens":192,"known":3}"#,
+                "nothing to tell by: of 192 tokens asked for, the full cache knows 3", ""
+            ),
+            (
+                #"{"budget":1248,"places":0,"tokens":0,"known":0}"#,
+                "not possible: the text is too short, or fills the model's context", ""
+            ),
+        ])
+    func check(figures: String, line: String, since: String) async throws {
+        let server = try await ScriptedServer { _ in
+            .json(Sample.document.dropLast() + #","check":"# + figures + "}")
+        }
+        let put = try await run(
+            ["put", "manual", "-", "--keep", "auto", "--check"], socket: server.socketPath, input: "text")
+        #expect(put.output.split(separator: "\n").last.map(String.init) == "check: " + line)
+        #expect(server.requests.first?.target == "/v1/documents/manual?keep=auto&check=true")
+        let show = try await run(["show", "manual"], socket: server.socketPath)
+        let shown = show.output.split(separator: "\n").first { $0.hasPrefix("check") }
+        #expect(shown?.drop { $0 != " " }.drop { $0 == " " } == line[...] + since)
+    }
+
     @Test("--json prints one object on one line, before or after the command")
     func json() async throws {
         let server = try await ScriptedServer { _ in .json(Sample.document) }
@@ -94,6 +128,51 @@ import Testing
                 #"[{"content":"One?","role":"user"},{"content":"Yes.","role":"assistant"},{"content":"Two?","role":"user"}]"#
             )
                 == true)
+    }
+
+    @Test("ask says how much of the document is to be read")
+    func askBudget() async throws {
+        let server = try await ScriptedServer { _ in .events(Sample.answer("Yes.")) }
+        let result = try await run(["ask", "manual", "Is it?", "--budget", "40"], socket: server.socketPath)
+        #expect((result.output, result.status) == ("Yes.\n", 0))
+        #expect(server.requests.first?.text.contains(#""budget":40"#) == true)
+    }
+
+    @Test("shrink asks for a budget or a share, and says what is kept")
+    func shrink() async throws {
+        let server = try await ScriptedServer { _ in .json(Sample.document) }
+        let result = try await run(["shrink", "manual", "--keep", "10%"], socket: server.socketPath)
+        #expect(result.output == "manual: kept 29,952 of 299,520 entries (10.0 %), 7.5 MiB of 73.1 MiB\n")
+        _ = try await run(["shrink", "manual", "--budget", "40"], socket: server.socketPath)
+        #expect(server.requests.map(\.text) == [#"{"keep":"10.0%"}"#, #"{"budget":40}"#])
+        #expect(server.requests.map(\.target) == ["/v1/documents/manual", "/v1/documents/manual"])
+    }
+
+    @Test("verify names what is damaged and fails; with nothing damaged it says so")
+    func verify() async throws {
+        let server = try await ScriptedServer { request in
+            let damaged = request.target == "/v1/verify" ? #"[{"id":"b","bytes":0,"problem":"a checksum"}]"# : "[]"
+            return .events(
+                "event: checked\ndata: {\"id\":\"a\",\"bytes\":2048,\"number\":1,\"total\":2}\n\n",
+                "event: verification\ndata: {\"object\":\"verification\",\"documents\":2,\"bytes\":2048,\"damaged\":\(damaged)}\n\n"
+            )
+        }
+        let all = try await run(["verify"], socket: server.socketPath)
+        #expect(
+            (all.output, all.error, all.status) == ("b: damaged, a checksum\n2 documents, 2.0 KiB: 1 damaged\n", "", 1))
+        let one = try await run(["verify", "a"], socket: server.socketPath)
+        #expect((one.output, one.error, one.status) == ("2 documents, 2.0 KiB: all sound\n", "", 0))
+        let json = try await run(["--json", "verify"], socket: server.socketPath)
+        #expect(json.output.hasPrefix(#"{"bytes":2048,"damaged":[{"bytes":0,"id":"b","problem":"a checksum"}]"#))
+        #expect(server.requests.map(\.target) == ["/v1/verify", "/v1/documents/a/verify", "/v1/verify"])
+    }
+
+    @Test("rebuild reads a document again and says what was kept")
+    func rebuild() async throws {
+        let server = try await ScriptedServer { _ in .events("event: document\ndata: \(Sample.document)\n\n") }
+        let result = try await run(["rebuild", "manual"], socket: server.socketPath)
+        #expect(result.output.hasPrefix("manual: 12,480 tokens read in 14 s\nkept 29,952 of"))
+        #expect(server.requests.map(\.target) == ["/v1/documents/manual/rebuild"])
     }
 
     @Test("rm goes on after a name that is not there, and fails")
@@ -172,6 +251,8 @@ import Testing
             ["put", "a", "-", "--ttl", "5"], ["put", "a", "-", "--rows", "f8"], ["put", "../a", "-"],
             ["ask", "a", " "], ["ask", "a", "b", "--temperature", "-1"], ["ask", "a", "b", "--max-tokens", "0"],
             ["rm"], ["rm", ""], ["frobnicate"], ["ls", "--frobnicate"], ["ls", "--timeout", "0"],
+            ["shrink", "a"], ["shrink", "a", "--keep", "5%", "--budget", "5"], ["shrink", "a", "--budget", "0"],
+            ["ask", "a", "b", "--budget", "0"], ["rebuild"], ["verify", "a", "b"],
             ["map", "a", "--width", "3"], ["map", "a", "--lines", "-1"],
         ])
     func usage(_ arguments: [String]) async throws {

@@ -42,6 +42,16 @@ import Testing
         #expect(request.text == text)
     }
 
+    @Test("asks for a budget that the check finds, and hears what the check found")
+    func putChecked() async throws {
+        let check = #","check":{"budget":9,"places":8,"tokens":192,"known":40,"recall":0.925,"kl":0.5,"right_full":1}}"#
+        let server = try await ScriptedServer { _ in .json(Sample.document.dropLast() + check) }
+        let document = try await client(server).put(
+            "manual", DocumentText("a"), options: PutOptions(keep: .auto, checked: true))
+        #expect(server.requests.first?.target == "/v1/documents/manual?keep=auto&check=true")
+        #expect(document.check?.recall == 0.925 && document.check?.rightFull == 1 && document.check?.target == nil)
+    }
+
     @Test("puts a file of many chunks byte for byte")
     func putFile() async throws {
         let server = try await ScriptedServer { _ in .json(Sample.document, status: "201 Created") }

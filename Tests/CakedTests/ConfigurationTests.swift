@@ -84,7 +84,7 @@ struct CheckedConfiguration {
                 "caked: FILE:9: is `template: !name gemma`, but wanted is \(Self.scalar)",
                 "caked: FILE:2: is `modle`, but wanted is a known key, perhaps `model`",
                 "caked: FILE:3: keep is `200%`, but wanted is a percentage such as 10% or a share such as 0.1, "
-                    + "more than nothing and at most all",
+                    + "more than nothing and at most all, or auto",
                 "caked: FILE:4: rows is `f64`, but wanted is f16, q8_0 or q4",
                 "caked: CAKED_LOG_LEVEL: log_level is `loud`, but wanted is one of trace, debug, info, notice, "
                     + "warning, error, critical",
@@ -142,12 +142,16 @@ struct CheckedConfiguration {
         arguments: [
             ("access", "group", "everybody"), ("log_level", "debug", "verbose"), ("threads", "0", "-1"),
             ("repack", "off", "maybe"),
-            ("keep", "0.5", "0"), ("rows", "q4", "q4_0"), ("store_map_bytes", "64G", "1K"),
+            ("keep", "0.5", "0"), ("keep", "auto", "automatic"), ("check_target", "0.95", "95%"),
+            ("check_floor", "0.8", "1.5"), ("below_floor", "enlarge", "warn"), ("rows", "q4", "q4_0"),
+            ("store_map_bytes", "64G", "1K"),
             ("max_queued_documents", "0", "-1"), ("max_queued_questions", "5", "5.5"),
             ("max_running_questions", "8", "0"), ("max_generated_tokens", "1", "0"),
             ("max_document_bytes", "1M", "M"), ("max_chat_bytes", "4096", "9999999999T"),
             ("max_connections", "1", "0"), ("write_deadline_seconds", "0.5", "nan"), ("idle_seconds", "60", "0"),
-            ("drain_seconds", "0", "-1"),
+            ("drain_seconds", "0", "-1"), ("quota_bytes", "10G", "-1"), ("quota_bytes", "0", "all"),
+            ("min_free_disk_bytes", "0", "1.5G"), ("shrink_floor", "100%", "0"), ("shrink_floor", "0.25", "150%"),
+            ("compact_at_start", "off", "maybe"),
         ])
     func values(key: String, good: String, bad: String) throws {
         let taken = try CheckedConfiguration("model: \(Self.model)\n\(key): '\(good)'\n")
@@ -168,7 +172,7 @@ struct CheckedConfiguration {
         let on = yaml.replacing(try Regex("(?m)^#([a-z_]+:.*)$")) { match in String(match.output[1].substring ?? "") }
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).lines.count == 1)
         let keys = on.split(separator: "\n").filter { !$0.hasPrefix("#") }
-        #expect(keys.count == 25)
+        #expect(keys.count == 32)
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).status == 0)
     }
 

@@ -75,19 +75,18 @@ import Testing
         #expect(abs(share.low - 0.5) < 1e-12 && abs(share.high - 0.5) < 1e-12)
     }
 
-    @Test("divergence: hand-computed for two tokens")
-    func divergence() {
-        var same = Divergence()
-        same.add(reference: [1, 2, 3], other: [1, 2, 3], truth: 2)
-        #expect(same.meanDivergence == 0 && same.agreement == 1 && same.perplexity == same.referencePerplexity)
-        // p = (1/2, 1/2), q = (1/4, 3/4): KL = ½ ln 2 + ½ ln ⅔ = ½ ln 4/3; q finds the first token with 1/4.
-        var other = Divergence()
-        other.add(reference: [0, 0], other: [0, 1.098_612_3], truth: 0)
-        #expect(abs(other.meanDivergence - 0.143_841_036) < 1e-6)
-        #expect(abs(other.referencePerplexity - 2) < 1e-6 && abs(other.perplexity - 4) < 1e-5)
-        #expect(other.agreement == 0)
-        var masked = Divergence()
-        masked.add(reference: [0, -.infinity], other: [0, 0], truth: 0)
-        #expect(abs(masked.meanDivergence - 0.693_147_18) < 1e-6)
+    @Test(
+        "rank correlation, ties at their mean rank",
+        arguments: [
+            ([1, 2, 3, 4], [10, 20, 30, 40], 1), ([1, 2, 3, 4], [4, 3, 2, 1], -1),
+            // 1 − 6 Σd²/(n(n² − 1)) with d² = 1, 1, 0, 0.
+            ([1, 2, 3, 4], [2, 1, 3, 4], 0.8),
+            // Ranks 0.5 0.5 2 3 against 0 1 2 3: 4.5 / √(4.5 · 5).
+            ([1, 1, 2, 3], [1, 2, 3, 4], 0.948_683_298), ([1, 1], [1, 2], nil), ([], [], nil),
+        ] as [([Double], [Double], Double?)])
+    func spearman(x: [Double], y: [Double], expected: Double?) {
+        let found = RankCorrelation.spearman(x, y)
+        #expect((found == nil) == (expected == nil))
+        #expect(abs((found ?? 0) - (expected ?? 0)) < 1e-8)
     }
 }

@@ -111,6 +111,8 @@ import Tokenizers
             (.busy(message: "m", retryAfterSeconds: 3), 429, "rate_limit_error"),
             (.shuttingDown, 503, "server_error"),
             (.conflict(code: "fingerprint_mismatch", message: "m"), 409, "invalid_request_error"),
+            (.gone(code: "document_damaged", message: "m"), 410, "invalid_request_error"),
+            (.unacceptable(code: "below_floor", message: "m"), 422, "invalid_request_error"),
             (.invalid(code: "prompt_too_long", message: "m", parameter: "messages"), 400, "invalid_request_error"),
             (.insufficientStorage(message: "m"), 507, "server_error"),
             (.internalFailure(message: "m"), 500, "server_error"),

@@ -36,6 +36,25 @@ import Testing
         #expect(puts.map(\.pinned) == [true, false, true, false, false])
         #expect(puts[2].text == Array("hé".utf8))
         #expect(puts.allSatisfy { $0.owner == 1000 })
+        #expect(puts.allSatisfy { $0.check == nil })
+    }
+
+    @Test("a check and a budget that is found by it are asked for in query and JSON alike")
+    func checks() async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            for target in ["/v1/documents/a?keep=auto&check=true", "/v1/documents/a?keep=auto&check"] {
+                #expect(try await server.send("PUT", target, body: [65]).status == 201)
+            }
+            let json = #"{"text":"x","keep":"auto","check":true}"#
+            #expect(try await server.json("PUT", "/v1/documents/a", json).status == 201)
+            let both = try await server.send("PUT", "/v1/documents/a?keep=auto&budget=5", body: [65])
+            #expect(both.code == "invalid_budget" && both.param == "budget")
+            let flag = try await server.send("PUT", "/v1/documents/a?check=maybe", body: [65])
+            #expect(flag.code == "invalid_parameter" && flag.param == "check")
+        }
+        let puts = service.state.withLock { $0.puts }
+        #expect(puts.map(\.keep) == [.auto, .auto, .auto] && puts.map(\.check) == [true, true, true])
     }
 
     @Test("a detached put is answered with 202 as soon as it is safe, and says where the document stands")
@@ -209,6 +228,61 @@ import Testing
         #expect(updates[1].ttlSeconds == .some(.none))
         #expect(updates[2].ttlSeconds == .none)
         #expect(updates.map(\.pinned) == [nil, true, nil])
+    }
+
+    @Test("a document is shrunk by PATCH, by a budget or a share, never by both")
+    func shrinks() async throws {
+        let service = ScriptedService()
+        service.store(PutRequest(owner: 1000, name: "a", text: [65]))
+        try await withServer(service) { server async throws in
+            let shrunk = try await server.json("PATCH", "/v1/documents/a", #"{"budget":1}"#)
+            #expect(shrunk.object["shrunk_from"] as? Int == 1)
+            #expect(try await server.json("PATCH", "/v1/documents/a", #"{"keep":"5%"}"#).status == 200)
+            #expect(try await server.json("PATCH", "/v1/documents/a", #"{"keep":0.5,"pin":true}"#).status == 200)
+            for body in [#"{"budget":0}"#, #"{"budget":5,"keep":"5%"}"#, #"{"keep":"none"}"#, #"{"budget":1.5}"#] {
+                #expect(try await server.json("PATCH", "/v1/documents/a", body).status == 400, "\(body)")
+            }
+        }
+        let updates = service.state.withLock { $0.updates }
+        #expect(updates.map(\.keep) == [.budget(1), .percent(5), .percent(50)])
+        #expect(updates.map(\.pinned) == [nil, nil, true])
+    }
+
+    @Test("rebuild answers as a put does, whole or with progress")
+    func rebuilds() async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            let whole = try await server.send("POST", "/v1/documents/a/rebuild")
+            #expect((whole.status, whole.object["id"] as? String) == (201, "a"))
+            let events = try await server.send(
+                "POST", "/v1/documents/b/rebuild", headers: ["Accept": "text/event-stream"])
+            #expect(events.text.contains("event: document\ndata: {"))
+            #expect(try await server.send("GET", "/v1/documents/a/rebuild").status == 405)
+            #expect(try await server.send("POST", "/v1/documents/%2F/rebuild").status == 400)
+        }
+        #expect(service.state.withLock(\.rebuilt) == ["a", "b"])
+    }
+
+    @Test("verify says what is damaged, of one document or all of the caller's, whole or as it goes")
+    func verifies() async throws {
+        let service = ScriptedService()
+        for name in ["bad", "good"] { service.store(PutRequest(owner: 1000, name: name, text: [65])) }
+        service.store(PutRequest(owner: 7, name: "other", text: [65]))
+        try await withServer(service) { server async throws in
+            let whole = try await server.send("POST", "/v1/verify")
+            #expect(
+                whole.text
+                    == #"{"bytes":128,"damaged":[{"bytes":64,"id":"bad","problem":"a checksum"}],"documents":2,"#
+                    + #""object":"verification"}"#)
+            let events = try await server.send(
+                "POST", "/v1/documents/good/verify", headers: ["Accept": "text/event-stream"])
+            #expect(
+                events.text.contains("event: checked\ndata: {\"bytes\":64,\"id\":\"good\",\"number\":2,\"total\":2}"))
+            #expect(events.text.contains("event: verification\ndata: {"))
+            // A document may be called so.
+            #expect(try await server.send("PUT", "/v1/documents/verify", body: [65]).status == 201)
+        }
+        #expect(service.state.withLock(\.verified) == [nil, "good"])
     }
 
     @Test("every user sees only their own documents; with shared access everybody sees the daemon's")

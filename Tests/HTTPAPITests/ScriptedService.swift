@@ -13,7 +13,9 @@ final class ScriptedService: DocumentService {
         var questions: [CompletionRequest] = []
         var putFeeds: [EventFeed<PutEvent>] = []
         var questionFeeds: [Feed] = []
-        var updates: [(ttlSeconds: Int??, pinned: Bool?)] = []
+        var updates: [DocumentChange] = []
+        var rebuilt: [String] = []
+        var verified: [String?] = []
         var failure: EngineError?
         var isShutDown = false
     }
@@ -101,12 +103,35 @@ final class ScriptedService: DocumentService {
         state.withLock { $0.documents[owner]?[name] = nil }
     }
 
-    func update(_ name: String, owner: UInt32, ttlSeconds: Int??, pinned: Bool?) throws(EngineError) -> Document {
-        state.withLock { $0.updates.append((ttlSeconds, pinned)) }
+    func update(_ name: String, owner: UInt32, _ change: DocumentChange) throws(EngineError) -> Document {
+        state.withLock { $0.updates.append(change) }
         var document = try found(name, owner)
-        if let ttlSeconds { document.ttlSeconds = ttlSeconds }
-        if let pinned { document.pinned = pinned }
+        if let ttlSeconds = change.ttlSeconds { document.ttlSeconds = ttlSeconds }
+        if let pinned = change.pinned { document.pinned = pinned }
+        if case .budget(let budget) = change.keep {
+            (document.shrunkFrom, document.budget) = (document.budget, budget)
+        }
         return document
+    }
+
+    func rebuild(_ name: String, owner: UInt32, user: UInt32) -> EventStream<PutEvent> {
+        state.withLock { $0.rebuilt.append(name) }
+        return put(PutRequest(owner: owner, name: name, text: Array("stored".utf8), user: user))
+    }
+
+    func verify(_ name: String?, owner: UInt32, user: UInt32) -> EventStream<VerifyEvent> {
+        state.withLock { $0.verified.append(name) }
+        let (stream, feed) = EventStream<VerifyEvent>.make(wake: {})
+        var verification = Verification()
+        let names = state.withLock { ($0.documents[owner] ?? [:]).keys.sorted() }
+        for (index, name) in names.enumerated() {
+            let document = VerifiedDocument(id: name, bytes: 64, problem: name == "bad" ? "a checksum" : nil)
+            verification.add(document)
+            feed.send(.checked(document, number: index + 1, total: names.count))
+        }
+        feed.send(.finished(verification))
+        feed.finish()
+        return stream
     }
 
     func retention(_ name: String, owner: UInt32) throws(EngineError) -> DocumentRetention {

@@ -46,6 +46,20 @@ import Testing
         #expect(try String(contentsOfFile: plot, encoding: .utf8).contains("cake-reconstruct"))
     }
 
+    @Test("trust sets a recall beside the share answered: the cache that recalls more answers more")
+    func trust() throws {
+        let rows = try #require(
+            try object(
+                [
+                    "trust", "--set", Project.root.appending(path: "Tests/Fixtures/heldout-2k.json").path,
+                    "--documents", "1", "--methods", "cake-reconstruct,cake", "--keep", "10",
+                ] + model) as? [[String: Any]])
+        let answered = rows.compactMap { $0["answered"] as? Double }
+        let recalls = rows.compactMap { ($0["check"] as? [String: Any])?["recall"] as? Double }
+        #expect(answered.count == 2 && recalls.count == 2)
+        #expect(answered[0] > answered[1] && recalls[0] > recalls[1])
+    }
+
     @Test("ruler fills the length asked for and finds single needles")
     func ruler() throws {
         let rows = try rows(

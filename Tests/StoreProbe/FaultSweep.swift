@@ -79,7 +79,7 @@ enum FaultSweep {
             }
             guard try store.quarantined().isEmpty else { return "a document is quarantined" }
             _ = try store.maintain()
-            try store.verify { _ in true }
+            try store.verify { _, _ in true }
             return try put(6, as: "new", in: store)
         } catch { return "\(error)" }
     }

@@ -37,7 +37,8 @@ struct SeededDocument {
     static let budget = 64
     /// What a smaller budget keeps: as large a share of every head.
     static let truncate: Truncating = { document, budget in
-        Truncation(counts: document.manifest.counts.map { $0.map { $0 * budget / document.manifest.budget } })
+        Truncation(
+            budget: budget, counts: document.manifest.counts.map { $0.map { $0 * budget / document.manifest.budget } })
     }
 
     /// Entries of a head: from a page's worth to several.

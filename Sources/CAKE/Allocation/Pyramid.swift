@@ -13,4 +13,25 @@ package enum Pyramid {
         let last = 2 * Double(average) - first
         return (0..<layers).map { first - Double($0) * (first - last) / Double(layers - 1) }
     }
+
+    /// The same in whole entries, which sum to the average times the layers and never grow as the average falls.
+    package static func counts(layers: Int, average: Int, cap: Int, beta: Int) -> [Int] {
+        let budgets = budgets(layers: layers, average: average, cap: cap, beta: beta)
+        let apportionment = Apportionment(
+            total: average * layers, floors: budgets.map { _ in 0 }, caps: budgets.map { _ in cap })
+        return apportionment.counts(near: budgets) { layer, slot in
+            price(
+                Double(slot) - 0.5, depth: layers > 1 ? Double(layer) / Double(layers - 1) : nil, cap: cap, beta: beta)
+        }
+    }
+
+    /// The average at which the layer in that depth, 0 first and 1 last, reaches a budget; nil for an only layer.
+    private static func price(_ budget: Double, depth: Double?, cap: Int, beta: Int) -> Double {
+        guard let depth else { return budget }
+        let steepest = 2 - 1 / Double(beta)
+        let average = budget / (steepest - depth * (2 - 2 / Double(beta)))
+        // Beyond this average the first layer is capped, and the others rise towards it.
+        guard average * steepest > Double(cap), depth > 0 else { return average }
+        return (budget - Double(cap) * (1 - 2 * depth)) / (2 * depth)
+    }
 }

@@ -82,26 +82,22 @@ package struct WaterFilling: Sendable {
         return settled
     }
 
-    /// Whole budgets by largest remainder, ties to the lower layer, so that no slot is left unspent.
+    /// Whole budgets of the layers seen so far, which sum to the total unless all are capped.
     ///
-    /// - Parameters:
-    ///   - budgets: of all layers, real-valued.
-    ///   - kept: what each layer still holds; no result is above it.
-    package func rounded(_ budgets: [Double], kept: [Int]) -> [Int] {
-        var whole = zip(budgets, kept).map { min(Int($0), $1) }
-        var unspent = min(total, kept.reduce(0, +)) - whole.reduce(0, +)
-        let byRemainder = budgets.indices.sorted {
-            let (one, other) = (budgets[$0] - Double(whole[$0]), budgets[$1] - Double(whole[$1]))
-            return one != other ? one > other : $0 < $1
+    /// The real-valued ones rounded so that neither a new layer nor a smaller total ever raises one (see `Apportionment`).
+    package func counts(_ preferences: [Double?]) -> [Int] {
+        let whole = Int(floor.rounded())
+        return Apportionment(
+            total: total, floors: preferences.map { $0 == nil ? Int(average) : whole },
+            caps: preferences.map { $0 == nil ? Int(average) : cap }
+        ).counts(near: budgets(preferences)) { layer, slot in
+            let preference = preferences[layer] ?? 1
+            return (Double(slot) - 0.5) / (preference > 0 ? preference : Self.silence)
         }
-        while unspent > 0 {
-            for layer in byRemainder where unspent > 0 && whole[layer] < kept[layer] {
-                whole[layer] += 1
-                unspent -= 1
-            }
-        }
-        return whole
     }
+
+    /// Stands for the preference of a layer that has none: below all usable ones, so that it is served after them.
+    private static let silence = 1e-295
 }
 
 extension Double {

@@ -1,5 +1,7 @@
 // A cached document as the API shows it, and what of it was kept.
 
+import CacheStore
+
 /// One layer of a cached document.
 public struct DocumentLayer: Codable, Equatable, Sendable {
     /// Average entries for each KV head, as allocated before rounding.
@@ -83,6 +85,12 @@ public struct Document: Codable, Equatable, Sendable {
     public var hits: Int
     /// Whether the layer preferences were unusable and budgets fell back to uniform.
     public var preferenceFellBack: Bool
+    /// The budget it was written with, if it has been shrunk since.
+    public var shrunkFrom: Int?
+    /// When it was shrunk last, Unix seconds.
+    public var shrunkAt: Int?
+    /// How its cache compared with the full one when it was written; nil when it was not checked.
+    public var check: CheckFigures?
     /// Layer by layer; nil in lists.
     public var layers: [DocumentLayer]?
 
@@ -132,7 +140,9 @@ public struct Document: Codable, Equatable, Sendable {
         case lastUsed = "last_used"
         case hits
         case preferenceFellBack = "preference_fell_back"
-        case layers
+        case shrunkFrom = "shrunk_from"
+        case shrunkAt = "shrunk_at"
+        case check, layers
     }
 }
 

@@ -36,6 +36,20 @@ public struct EngineStatus: Equatable, Sendable {
     public var mapBytes = 0
     /// Bytes of the store's file.
     public var fileBytes = 0
+    /// Bytes of the file that later documents will use.
+    public var freeBytes = 0
+    /// The most that documents may take in the store; nil: as much as the map holds.
+    public var quotaBytes: Int?
+    /// Documents that were found damaged.
+    public var quarantinedDocuments = 0
+    /// Documents open for reading.
+    public var openDocuments = 0
+    /// How long the oldest of them has been open.
+    public var oldestReaderSeconds = 0.0
+    /// Readers that had died without ending and were cleared.
+    public var clearedReaders = 0
+    /// What was reclaimed since the start.
+    public var reclaimed = ReclaimedTotals()
     /// Documents that wait to be read.
     public var queuedDocuments = 0
     /// Questions that wait.
@@ -76,6 +90,27 @@ public struct EngineStatus: Equatable, Sendable {
     public init() {}
 }
 
+/// What was done to documents for the sake of space.
+public struct ReclaimedTotals: Equatable, Sendable {
+    /// Acts of a kind and the bytes they freed.
+    public struct Acts: Equatable, Sendable {
+        /// How many.
+        public var count = 0
+        /// Bytes freed.
+        public var bytes = 0
+    }
+
+    /// Documents whose time to live was over.
+    public var expired = Acts()
+    /// Documents that were shrunk.
+    public var shrunk = Acts()
+    /// Documents that had been used least recently and were deleted.
+    public var deleted = Acts()
+
+    /// Nothing yet.
+    public init() {}
+}
+
 /// Caches documents and answers questions about them.
 ///
 /// All methods may be called from any thread.
@@ -94,8 +129,12 @@ public protocol DocumentService: Sendable {
     func document(_ name: String, owner: UInt32) throws(EngineError) -> Document
     /// Forgets a document. An answer that reads it runs to its end.
     func delete(_ name: String, owner: UInt32) throws(EngineError)
-    /// Changes the time to live (`.some(nil)`: for ever; nil: as it is) and the pin.
-    func update(_ name: String, owner: UInt32, ttlSeconds: Int??, pinned: Bool?) throws(EngineError) -> Document
+    /// Changes what a document's owner may change.
+    func update(_ name: String, owner: UInt32, _ change: DocumentChange) throws(EngineError) -> Document
+    /// Reads a document again from its stored text, with the options it has.
+    func rebuild(_ name: String, owner: UInt32, user: UInt32) -> EventStream<PutEvent>
+    /// Compares everything that is stored of the caller's documents, or of one, with what was written.
+    func verify(_ name: String?, owner: UInt32, user: UInt32) -> EventStream<VerifyEvent>
     /// Which positions were kept.
     func retention(_ name: String, owner: UInt32) throws(EngineError) -> DocumentRetention
     /// The document's text and where its tokens stand in it.

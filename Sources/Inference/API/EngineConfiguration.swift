@@ -22,8 +22,22 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var defaultEffort = "best"
     /// The row type when a request does not say: "f16", "q8_0" or "q4".
     public var defaultRows = "f16"
+    /// The recall that a budget chosen by the engine reaches, where one up to half of the entries does.
+    public var checkTarget = 0.8
+    /// The recall below which no document is stored as it is; 0: none, and documents are checked only when asked.
+    public var checkFloor = 0.0
+    /// What becomes of a document below the floor.
+    public var belowFloor = BelowFloor.refuse
     /// Bytes of address space for the store: the most it can ever hold.
     public var storeMapBytes = 64 << 30
+    /// The most that documents may take in the store; 0: as much as the map holds.
+    public var quotaBytes = 0
+    /// Disk space that is left to others.
+    public var minimumFreeDiskBytes = 64 << 20
+    /// The share of its first budget below which a document is not shrunk for others; 1: none is shrunk.
+    public var shrinkFloor = 0.25
+    /// Whether the store gives free space back to the disk when it is opened and that pays.
+    public var compactsAtStart = true
     /// Documents that may wait to be read; the next is told to come back (429).
     public var maxQueuedDocuments = 16
     /// Questions that may wait.

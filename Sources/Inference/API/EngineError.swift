@@ -8,6 +8,10 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
     case notFound(code: String, message: String)
     /// The document cannot be used as things are, for example with another model than it was written with (HTTP 409).
     case conflict(code: String, message: String)
+    /// The document is there and cannot be used any more: it is damaged (HTTP 410).
+    case gone(code: String, message: String)
+    /// The request is sound, and what it leads to is not good enough (HTTP 422).
+    case unacceptable(code: String, message: String)
     /// A bounded queue is full (HTTP 429).
     case busy(message: String, retryAfterSeconds: Int)
     /// The store has no room (HTTP 507).
@@ -22,7 +26,9 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The stable code of the API's error object.
     public var code: String {
         switch self {
-        case .invalid(let code, _, _), .notFound(let code, _), .conflict(let code, _): code
+        case .invalid(let code, _, _), .notFound(let code, _), .conflict(let code, _), .gone(let code, _),
+            .unacceptable(let code, _):
+            code
         case .busy: "busy"
         case .insufficientStorage: "insufficient_storage"
         case .shuttingDown: "shutting_down"
@@ -35,7 +41,9 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
     public var message: String {
         switch self {
         case .invalid(_, let message, _), .notFound(_, let message), .conflict(_, let message),
-            .busy(let message, _), .insufficientStorage(let message), .internalFailure(let message):
+            .gone(_, let message), .unacceptable(_, let message), .busy(let message, _),
+            .insufficientStorage(let message),
+            .internalFailure(let message):
             message
         case .shuttingDown: "caked is shutting down; ask again when it is back"
         case .cancelled: "the request was cancelled by its client"

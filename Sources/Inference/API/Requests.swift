@@ -8,6 +8,8 @@ public enum Keep: Codable, Equatable, Sendable {
     case percent(Double)
     /// The average number of entries for each layer and KV head, the observation window and protected entries included.
     case budget(Int)
+    /// As little as recalls the configured share of what the document's check asks for, and at most half.
+    case auto
 }
 
 /// A document to read once and cache.
@@ -34,6 +36,8 @@ public struct PutRequest: Codable, Equatable, Sendable {
     public var pinned: Bool
     /// Whether the reading goes on when nobody waits for it, and survives a restart.
     public var detached: Bool
+    /// Whether the cache is compared with the full one before it is stored; nil: where keep or configuration need it.
+    public var check: Bool?
     /// The uid that asks, which may wait in the queue for no more than its share; `owner` where namespaces are not shared.
     public var user: UInt32
 
@@ -41,11 +45,12 @@ public struct PutRequest: Codable, Equatable, Sendable {
     public init(
         owner: UInt32, name: String, text: [UInt8], keep: Keep? = nil, method: String? = nil, effort: String? = nil,
         probes: [String] = [], rows: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false,
-        detached: Bool = false, user: UInt32? = nil
+        detached: Bool = false, check: Bool? = nil, user: UInt32? = nil
     ) {
         self.owner = owner
         self.name = name
         self.text = text
+        self.check = check
         self.keep = keep
         self.method = method
         self.effort = effort
@@ -60,7 +65,7 @@ public struct PutRequest: Codable, Equatable, Sendable {
 
 /// How far a document has been read.
 public struct PutProgress: Codable, Equatable, Sendable {
-    /// "prefill", then "store".
+    /// "prefill", perhaps "check", then "store".
     public var phase: String
     /// The layer at work, from 1.
     public var layer: Int

@@ -20,6 +20,9 @@ final class DocumentJob: @unchecked Sendable {
     /// The uid whose turn it is when it is read.
     var user: UInt32 { request.user }
     var prefill: DocumentPrefill?
+    /// The check of what was read, while it runs, and what it came to.
+    var trial: CacheTrial?
+    var outcome: TrialOutcome?
     var prefillSeconds = 0.0
     var checkpoints = CheckpointSchedule()
     private let acceptedSeconds = time(nil)
@@ -36,7 +39,9 @@ final class DocumentJob: @unchecked Sendable {
         audience = Audience(feed, isDetached: request.detached)
         let expiry = plan.ttlSeconds.map(String.init) ?? ""
         fileName = JobDirectory.fileName(
-            key, plan: [plan.textHash, plan.optionsHash, expiry, plan.pinned ? "pinned" : ""])
+            key,
+            plan: [plan.textHash, plan.optionsHash, expiry, plan.pinned ? "pinned" : ""]
+                + (plan.terms.map { ["checked \($0.budgets) \($0.target ?? 0) \($0.floor ?? 0)"] } ?? []))
     }
 
     /// Whether it is written down, so that a restart goes on with it.
@@ -115,7 +120,10 @@ struct ReadingPlan: Sendable {
     var method: Method
     /// The tokens of each.
     var probes: [[Int32]]
+    /// What it is read with; the terms of its check may choose a smaller one then.
     var budget: Int
+    /// What its check is for; nil when it is not checked.
+    var terms: CheckTerms?
     var rows: RowType
     var ttlSeconds: Int?
     var pinned: Bool
@@ -164,18 +172,24 @@ extension ReadingPlan {
         if atLeast > limit { throw tooLong("at least \(atLeast)") }
         let (tokens, prefixTokens, templatePrefix) = loaded.documentTokens(document)
         if tokens.count > limit { throw tooLong("\(tokens.count)") }
-        let budget = try Self.budget(
-            request.keep ?? configuration.defaultKeep, method: method, tokens: tokens.count, prefixTokens: prefixTokens)
+        let keep = request.keep ?? configuration.defaultKeep
+        let budget = try Self.budget(keep, method: method, tokens: tokens.count, prefixTokens: prefixTokens)
+        let terms = CheckTerms(
+            request, keep: keep, budget: budget, method: method, tokens: tokens, prefixTokens: prefixTokens,
+            loaded: loaded, configuration: configuration)
+        // Equal requests are equal whatever is found to do for them.
+        let asked = keep == .auto ? "auto \(terms?.target ?? 0)" : "\(budget)"
 
         var textHash = Hash128()
         textHash.update(request.text)
         var optionsHash = Hash128()
         optionsHash.update(
-            "\(method.name);\(probes);\(budget);\(rows.rawValue);\(loaded.fingerprint.canonical)".utf8)
+            "\(method.name);\(probes);\(asked);\(rows.rawValue);\(loaded.fingerprint.canonical)".utf8)
         self.init(
             text: request.text, tokens: tokens, prefixTokens: prefixTokens,
             templatePrefix: templatePrefix,
-            method: method, probes: probes, budget: budget, rows: rows, ttlSeconds: request.ttlSeconds,
+            method: method, probes: probes, budget: terms?.budgets.last ?? budget, terms: terms, rows: rows,
+            ttlSeconds: request.ttlSeconds,
             pinned: request.pinned, textHash: textHash.hex, optionsHash: optionsHash.hex, model: loaded.card.id)
     }
 
@@ -245,6 +259,8 @@ extension ReadingPlan {
                     message: "keep is \(percent) %; it must be more than 0 % and at most 100 %", parameter: "keep")
             }
             return method.budget(keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefixTokens)
+        case .auto:
+            return CheckTerms.ladder(method, tokens: tokens, prefixTokens: prefixTokens).last ?? tokens
         case .budget(let entries):
             if entries > tokens {
                 throw refuse("the budget is \(entries) entries, but the document has only \(tokens) tokens")

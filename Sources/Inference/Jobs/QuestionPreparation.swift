@@ -46,7 +46,7 @@ extension QuestionJob {
         _ key: DocumentKey, budget: Int?, loaded: LoadedModel, store: DocumentStore
     ) throws(EngineError) -> BaseRows {
         do throws(StoreError) {
-            return BaseRows(try store.open(key, fingerprint: loaded.fingerprint.fields))
+            return BaseRows(try store.open(key, fingerprint: loaded.fingerprint.fields, budget: budget))
         } catch {
             throw EngineError(error)
         }

@@ -19,8 +19,8 @@ import FoundationEssentials
 /// little-endian. The manifest's fields that belong to a store and not to the document (owner, times, usage, time to live,
 /// pin) are zero, so that a document read twice from the same text with the same options is exported to the same bytes.
 /// Tokens are not in it: text and tokenizer give them again, and must.
-enum ExportFormat {
-    static let magic = Array("caked-export 01\n".utf8)
+package enum ExportFormat {
+    package static let magic = Array("caked-export 01\n".utf8)
     static let digestBytes = 32
     /// A manifest lists a count for every layer and head: some hundred kilobytes at most.
     static let maximumHeaderBytes = 8 << 20
@@ -33,7 +33,7 @@ enum ExportFormat {
     }
 
     /// Bytes of a layer with so many entries in each head.
-    static func layerBytes(_ counts: [Int], _ shape: CacheShape) -> Int {
+    package static func layerBytes(_ counts: [Int], _ shape: CacheShape) -> Int {
         counts.reduce(0) {
             let parts = parts(entries: $1, shape)
             return $0 + 2 * parts.numbers + parts.keys + parts.values
@@ -46,10 +46,12 @@ enum ExportFormat {
         (manifest.id, manifest.owner, manifest.storedBytes) = (0, 0, 0)
         (manifest.createdSeconds, manifest.lastUsedSeconds, manifest.hits) = (0, 0, 0)
         (manifest.ttlSeconds, manifest.pinned, manifest.prefillSeconds) = (nil, false, 0)
+        manifest.shrinkage?.seconds = 0
+        manifest.shrinkage?.isTrimming = false
         return manifest
     }
 
-    static func encode(_ manifest: Manifest) -> [UInt8]? {
+    package static func encode(_ manifest: Manifest) -> [UInt8]? {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
@@ -57,7 +59,7 @@ enum ExportFormat {
         return (try? encoder.encode(manifest)).map { Array($0) }
     }
 
-    static func decode(_ header: [UInt8]) -> Manifest? {
+    package static func decode(_ header: [UInt8]) -> Manifest? {
         let decoder = JSONDecoder()
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")

@@ -14,13 +14,20 @@ final class Importer: @unchecked Sendable {
     private let owner: UInt32
     private let options: ImportOptions
     private let ticket: Ticket
+    private let noteReclaimed: @Sendable ([Reclaim]) -> Void
     private var reader = ImportReader()
     private var manifest: Manifest?
     private var staged: StagedDocument?
 
-    init(store: DocumentStore, loaded: LoadedModel, owner: UInt32, options: ImportOptions, ticket: Ticket) {
+    init(
+        store: DocumentStore, loaded: LoadedModel, owner: UInt32, options: ImportOptions, ticket: Ticket,
+        noteReclaimed: @escaping @Sendable ([Reclaim]) -> Void
+    ) {
         (self.store, self.loaded, self.owner, self.options, self.ticket) = (store, loaded, owner, options, ticket)
+        self.noteReclaimed = noteReclaimed
     }
+
+    deinit { if let staged { noteReclaimed(staged.reclaimed) } }
 
     func append(_ bytes: [UInt8]) throws(EngineError) {
         try turn.withLock { _ throws(EngineError) in try read(bytes) }

@@ -18,13 +18,22 @@ public struct Divergence: Sendable {
     public mutating func add(reference: [Float], other: [Float], truth: Int) {
         precondition(reference.count == other.count && reference.indices.contains(truth))
         let (p, q) = (Self.logProbabilities(reference), Self.logProbabilities(other))
-        var sum = 0.0
-        for (p, q) in zip(p, q) where p > -.infinity { sum += exp(p) * (p - q) }
-        divergence += max(0, sum)
+        divergence += Self.between(p, q)
         referenceLoss -= p[truth]
         loss -= q[truth]
         sameBest += Self.best(reference) == Self.best(other) ? 1 : 0
         tokens += 1
+    }
+
+    /// Kullback-Leibler divergence of `other` from `reference`, both given as logits, in nats.
+    static func between(_ reference: [Float], _ other: [Float]) -> Double {
+        between(logProbabilities(reference), logProbabilities(other))
+    }
+
+    private static func between(_ p: [Double], _ q: [Double]) -> Double {
+        var sum = 0.0
+        for (p, q) in zip(p, q) where p > -.infinity { sum += exp(p) * (p - q) }
+        return max(0, sum)
     }
 
     /// The mean Kullback-Leibler divergence from the reference, in nats.
@@ -39,8 +48,8 @@ public struct Divergence: Sendable {
     /// log softmax, in double precision.
     static func logProbabilities(_ logits: [Float]) -> [Double] {
         let most = Double(logits.max() ?? 0)
-        let total = logits.reduce(0) { $0 + exp(Double($1) - most) }
-        return logits.map { Double($0) - most - log(total) }
+        let logTotal = log(logits.reduce(0) { $0 + exp(Double($1) - most) })
+        return logits.map { Double($0) - most - logTotal }
     }
 
     /// The largest one's index, the first of equals.
