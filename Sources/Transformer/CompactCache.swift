@@ -170,7 +170,7 @@ public final class CompactCache: @unchecked Sendable {
         self.headWidth = headWidth
         tokens = retention.tokens
         self.peakKVBytes = peakKVBytes
-        storedBytes = retention.counts.reduce(0) { $0 + KeptLayer.bytes($1, rows: rows, headWidth: headWidth) }
+        storedBytes = KeptLayer.bytes(Array(retention.counts.joined()), rows: rows, headWidth: headWidth)
     }
 
     /// Entries kept, `[layer][kvHead]`.

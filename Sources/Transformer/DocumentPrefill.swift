@@ -41,10 +41,10 @@ public final class DocumentPrefill {
 
     let reader: LayerReader
     let layers: Int
-    /// The places to check, the last of the branches.
-    private let checks: [CheckPlace]
     /// How kept rows are stored.
     let rows: KVRows
+    /// The places to check, the last of the branches.
+    private let checks: [CheckPlace]
     let meter = KVMeter()
     var cascade: Cascade
     var kept: [KeptLayer] = []

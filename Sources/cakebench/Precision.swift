@@ -40,7 +40,9 @@ struct Precision: ParsableCommand {
         guard let content = String(validating: try readFile(text), as: UTF8.self) else {
             throw ValidationError("\(text) is not UTF-8")
         }
-        guard let rows = KVRows(rawValue: rows) else { throw ValidationError("--rows is f32, f16 or q8_0") }
+        guard let rows = KVRows(rawValue: rows), rows == rows.growing else {
+            throw ValidationError("--rows is f32, f16 or q8_0")
+        }
         let ids = Array(bench.loaded.documentTokens(content).ids.prefix(tokens))
         guard ids.count > 3 else { throw ValidationError("the text is too short to compare anything") }
         let read = ids.count / 2
