@@ -82,7 +82,11 @@ struct Reload: ParsableCommand {
         }
         func reload() throws -> Times {
             let (store, storeSeconds) = try timed { try DocumentStore(directory: folder.path) }
-            let (base, documentSeconds) = try timed { try BaseRows(store.open(key, fingerprint: [:])) }
+            let (base, documentSeconds) = try timed {
+                let document = try store.open(key, fingerprint: [:])
+                document.prefetch()
+                return BaseRows(document)
+            }
             let first = try firstToken(base)
             return Times(
                 store: storeSeconds, document: documentSeconds, question: first.seconds, logits: first.result)

@@ -21,7 +21,10 @@ extension QuestionJob {
         // Opened here so that it is checked on this thread, closed again so that a question that waits pins no pages.
         let cached =
             try key.map { key throws(EngineError) in
-                try Self.base(key, budget: request.budget, loaded: loaded, store: store).tokens
+                let document = try Self.open(key, budget: request.budget, loaded: loaded, store: store)
+                // While the question waits for its turn, the disk brings what is not in memory.
+                document.prefetch()
+                return document.manifest.shape.tokens
             } ?? 0
         let room = loaded.card.contextLength - cached - prompt.count
         guard room > 0 else {
@@ -41,12 +44,11 @@ extension QuestionJob {
             maxTokens: min(request.maxTokens ?? limit, limit, room), sampler: sampler, stops: StopMatcher(stops))
     }
 
-    /// The document's rows, where they lie in the map.
-    private static func base(
+    private static func open(
         _ key: DocumentKey, budget: Int?, loaded: LoadedModel, store: DocumentStore
-    ) throws(EngineError) -> BaseRows {
+    ) throws(EngineError) -> OpenDocument {
         do throws(StoreError) {
-            return BaseRows(try store.open(key, fingerprint: loaded.fingerprint.fields, budget: budget))
+            return try store.open(key, fingerprint: loaded.fingerprint.fields, budget: budget)
         } catch {
             throw EngineError(error)
         }
@@ -55,7 +57,7 @@ extension QuestionJob {
     /// Opens the document and begins; the checks of `init` hold as long as nobody put another one meanwhile.
     func start(loaded: LoadedModel, store: DocumentStore) throws(EngineError) {
         let base = try source.map { source throws(EngineError) in
-            try Self.base(source.key, budget: source.budget, loaded: loaded, store: store)
+            BaseRows(try Self.open(source.key, budget: source.budget, loaded: loaded, store: store))
         }
         guard (base?.tokens ?? 0) == cachedTokens else {
             throw .conflict(
