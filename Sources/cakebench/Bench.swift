@@ -11,6 +11,8 @@ struct Bench {
     let loaded: LoadedModel
     let pool: WorkerPool
     var model: Model { loaded.model }
+    /// What the daemon stores where nobody says otherwise.
+    static let defaultRows = KVRows.q8_0
 
     init(_ options: ModelOptions) throws {
         pool = try WorkerPool(threads: options.threads ?? Int(caked_available_processors()))
@@ -28,7 +30,7 @@ struct Bench {
 
     /// Reads a document to its end.
     func read(
-        _ ids: [Int32], prefixTokens: Int = 0, method: Method, budget: Int, rows: KVRows = .f16
+        _ ids: [Int32], prefixTokens: Int = 0, method: Method, budget: Int, rows: KVRows = Bench.defaultRows
     ) throws -> CompactCache {
         let prefill = try DocumentPrefill(
             model: model, pool: pool, tokens: ids, templatePrefixTokens: prefixTokens, method: method, budget: budget,

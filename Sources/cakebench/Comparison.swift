@@ -13,7 +13,8 @@ struct ComparisonOptions: ParsableArguments {
     var methods: String?
     @Option(name: .long, help: "Presets also measured with the question visible.") var visible = "cake"
     @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.") var keep = "5,10,20"
-    @Option(name: .long, help: "How rows are kept, separated by commas: f16, q8_0, q4.") var rows = "f16"
+    @Option(name: .long, help: "How rows are kept, separated by commas: f16, q8_0, q4.") var rows = Bench.defaultRows
+        .rawValue
     @Option(name: .long, help: "Documents to use (default: all).") var documents: Int?
     @Flag(name: .long, help: "Read the document anew for every budget, not once for the largest one.")
     var direct = false

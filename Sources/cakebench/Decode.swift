@@ -20,7 +20,7 @@ struct Decode: ParsableCommand {
     @Option(name: .long, help: "Entries of a compact cache, average of its layers and heads (default: --keep).")
     var entries: Int?
     @Option(name: .long, help: "Share of the entries to keep, in percent.") var keep = 10.0
-    @Option(name: .long, help: "How rows are stored: f16, q8_0 or q4.") var rows = "f16"
+    @Option(name: .long, help: "How rows are stored: f16, q8_0 or q4.") var rows = Bench.defaultRows.rawValue
     @Flag(name: .long, help: "Leave the full caches out.") var noFull = false
     @Flag(name: .long, help: "Read and compress real documents.") var read = false
     @Option(name: .long, help: "The preset of the compact cache, with --read.") var method = Method.defaultPreset

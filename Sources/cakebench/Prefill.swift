@@ -18,7 +18,7 @@ struct Prefill: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
     @OptionGroup var cacheOptions: CacheOptions
-    @Option(name: .long, help: "How rows are stored: f16, q8_0 or q4.") var rows = "f16"
+    @Option(name: .long, help: "How rows are stored: f16, q8_0 or q4.") var rows = Bench.defaultRows.rawValue
     @Option(name: .long, help: "Timed runs; the median is reported; 0 times the first run.") var runs = 3
     @Flag(name: .long, help: "Skip the first run, which measures memory and warms up.") var cold = false
     @Flag(name: .long, help: "Print JSON.") var json = false

@@ -65,7 +65,7 @@ import Testing
         let rows = try rows(
             [
                 "ruler", "--tokens", "600", "--documents", "2", "--tasks", "niah-single,vt", "--wording", "plain",
-                "--methods", "cake", "--keep", "20",
+                "--methods", "cake", "--keep", "20", "--rows", "f16",
             ] + model)
         let full = try #require(rows.first { $0["method"] as? String == "full" })
         #expect((full["by_kind"] as? [String: Double])?["niah-single"] == 1)
@@ -103,6 +103,7 @@ import Testing
                 [
                     "fidelity", "--text", Project.root.appending(path: "demo/questions.tsv").path, "--methods",
                     "cake-reconstruct", "--keep", "10,100", "--visible", "cake", "--places", "2", "--length", "12",
+                    "--rows", "f16",
                 ] + model) as? [[String: Any]])
         let whole = try #require(
             rows.first { $0["keep_percent"] as? Double == 100 && $0["question"] as? String == "hidden" })

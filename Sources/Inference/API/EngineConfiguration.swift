@@ -21,7 +21,7 @@ public struct EngineConfiguration: Equatable, Sendable {
     /// What observing may cost when a request does not say: "fast", "balanced" or "best".
     public var defaultEffort = "best"
     /// The row type when a request does not say: "f16", "q8_0" or "q4".
-    public var defaultRows = "f16"
+    public var defaultRows = "q8_0"
     /// The recall that a budget chosen by the engine reaches, where one up to half of the entries does.
     public var checkTarget = 0.9
     /// The recall below which no document is stored as it is; 0: none, and documents are checked only when asked.
