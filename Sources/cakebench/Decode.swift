@@ -37,7 +37,7 @@ struct Decode: ParsableCommand {
         var milliseconds: Figure
         var limit_milliseconds: Double
         var share_of_limit: Double
-        /// Time per token beside the empty context's, and what the limits say it should be.
+        /// Time per token beside the empty context's in the same round, and what the limits say it should be.
         var time_to_empty: Double
         var limit_time_to_empty: Double
     }
@@ -77,9 +77,8 @@ struct Decode: ParsableCommand {
         }
         let costs = try ModelCosts(path: options.model, shape: bench.model.configuration)
         let limits = meter.limits
-        let (empty, emptyLimit) = (
-            Figure(seconds[0]).median, costs.decodeSeconds(entries: 0, rows: rowType, limits: limits)
-        )
+        let emptyLimit = costs.decodeSeconds(entries: 0, rows: rowType, limits: limits)
+        let empty = seconds[0]
         let rows = zip(caches, seconds).map { cache, seconds in
             let limit = costs.decodeSeconds(entries: cache.entries, rows: rowType, limits: limits)
             let figure = Figure(seconds)
@@ -87,7 +86,8 @@ struct Decode: ParsableCommand {
                 cache: cache.name, tokens: cache.tokens, entries: cache.entries,
                 tokens_per_second: Figure(seconds.map { 1 / $0 }), milliseconds: Figure(seconds.map { $0 * 1e3 }),
                 limit_milliseconds: limit * 1e3, share_of_limit: limit / figure.median,
-                time_to_empty: figure.median / empty, limit_time_to_empty: limit / emptyLimit)
+                time_to_empty: Figure(zip(seconds, empty).map { $0 / $1 }).median,
+                limit_time_to_empty: limit / emptyLimit)
         }
         let report = Report(
             model: bench.model.configuration.name, threads: bench.pool.threads, rows: rows, limits: limits)

