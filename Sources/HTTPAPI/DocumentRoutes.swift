@@ -81,7 +81,7 @@ struct DocumentRoutes: Sendable {
             case .queued, .progress: continue
             }
         }
-        throw EngineError.internalFailure(message: "the document's work ended without a result")
+        throw EngineError.internalFailure(message: Self.unfinished)
     }
 
     private func putRequest(
@@ -120,37 +120,18 @@ struct DocumentRoutes: Sendable {
             pinned: options.pin, detached: options.detach, check: options.check, user: context.peer.user)
     }
 
-    // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.
     private func progress(of stream: EventStream<PutEvent>) async throws -> Response {
-        let events = PulsedEvents(stream, everySeconds: api.limits.keepAliveSeconds)
-        let first = try await events.next()
-        return Response(
-            status: .ok, headers: ServerSentEvents.headers,
-            body: ResponseBody { writer in
-                do {
-                    var pulse = first
-                    loop: while true {
-                        switch pulse {
-                        case .beat: try await writer.write(ServerSentEvents.keepAlive)
-                        case .event(let event):
-                            try await writer.write(text(of: event))
-                            switch event {
-                            case .finished, .accepted: break loop
-                            case .queued, .progress: break
-                            }
-                        case .end:
-                            throw EngineError.internalFailure(message: "the document's work ended without a result")
-                        }
-                        pulse = try await events.next()
-                    }
-                } catch let error as EngineError {
-                    let error = APIError(error)
-                    api.metrics.countStreamFailure(code: error.code)
-                    try await writer.write(ServerSentEvents.event("error", json: error.body))
+        try await api.events(of: stream, unfinished: Self.unfinished) { event in
+            let isLast =
+                switch event {
+                case .finished, .accepted: true
+                case .queued, .progress: false
                 }
-                try await writer.finish(nil)
-            })
+            return (text(of: event), isLast)
+        }
     }
+
+    private static let unfinished = "the document's work ended without a result"
 
     private func text(of event: PutEvent) -> ByteBuffer {
         switch event {

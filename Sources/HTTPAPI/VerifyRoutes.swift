@@ -23,41 +23,22 @@ struct VerifyRoutes: Sendable {
         for try await event in stream {
             if case .finished(let verification) = event { return JSONText.response(verification) }
         }
-        throw Self.unfinished
+        throw EngineError.internalFailure(message: Self.unfinished)
     }
 
-    // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.
     private func progress(of stream: EventStream<VerifyEvent>) async throws -> Response {
-        let events = PulsedEvents(stream, everySeconds: api.limits.keepAliveSeconds)
-        let first = try await events.next()
-        return Response(
-            status: .ok, headers: ServerSentEvents.headers,
-            body: ResponseBody { writer in
-                do {
-                    var pulse = first
-                    loop: while true {
-                        switch pulse {
-                        case .beat: try await writer.write(ServerSentEvents.keepAlive)
-                        case .event(.checked(let document, let number, let total)):
-                            let checked = CheckedDocument(document: document, number: number, total: total)
-                            try await writer.write(ServerSentEvents.event("checked", value: checked))
-                        case .event(.finished(let verification)):
-                            try await writer.write(ServerSentEvents.event("verification", value: verification))
-                            break loop
-                        case .end: throw Self.unfinished
-                        }
-                        pulse = try await events.next()
-                    }
-                } catch let error as EngineError {
-                    let error = APIError(error)
-                    api.metrics.countStreamFailure(code: error.code)
-                    try await writer.write(ServerSentEvents.event("error", json: error.body))
-                }
-                try await writer.finish(nil)
-            })
+        try await api.events(of: stream, unfinished: Self.unfinished) { event in
+            switch event {
+            case .checked(let document, let number, let total):
+                let checked = CheckedDocument(document: document, number: number, total: total)
+                return (ServerSentEvents.event("checked", value: checked), false)
+            case .finished(let verification):
+                return (ServerSentEvents.event("verification", value: verification), true)
+            }
+        }
     }
 
-    private static let unfinished = EngineError.internalFailure(message: "the verification ended without a result")
+    private static let unfinished = "the verification ended without a result"
 }
 
 /// The data of a `checked` event.
