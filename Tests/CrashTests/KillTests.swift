@@ -46,11 +46,15 @@ private struct Fact: Sendable {
     @Test("no kill at a random moment loses an acknowledged write, shows half a document or changes an answer")
     func kills() async throws {
         let daemon = try await Daemon()
+        let begun = ContinuousClock.now
         let answers = try await undisturbedAnswers(daemon.client)
+        // Long enough that the clients, all at once, get some puts through before the kill: on a busy machine more.
+        let putMilliseconds = Int((ContinuousClock.now - begun) / .milliseconds(Fact.count))
+        let window = max(500, 4 * Self.clients * putMilliseconds)
         var all = Seen()
         var allowed: [String: Set<Int>] = [:]
         for round in 0..<Self.kills {
-            let seen = await clientsUntilKilled(daemon, before: allowed, answers: answers)
+            let seen = await clientsUntilKilled(daemon, within: window, before: allowed, answers: answers)
             all.merge(seen)
             allowed.merge(seen.allowed) { $1 }
             try await daemon.start()
@@ -100,14 +104,14 @@ private struct Fact: Sendable {
     private static let options = PutOptions(keep: .percent(100))
 
     private func clientsUntilKilled(
-        _ daemon: Daemon, before: [String: Set<Int>], answers: [Int: String]
+        _ daemon: Daemon, within milliseconds: Int, before: [String: Set<Int>], answers: [Int: String]
     ) async -> Seen {
         let client = daemon.client
         return await withTaskGroup(of: Seen.self) { group in
             for number in 0..<Self.clients {
                 group.addTask { await self.traffic(client, number, before: before, answers: answers) }
             }
-            try? await Task.sleep(for: .milliseconds(Int.random(in: 1...500)))
+            try? await Task.sleep(for: .milliseconds(Int.random(in: 1...milliseconds)))
             daemon.stop(SIGKILL)
             return await group.reduce(into: Seen()) { $0.merge($1) }
         }
