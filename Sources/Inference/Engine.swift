@@ -237,7 +237,6 @@ public final class Engine: DocumentService {
                     keeper.directory.remove(found.fileName)
                 }
                 guard found.tries <= JobDirectory.maximumTries else {
-                    keeper.board.remove(job)
                     keeper.board.setAside(
                         job, problem: "interrupted \(found.tries) times in a row; put it again to go on")
                     continue

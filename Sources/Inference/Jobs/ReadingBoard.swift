@@ -43,11 +43,13 @@ final class ReadingBoard: Sendable {
         }
     }
 
-    /// Notes a job that goes on only when it is put again.
+    /// Takes a job off and notes that it goes on only when it is put again, in one step: its name is never unknown.
     func setAside(_ job: DocumentJob, problem: String) {
         var document = job.document(state: .interrupted)
         document.problem = problem
         state.withLock { [document] state in
+            state.jobs[job.key]?.removeAll { $0 === job }
+            if state.jobs[job.key]?.isEmpty == true { state.jobs[job.key] = nil }
             state.setAside[job.key, default: []].removeAll { $0.fileName == job.fileName }
             state.setAside[job.key, default: []].append(SetAside(document: document, fileName: job.fileName))
         }

@@ -110,12 +110,11 @@ final class JobKeeper: Sendable {
         // What is written down goes on at the next start.
         if error == .shuttingDown { return _ = board.remove(job) }
         guard job.audience.isDetached, job.isKept else { return forget(job) }
-        board.remove(job)
+        board.setAside(job, problem: error.message)
         // Reading it again would come to the same.
         if case .unacceptable = error { remove(job.fileName, of: job) }
         logger.error(
             "a reading that nobody waits for failed", metadata: about(job).merging(["error": "\(error)"]) { $1 })
-        board.setAside(job, problem: error.message)
     }
 
     private func about(_ job: DocumentJob) -> Logger.Metadata {
