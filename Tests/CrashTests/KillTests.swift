@@ -50,7 +50,7 @@ private struct Fact: Sendable {
         let answers = try await undisturbedAnswers(daemon.client)
         // Long enough that the clients, all at once, get some puts through before the kill: on a busy machine more.
         let putMilliseconds = Int((ContinuousClock.now - begun) / .milliseconds(Fact.count))
-        let window = max(500, Self.clients * putMilliseconds)
+        let window = min(1_000, max(500, Self.clients * putMilliseconds))
         var all = Seen()
         var allowed: [String: Set<Int>] = [:]
         for round in 0..<Self.kills {
