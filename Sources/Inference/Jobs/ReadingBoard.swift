@@ -15,6 +15,11 @@ final class ReadingBoard: Sendable {
     private struct State {
         var jobs: [DocumentKey: [DocumentJob]] = [:]
         var setAside: [DocumentKey: [SetAside]] = [:]
+
+        mutating func takeOff(_ job: DocumentJob) {
+            jobs[job.key]?.removeAll { $0 === job }
+            if jobs[job.key]?.isEmpty == true { jobs[job.key] = nil }
+        }
     }
 
     private let state = Mutex(State())
@@ -37,8 +42,7 @@ final class ReadingBoard: Sendable {
     @discardableResult
     func remove(_ job: DocumentJob, stored: Bool = false) -> [String] {
         state.withLock { state in
-            state.jobs[job.key]?.removeAll { $0 === job }
-            if state.jobs[job.key]?.isEmpty == true { state.jobs[job.key] = nil }
+            state.takeOff(job)
             return stored ? state.setAside.removeValue(forKey: job.key)?.map(\.fileName) ?? [] : []
         }
     }
@@ -48,8 +52,7 @@ final class ReadingBoard: Sendable {
         var document = job.document(state: .interrupted)
         document.problem = problem
         state.withLock { [document] state in
-            state.jobs[job.key]?.removeAll { $0 === job }
-            if state.jobs[job.key]?.isEmpty == true { state.jobs[job.key] = nil }
+            state.takeOff(job)
             state.setAside[job.key, default: []].removeAll { $0.fileName == job.fileName }
             state.setAside[job.key, default: []].append(SetAside(document: document, fileName: job.fileName))
         }
