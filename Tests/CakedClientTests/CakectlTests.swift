@@ -3,7 +3,8 @@ import Foundation
 import NIOHTTP1
 import Testing
 
-@Suite("cakectl", .timeLimit(.minutes(1))) struct CakectlTests {
+// Minutes, because a test waits for threads that other suites hold.
+@Suite("cakectl", .timeLimit(.minutes(5))) struct CakectlTests {
     /// Runs `cakectl --socket … arguments` to its end.
     private func run(
         _ arguments: [String], socket: String, input: String = "", interruptAfter: (@Sendable () async -> Void)? = nil
@@ -17,9 +18,10 @@ import Testing
         (process.standardOutput, process.standardError, process.standardInput) = (output, error, standardInput)
         let (exited, noteExited) = AsyncStream<Void>.makeStream()
         process.terminationHandler = { _ in noteExited.finish() }
-        try process.run()
-        // Inputs here are shorter than a pipe, and so are outputs.
+        // Written before the program starts: one that refuses its arguments ends without reading, which would break a
+        // later write. Inputs here are shorter than a pipe, and so are outputs.
         try standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
+        try process.run()
         try standardInput.fileHandleForWriting.close()
         if let interruptAfter {
             await interruptAfter()

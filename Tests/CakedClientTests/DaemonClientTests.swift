@@ -5,7 +5,8 @@ import NIOHTTP1
 import Synchronization
 import Testing
 
-@Suite("Daemon client", .timeLimit(.minutes(1))) struct DaemonClientTests {
+// Minutes, because a test waits for threads that other suites hold.
+@Suite("Daemon client", .timeLimit(.minutes(5))) struct DaemonClientTests {
     private func client(_ server: ScriptedServer, idleTimeoutSeconds: Int = 20) -> DaemonClient {
         DaemonClient(socketPath: server.socketPath, idleTimeoutSeconds: idleTimeoutSeconds)
     }
