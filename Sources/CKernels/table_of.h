@@ -15,6 +15,8 @@
 #include "operations/elementwise.h"
 #include "operations/softmax.h"
 #include "operations/block.h"
+#include "operations/tile.h"
+#include "operations/attend_bytes.h"
 #include "operations/attend.h"
 #include "operations/observe.h"
 

@@ -18,6 +18,9 @@ INLINE lanes v_load_first(const float *p, size_t n, float fill) {
 INLINE void v_store_first(float *p, lanes v, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), v); }
 INLINE lanes v_fma(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
 INLINE lanes v_max(lanes a, lanes b) { return _mm512_max_ps(a, b); }
+// x * 2^n for whole n.
+#define CAKED_SCALES
+INLINE lanes v_scale(lanes x, lanes n) { return _mm512_scalef_ps(x, n); }
 INLINE bool v_exceeds(lanes a, lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0; }
 INLINE __m256 v_low(lanes v) { return _mm512_castps512_ps256(v); }
 INLINE __m256 v_high(lanes v) { return _mm512_extractf32x8_ps(v, 1); }

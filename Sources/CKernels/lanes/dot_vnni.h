@@ -1,5 +1,6 @@
 // Sums of four products of bytes in one instruction of AVX-512 VNNI.
 
+#include "pairs_avx512.h"
 #include "transpose_avx512.h"
 
 // sum[i] + w[4 * i] * x[0] + ... + w[4 * i + 3] * x[3], with w unsigned, x signed.

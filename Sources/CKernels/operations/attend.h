@@ -2,7 +2,7 @@
 //
 // Entries are taken four at a time and converted once for all rows, a piece of their width at a time.
 
-enum { GROUP = 4, PIECE = 256 };
+enum { GROUP = 4 };
 
 typedef struct {
     float element[GROUP][PIECE];
@@ -56,13 +56,7 @@ INLINE void weigh_group(float *out, const float *weights, const entries *group, 
     }
 }
 
-// One tile of stored vectors, its entries in groups and their width in pieces. Keys by channel have no entry_bytes.
-typedef struct {
-    caked_type type;
-    const uint8_t *stored;
-    size_t entry_bytes, count, width;
-} tile;
-
+// One tile, its entries in groups and their width in pieces.
 static void score_tile(const tile *keys, const float *q, size_t rows, float *scores) {
     for (size_t i = 0; i < rows * CAKED_ATTEND_TILE; i++) scores[i] = 0;
     entries group;
@@ -98,7 +92,6 @@ static void weigh_tile(const tile *values, const float *weights, size_t rows, co
 
 // Halves, whose conversion is one instruction, are used straight from where they lie, by up to ROWS rows at a time, when each
 // row sees the whole tile: the same sums in the same order as above.
-enum { ROWS = 4 };
 
 INLINE void score_halves(const tile *keys, const float *q, const int rows, float *scores) {
     size_t e = 0;
@@ -317,6 +310,7 @@ static void weigh_rows(const tile *values, const float *weights, size_t rows, co
 
 static void attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
                    size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch) {
+    if (attend_bytes(type, keys, values, count, width, q, rows, visible, peak, sum, out, scratch)) return;
     const caked_type value_type = caked_value_type(type);
     size_t value_bytes = caked_bytes(value_type, width);
     if (value_bytes == 0) return;
@@ -325,10 +319,7 @@ static void attend(caked_type type, const void *keys, const void *values, size_t
         tile k = {type, (const uint8_t *)keys + caked_key_bytes(type, before, width), value_bytes, held, width};
         tile v = {value_type, (const uint8_t *)values + before * value_bytes, value_bytes, held, width};
         score_rows(&k, q, rows, scratch);
-        for (size_t r = 0; r < rows; r++) {
-            softmax_row(scratch + r * CAKED_ATTEND_TILE, seen(visible, r, before, held), peak + r, sum + r,
-                        out + r * width, width);
-        }
+        softmax_tile(scratch, rows, visible, before, held, peak, sum, out, width);
         weigh_rows(&v, scratch, rows, visible, before, out);
     }
 }

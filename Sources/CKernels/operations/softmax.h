@@ -26,10 +26,17 @@ INLINE void softmax_row(float *scores, size_t count, float *peak, float *sum, fl
         v_store(scores + i, weights);
         total = total + weights;
     }
-    lanes weights = v_exp(v_load_first(scores + i, count - i, -INFINITY) - tops);
-    v_store_first(scores + i, weights, count - i);
+    if (i < count) {
+        lanes weights = v_exp(v_load_first(scores + i, count - i, -INFINITY) - tops);
+        v_store_first(scores + i, weights, count - i);
+        total = total + weights;
+    }
+    if (top == *peak) {  // as most often: what was summed so far keeps its scale
+        *sum += v_sum(total);
+        return;
+    }
     float correction = one_exp(*peak - top);
-    if (correction != 1) scale_row(out, correction, width);
-    *sum = *sum * correction + v_sum(total + weights);
+    scale_row(out, correction, width);
+    *sum = *sum * correction + v_sum(total);
     *peak = top;
 }

@@ -1,0 +1,31 @@
+// Sums of two products of 16-bit integers in one instruction of AVX-512 VNNI, and the bytes of two entries side by side for them.
+
+// Two 16-bit integers in each of LANES places.
+#define CAKED_PAIRS
+typedef int16_t int16_pairs __attribute__((vector_size(4 * LANES)));
+
+// sum[i] + w[2 * i] * x[0] + w[2 * i + 1] * x[1].
+INLINE integers v_dot2(integers sum, int16_pairs w, uint32_t x) {
+    return (integers)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)w, _mm512_set1_epi32((int32_t)x));
+}
+
+// Pairs of a[i], b[i] for the 32 bytes of both, in the order in which unpacking leaves them.
+INLINE void v_pair_bytes(const uint8_t *a, const uint8_t *b, int16_pairs pairs[2]) {
+    __m512i x = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)a));
+    __m512i y = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)b));
+    pairs[0] = (int16_pairs)_mm512_unpacklo_epi16(x, y);
+    pairs[1] = (int16_pairs)_mm512_unpackhi_epi16(x, y);
+}
+
+// Sums over pairs of v_pair_bytes, in the order of the bytes.
+INLINE void v_order_pairs(integers sums[2]) {
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    __m512i a = (__m512i)sums[0], b = (__m512i)sums[1];
+    sums[0] = (integers)_mm512_permutex2var_epi64(a, first, b);
+    sums[1] = (integers)_mm512_permutex2var_epi64(a, second, b);
+}
+
+// x as 16-bit integers, to the nearest; they fit.
+INLINE void v_store_int16(int16_t *p, lanes x) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
+}
