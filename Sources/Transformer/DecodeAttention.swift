@@ -127,6 +127,9 @@ final class DecodeAttention {
     }
 
     /// Adds the parts of one head's rows: fixed runs of entries of the base, then of the tail.
+    ///
+    /// The tail's first run goes with the base's last, so that a compact base under a short tail is one part, and nothing is
+    /// left to merge.
     private func planHead(_ head: Int, _ firstRow: Int, _ rows: Int, base: [Entries], own: Entries) {
         let start = runs.count
         var isFirst = true
@@ -143,23 +146,22 @@ final class DecodeAttention {
         for segment in base {
             var taken = 0
             while taken < segment.count {
-                let count = min(room, segment.count - taken)
-                runs.append(segment.part(from: taken, count: count, headWidth: headWidth))
-                taken += count
-                room -= count
                 if room == 0 {
                     close(from: firstRun)
                     firstRun = runs.count
                     room = BaseRows.splitEntries
                 }
+                let count = min(room, segment.count - taken)
+                runs.append(segment.part(from: taken, count: count, headWidth: headWidth))
+                taken += count
+                room -= count
             }
         }
-        if firstRun < runs.count { close(from: firstRun) }
         for first in stride(from: 0, to: own.count, by: BaseRows.splitEntries) {
-            let part = runs.count
             runs.append(
                 own.part(from: first, count: min(BaseRows.splitEntries, own.count - first), headWidth: headWidth))
-            close(from: part)
+            close(from: firstRun)
+            firstRun = runs.count
         }
     }
 

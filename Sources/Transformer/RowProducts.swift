@@ -12,7 +12,9 @@ struct RowRange {
 }
 
 /// What one region multiplies: y = W x + b for each target, all with the same x `[rows, inputs]`.
-struct RowProducts {
+///
+/// Not copied, since counting what it refers to would cost the tasks of all threads more than small products do.
+struct RowProducts: ~Copyable {
     struct Target {
         let linear: Linear
         /// W made ready, when all of it is.

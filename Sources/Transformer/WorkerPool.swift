@@ -48,7 +48,7 @@ public final class WorkerPool: Sendable {
     ///
     /// `worker` is below `threads` and names the scratch memory that the call may use. `body` captures nothing (it would
     /// be allocated): everything it needs is in `context`. Regions do not nest; callers on several threads take turns.
-    package func run<Context>(
+    package func run<Context: ~Copyable>(
         _ tasks: Int, on context: inout Context,
         _ body: @escaping @Sendable (UnsafeMutablePointer<Context>, _ task: Int, _ worker: Int) -> Void
     ) {

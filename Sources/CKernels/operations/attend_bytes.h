@@ -129,9 +129,17 @@ static void (*const score_bytes_rows[ROWS])(const uint8_t *, size_t, size_t, con
 static void (*const weigh_bytes_rows[ROWS])(const tile *, size_t, const byte_weights *, size_t, float *) = {
     weigh_bytes_1, weigh_bytes_2, weigh_bytes_3, weigh_bytes_4};
 
-static void score_byte_tile(const tile *keys, const byte_query *q, size_t rows, float *scores) {
+// One share of the `next` bytes behind a tile, which are fetched while the tile is computed.
+INLINE void prefetch_next(const tile *entries, size_t next, size_t share, size_t shares) {
+    size_t bytes = (entries->count * entries->entry_bytes + shares - 1) / shares;
+    size_t from = at_most(share * bytes, next);
+    prefetch_share((uintptr_t)entries->stored + entries->count * entries->entry_bytes + from, at_most(bytes, next - from));
+}
+
+static void score_byte_tile(const tile *keys, size_t next, const byte_query *q, size_t rows, float *scores) {
     for (size_t e = 0; e < keys->count; e += LANES) {
         const uint8_t *from = keys->stored + e * keys->entry_bytes;
+        prefetch_next(keys, next, e / LANES, TILE_PARTS);
         uint8_t padded[LANES * PIECE_BLOCKS * CAKED_Q8_0_BYTES];  // the last keys, with zeros for those not there
         if (keys->count - e < LANES) {
             size_t bytes = (keys->count - e) * keys->entry_bytes;
@@ -169,7 +177,7 @@ INLINE void quantise_weights(const float *scores, size_t shown, const lanes (*sc
     }
 }
 
-static void weigh_byte_tile(const tile *values, const float *scores, size_t rows, const uint32_t *visible, size_t before,
+static void weigh_byte_tile(const tile *values, size_t next, const float *scores, size_t rows, const uint32_t *visible, size_t before,
                             float *out) {
     byte_weights weights;
     lanes scales[PIECE_BLOCKS][TILE_PARTS];
@@ -181,6 +189,7 @@ static void weigh_byte_tile(const tile *values, const float *scores, size_t rows
         }
     }
     for (size_t r = 0; r < rows; r++) {
+        prefetch_next(values, next, r, rows);
         size_t shown = seen(visible, r, before, values->count);
         quantise_weights(scores + r * CAKED_ATTEND_TILE, shown, scales, blocks, weights.of[r], weights.scale + r);
     }
@@ -201,9 +210,10 @@ static void attend_byte_rows(const uint8_t *keys, const uint8_t *values, size_t 
         size_t held = at_most(count - before, CAKED_ATTEND_TILE);
         tile k = {CAKED_Q8_0, keys + before * bytes, bytes, held, width};
         tile v = {CAKED_Q8_0, values + before * bytes, bytes, held, width};
-        score_byte_tile(&k, query, rows, scratch);
+        size_t next = at_most(count - before - held, CAKED_ATTEND_TILE) * bytes;
+        score_byte_tile(&k, next, query, rows, scratch);
         softmax_tile(scratch, rows, visible, before, held, peak, sum, out, width);
-        weigh_byte_tile(&v, scratch, rows, visible, before, out);
+        weigh_byte_tile(&v, next, scratch, rows, visible, before, out);
     }
 }
 
