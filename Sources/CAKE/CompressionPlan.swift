@@ -8,6 +8,8 @@ package struct CompressionPlan: Sendable {
     package let tokens: Int
     package let alwaysKept: AlwaysKept
     package let waterFilling: WaterFilling
+    /// What layers are guaranteed where one ranking decides about the rest, by preference.
+    private let guarantees: WaterFilling?
     /// Evictable entries per layer, where they are fixed from the start.
     private let fixedBudgets: (real: [Double], whole: [Int])?
 
@@ -30,7 +32,7 @@ package struct CompressionPlan: Sendable {
         var floorShare = 0.0
         var fixedBudgets: (real: [Double], whole: [Int])?
         switch method.allocation {
-        case .cake(_, _, let share), .global(let share): floorShare = share
+        case .cake(_, _, let share), .global(let share), .guardedGlobal(_, _, _, let share): floorShare = share
         case .pyramid(let beta):
             fixedBudgets = (
                 Pyramid.budgets(layers: layers, average: averageBudget, cap: evictable, beta: beta),
@@ -41,16 +43,21 @@ package struct CompressionPlan: Sendable {
         self.fixedBudgets = fixedBudgets
         waterFilling = WaterFilling(
             layers: layers, averageBudget: averageBudget, cap: evictable, floorShare: floorShare)
+        if case .guardedGlobal(_, _, let share, _) = method.allocation {
+            // The floor is a part of what is guaranteed, so that in whole entries both fall together.
+            guarantees = WaterFilling(
+                layers: layers, averageBudget: Int(share * Double(averageBudget)), cap: evictable,
+                floorShare: share > 0 ? min(1, floorShare / share) : 0)
+        } else {
+            guarantees = nil
+        }
         self.method = method
         self.layers = layers
         self.kvHeads = kvHeads
         self.tokens = tokens
     }
 
-    private var isGlobal: Bool {
-        if case .global = method.allocation { return true }
-        return false
-    }
+    private var isGlobal: Bool { method.allocation.isGlobal }
 
     /// Evictable entries per head of the layers seen so far, where each layer has a budget of its own.
     private func budgets(_ preferences: [Double]) -> [Double] {
@@ -65,13 +72,13 @@ package struct CompressionPlan: Sendable {
     }
 
     private func usable(_ preferences: [Double]) -> [Double?] {
-        guard case .cake = method.allocation else { return preferences.map { _ in nil } }
+        guard method.allocation.exponents != nil else { return preferences.map { _ in nil } }
         return preferences.map(Preference.checked)
     }
 
     /// Whether the method asks for preferences, and there was something to evict, but a preference was unusable or all zero.
     private func fellBack(_ preferences: [Double]) -> Bool {
-        guard case .cake = method.allocation, waterFilling.total < waterFilling.cap * layers else { return false }
+        guard method.allocation.exponents != nil, waterFilling.total < waterFilling.cap * layers else { return false }
         let usable = usable(preferences)
         return usable.contains(nil) || usable.allSatisfy { $0 == 0 }
     }
@@ -103,7 +110,7 @@ package struct CompressionPlan: Sendable {
     package func add(_ observation: LayerObservation, to layers: inout [RankedLayer], preferences: [Double]) {
         guard !isGlobal else {
             layers.append(rank(observation, kept: waterFilling.cap))
-            return evictGlobally(&layers)
+            return evictGlobally(&layers, preferences)
         }
         let kept = wholeBudgets(preferences)
         for layer in layers.indices { layers[layer].truncate(to: kept[layer]) }
@@ -115,9 +122,12 @@ package struct CompressionPlan: Sendable {
         observations.map { rank($0, kept: waterFilling.cap) }
     }
 
-    private func evictGlobally(_ layers: inout [RankedLayer]) {
+    private func evictGlobally(_ layers: inout [RankedLayer], _ preferences: [Double]) {
+        let floors =
+            guarantees?.counts(usable(preferences))
+            ?? [Int](repeating: Int(waterFilling.floor), count: layers.count)
         let counts = GlobalRanking.counts(
-            layers, alwaysKept: alwaysKept.count, total: waterFilling.total * kvHeads, floor: Int(waterFilling.floor))
+            layers, alwaysKept: alwaysKept.count, total: waterFilling.total * kvHeads, floors: floors)
         for layer in layers.indices {
             layers[layer].truncate(toCounts: counts[layer].map { $0 + alwaysKept.count })
         }
@@ -129,7 +139,7 @@ package struct CompressionPlan: Sendable {
         var ranked = ranked
         let budgets: [Double]
         if isGlobal {
-            evictGlobally(&ranked)
+            evictGlobally(&ranked, preferences)
             budgets = ranked.map { layer in
                 Double(layer.heads.reduce(0) { $0 + $1.count }) / Double(kvHeads) - Double(alwaysKept.count)
             }

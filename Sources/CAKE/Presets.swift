@@ -2,7 +2,7 @@
 
 extension Method {
     /// The preset that is used when none is named.
-    public static let defaultPreset = "cake-reconstruct"
+    public static let defaultPreset = "cake-global"
 
     /// The names `preset(_:)` knows.
     public static let presetNames = presets.map(\.name)
@@ -26,18 +26,24 @@ extension Method {
             name: "cake", observation: .window(rows: 32),
             indicator: .meanPlusVariance(gamma: 200, poolWidth: 5),
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0)),
-        // For questions nobody knew at write time. The floor keeps a layer of tiny preference from starving.
+        // For questions nobody knew at write time: one ranking over everything, above the part of CAKE's budgets that is a
+        // layer's in any case. Which layers matter differs from model to model; preferences alone tell only for some.
+        Method(
+            name: "cake-global", observation: .reconstruction(chunkRows: 512), indicator: .pooledMaximum,
+            allocation: .guardedGlobal(tau1: 1, tau2: 1, share: 0.3, floorShare: 0.2),
+            protectedTokens: sinkTokens, protectsTemplatePrefix: true),
+        // CAKE's budgets alone, and what forgetting would change. The floor keeps a layer of tiny preference from starving.
         Method(
             name: "cake-reconstruct", observation: .reconstruction(chunkRows: 512),
             indicator: .largestChange(poolWidth: 3),
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
             heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
-        // The same by attention alone, as KVzip judges entries: what the default is measured against.
+        // The same by attention alone, as KVzip judges entries.
         Method(
             name: "cake-reconstruct-max", observation: .reconstruction(chunkRows: 512), indicator: .maximum,
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),
             heads: .compete(safeguard: 0), protectedTokens: sinkTokens, protectsTemplatePrefix: true),
-        // The default with questions for rows, when the user can say what will be asked.
+        // The one before with questions for rows, when the user can say what will be asked.
         Method(
             name: "cake-probe", observation: .probe, indicator: .largestChange(poolWidth: 3),
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0.2),

@@ -69,10 +69,6 @@ extension Truncation {
     }
 }
 
-extension Method.Allocation {
-    fileprivate var isGlobal: Bool { if case .global = self { true } else { false } }
-}
-
 extension Retention {
     /// What an open document keeps, in rank order.
     init(_ document: OpenDocument) throws(StoreError) {

@@ -22,8 +22,8 @@ struct Put: DaemonCommand {
 
     /// The daemon's presets.
     private static let methods = [
-        "full", "cake", "cake-reconstruct", "cake-reconstruct-max", "cake-probe", "snapkv", "pyramidkv", "adakv",
-        "streamingllm", "h2o", "tova", "kvzip",
+        "full", "cake", "cake-global", "cake-reconstruct", "cake-reconstruct-max", "cake-probe", "snapkv", "pyramidkv",
+        "adakv", "streamingllm", "h2o", "tova", "kvzip",
     ]
 
     @Argument(help: "What to call it: 1 to 128 letters, digits, \".\", \"_\" or \"-\".", completion: .documentNames)

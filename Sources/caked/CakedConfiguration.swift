@@ -76,7 +76,7 @@ struct Setting: Sendable {
             $0.engine.defaultKeep = keep
             return true
         },
-        .text("method", \.engine.defaultMethod, wanted: "the name of a method such as cake-reconstruct"),
+        .text("method", \.engine.defaultMethod, wanted: "the name of a method such as cake-global"),
         Setting(key: "effort", wanted: "fast, balanced or best") {
             $0.engine.defaultEffort = $1
             return ["fast", "balanced", "best"].contains($1)

@@ -38,7 +38,8 @@ struct Draw {
         let floorShare = floors[random.int(0...5)]
         let allocations: [Method.Allocation] = [
             .uniform, .pyramid(beta: random.int(1...30)), .global(floorShare: floorShare),
-            .global(floorShare: floorShare),
+            .guardedGlobal(
+                tau1: 1, tau2: 1, share: floors[random.int(0...5)], floorShare: floors[random.int(0...5)]),
         ]
         let safeguards = [0, 0, 0.2, 0.5, 1, Double.random(in: 0...1, using: &random)]
         let heads: Method.HeadShares =
@@ -47,7 +48,7 @@ struct Draw {
             name: "drawn",
             observation: random.chance(0.5) ? .window(rows: random.int(1...8)) : .reconstruction(chunkRows: 512),
             indicator: .maximum,
-            allocation: random.chance(0.6)
+            allocation: random.chance(0.5)
                 ? .cake(tau1: 1, tau2: 1, floorShare: floorShare) : allocations[random.int(0...3)],
             heads: heads, protectedTokens: random.chance(0.5) ? random.int(0...4) : 0,
             recentTokens: random.chance(0.2) ? random.int(0...9) : 0, protectsTemplatePrefix: random.chance(0.5))

@@ -27,9 +27,8 @@ struct MethodTests {
     @Test("every preset is found by its name") func presets() throws {
         #expect(
             Method.presetNames == [
-                "full", "cake", "cake-reconstruct", "cake-reconstruct-max", "cake-probe", "snapkv", "pyramidkv",
-                "adakv",
-                "streamingllm", "h2o", "tova", "kvzip",
+                "full", "cake", "cake-global", "cake-reconstruct", "cake-reconstruct-max", "cake-probe", "snapkv",
+                "pyramidkv", "adakv", "streamingllm", "h2o", "tova", "kvzip",
             ])
         for name in Method.presetNames { #expect(try Method.preset(name).name == name) }
         #expect(Method.presetNames.contains(Method.defaultPreset))

@@ -49,7 +49,7 @@ struct ObservationTests {
         #expect(abs(observation.preference - 0.0735881) < 1e-6)
     }
 
-    @Test("tiles of keys gather to what the whole row gives", arguments: ["cake", "cake-reconstruct"])
+    @Test("tiles of keys gather to what the whole row gives", arguments: ["cake", "cake-reconstruct", "cake-global"])
     func tiles(preset: String) throws {
         let method = try Method.preset(preset)
         var random = Seeded(state: 3)
@@ -98,6 +98,19 @@ struct ObservationTests {
         }
         // Once: 4, 6, 5.
         #expect(accumulator.finish().indicator == [10.0 / 3, 5, 11.0 / 3])
+    }
+
+    @Test("the largest attention is averaged over its neighbours, of which each counts half the next nearer one")
+    func halving() throws {
+        var accumulator = ObservationAccumulator(
+            method: try .preset("cake-global"), kvHeads: 2, groupWidth: 1, evictableTokens: 4)
+        let none: [Float] = [0, 0, 0, 0]
+        for (head, largest) in [(0, [0.5, 0, 0, 0.25]), (1, [0, 1, 0, 0])] as [(Int, [Float])] {
+            accumulator.add(
+                queryHead: head, firstToken: 0, mean: none.span, variance: none.span, maximum: largest.span, entropy: 0)
+        }
+        let expected: [Float] = [0.5, 0.3125, 0.25, 0.25, 0.5, 1, 0.5, 0.25]
+        #expect(zip(accumulator.finish().indicator, expected).allSatisfy { abs($0 - $1 / 2.5) < 1e-7 })
     }
 
     @Test("values weigh every kind of score", arguments: ["snapkv", "tova", "h2o", "kvzip"]) func weights(

@@ -69,7 +69,7 @@ struct PresetTests {
     @Test("the fixture has every rival on three cases") func complete() {
         let rivals = Set(Method.presetNames).subtracting(["full", "cake", "cake-reconstruct-max", "cake-probe"])
         #expect(Set(PresetCase.all.map(\.preset)) == rivals)
-        #expect(PresetCase.all.count == 30)
+        #expect(PresetCase.all.count == 39)
     }
 
     @Test("keeps what the peers keep", arguments: PresetCase.all)

@@ -103,7 +103,7 @@ struct BundledModelTests {
     }
 
     @Test(
-        "KV memory peaks at the budget and one layer", arguments: ["cake", "cake-reconstruct"],
+        "KV memory peaks at the budget and one layer", arguments: ["cake", "cake-global"],
         [KVRows.f16, .q8_0, .q4])
     func peak(_ name: String, _ rows: KVRows) throws {
         let tokens = 4_096

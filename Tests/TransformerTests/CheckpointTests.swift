@@ -7,7 +7,7 @@ import Transformer
 @Suite("Checkpoints")
 struct CheckpointTests {
     static let shape = TinyShape(name: "deep", layers: 5, width: 64, headWidth: 32)
-    static let methods = ["cake-reconstruct", "cake-reconstruct-max", "cake", "full"]
+    static let methods = ["cake-global", "cake-reconstruct", "cake-reconstruct-max", "cake", "full"]
 
     let model: Model
     let pool: WorkerPool

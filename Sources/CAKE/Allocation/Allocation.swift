@@ -15,6 +15,25 @@ extension Method {
         /// One ranking over all layers and heads, but no less than `floorShare` of the average for each head (KVzip; see
         /// `GlobalRanking`).
         case global(floorShare: Double)
+        /// One ranking over all layers and heads, but no less for a layer's heads than CAKE gives the layer of `share` of the
+        /// budget, nor than `floorShare` of the average: preferences guard a layer's part, and entries compete for the rest.
+        case guardedGlobal(tau1: Double, tau2: Double, share: Double, floorShare: Double)
+
+        /// The exponents of the layers' preferences; nil where there are none.
+        package var exponents: (tau1: Double, tau2: Double)? {
+            switch self {
+            case .cake(let tau1, let tau2, _), .guardedGlobal(let tau1, let tau2, _, _): (tau1, tau2)
+            case .everything, .uniform, .pyramid, .global: nil
+            }
+        }
+
+        /// Whether one ranking over all layers and heads decides, so that every count may differ.
+        package var isGlobal: Bool {
+            switch self {
+            case .global, .guardedGlobal: true
+            case .everything, .uniform, .pyramid, .cake: false
+            }
+        }
     }
 
     /// How a layer's budget is shared among its KV heads.

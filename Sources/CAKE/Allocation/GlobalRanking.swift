@@ -1,10 +1,12 @@
-// One ranking over all layers and heads (KVzip, Kim et al., arXiv 2505.23416, §3.3), with a floor per head.
+// One ranking over all layers and heads (KVzip, Kim et al., arXiv 2505.23416, §3.3), with a floor for the heads of each layer.
 
-/// Shares a total among the heads of the layers seen so far: each keeps its best `floor` entries, the best of all others
-/// fill the total.
+/// Shares a total among the heads of the layers seen so far: each keeps its best entries up to its layer's floor, the best
+/// of all others fill the total.
 ///
 /// A cascade can do this, too. A new layer brings its floor and perhaps better entries; both only push others down one
-/// fixed order, so what a stage evicted belongs to no later result, and the cascade keeps exactly what one shot keeps.
+/// fixed order, so what a stage evicted belongs to no later result, and the cascade keeps exactly what one shot keeps. Floors
+/// may fall as layers come, when their sum stays: what they give up competes with all others. A smaller total is the same
+/// case, since floors fall with it, by no more than the total does.
 /// Its memory bound is that of budgets by preference: the whole total, and the layer being read. The bound is on the sum:
 /// while few layers are read they hold all of it, and in the end a single layer may hold most.
 package enum GlobalRanking {
@@ -12,9 +14,10 @@ package enum GlobalRanking {
     ///
     /// - Parameters:
     ///   - alwaysKept: entries at the start of each head's ranking that are not counted here.
-    ///   - total: entries to keep over all heads, at least `floor` a head.
-    package static func counts(_ layers: [RankedLayer], alwaysKept: Int, total: Int, floor: Int) -> [[Int]] {
-        var counts = layers.map { $0.heads.map { min(floor, $0.count - alwaysKept) } }
+    ///   - total: entries to keep over all heads, at least all floors.
+    ///   - floors: of each layer's heads.
+    package static func counts(_ layers: [RankedLayer], alwaysKept: Int, total: Int, floors: [Int]) -> [[Int]] {
+        var counts = zip(layers, floors).map { layer, floor in layer.heads.map { min(floor, $0.count - alwaysKept) } }
         var candidates: [RankKey] = []
         var owners: [(layer: Int, head: Int)] = []
         for (layer, ranked) in layers.enumerated() {

@@ -13,7 +13,7 @@ extension Method {
         case best
     }
 
-    /// The method with another effort, named after it ("cake-reconstruct:fast"); one that does not feed the document again,
+    /// The method with another effort, named after it ("cake-global:fast"); one that does not feed the document again,
     /// or renormalises what it sees as KVzip does, has no choice and stays as it is.
     public func with(effort: Effort) -> Method {
         guard case .reconstruction(let chunkRows, _, let judges) = observation, judges != .chunk else { return self }

@@ -17,6 +17,9 @@ extension Method {
         case accumulated
         /// The largest attention over all rows, chunks and query heads of the group (KVzip).
         case maximum
+        /// The same as a mean over five neighbours, of which each counts half as much as the next nearer one: what is needed
+        /// with an entry tends to lie beside it.
+        case pooledMaximum
         /// The largest change that evicting the entry would make to a row, over all rows, chunks and query heads of the
         /// group, averaged over `poolWidth` neighbours twice, so that near ones count more.
         ///

@@ -59,7 +59,7 @@ public struct ObservationAccumulator: Sendable {
             for n in 0..<columns { indicator[start + n] += mean[n] * share * Self.weight(valueNorms, n) }
         case .accumulated:
             for n in 0..<columns { indicator[start + n] += mean[n] * Float(rows) * share * Self.weight(valueNorms, n) }
-        case .maximum, .largestChange:
+        case .maximum, .pooledMaximum, .largestChange:
             for n in 0..<columns {
                 indicator[start + n] = max(indicator[start + n], maximum[n] * Self.weight(valueNorms, n))
             }
@@ -88,6 +88,8 @@ public struct ObservationAccumulator: Sendable {
         case .largestChange(let poolWidth) where poolWidth > 1:
             let once = Pooling.average(indicator, rowLength: tokens, width: poolWidth)
             result.indicator = Pooling.average(once, rowLength: tokens, width: poolWidth)
+        case .pooledMaximum:
+            result.indicator = Pooling.halving(indicator, rowLength: tokens)
         case .meanOverHeads:
             for token in 0..<tokens {
                 let sum = (0..<kvHeads).reduce(Float(0)) { $0 + indicator[$1 * tokens + token] }
@@ -98,7 +100,7 @@ public struct ObservationAccumulator: Sendable {
             for index in indicator.indices { result.indicator[index] /= Float(tokens - index % tokens) }
         default: break
         }
-        if case .cake(let tau1, let tau2, _) = method.allocation {
+        if let (tau1, tau2) = method.allocation.exponents {
             result.preference = Preference.of(entropy: entropy, variance: variance, tau1: tau1, tau2: tau2)
         }
         return result

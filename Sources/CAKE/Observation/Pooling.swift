@@ -16,4 +16,18 @@ package enum Pooling {
         }
         return pooled
     }
+
+    /// A mean over five neighbours with the weights 1/4, 1/2, 1, 1/2 and 1/4; beyond the ends are zeros, which count in it.
+    package static func halving(_ values: [Float], rowLength: Int) -> [Float] {
+        var pooled = [Float](repeating: 0, count: values.count)
+        for index in values.indices {
+            let column = index % rowLength
+            func value(_ distance: Int) -> Float {
+                0..<rowLength ~= column + distance ? values[index + distance] : 0
+            }
+            let (near, far) = (value(-1) + value(1), value(-2) + value(2))
+            pooled[index] = (values[index] + near / 2 + far / 4) / 2.5
+        }
+        return pooled
+    }
 }

@@ -17,7 +17,7 @@ public struct EngineConfiguration: Equatable, Sendable {
     /// How much is kept when a request does not say.
     public var defaultKeep = Keep.percent(10)
     /// The CAKE preset when a request does not say.
-    public var defaultMethod = "cake-reconstruct"
+    public var defaultMethod = "cake-global"
     /// What observing may cost when a request does not say: "fast", "balanced" or "best".
     public var defaultEffort = "best"
     /// The row type when a request does not say: "f16", "q8_0" or "q4".

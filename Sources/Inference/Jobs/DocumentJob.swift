@@ -193,7 +193,7 @@ extension ReadingPlan {
             pinned: request.pinned, textHash: textHash.hex, optionsHash: optionsHash.hex, model: loaded.card.id)
     }
 
-    // A name may say the effort itself, "cake-reconstruct:fast": then only another word of the request goes over it.
+    // A name may say the effort itself, "cake-global:fast": then only another word of the request goes over it.
     private static func method(
         _ request: PutRequest, _ configuration: EngineConfiguration
     ) throws(EngineError) -> Method {
@@ -223,7 +223,7 @@ extension ReadingPlan {
         }
         if texts.isEmpty, method.observation == .probe { return loaded.generalProbes }
         guard texts.isEmpty || method.takesProbes else {
-            throw refuse("method \(method.name) takes no probes; use cake-reconstruct or cake-probe")
+            throw refuse("method \(method.name) takes no probes; use cake-global or cake-probe")
         }
         guard texts.count <= DocumentPrefill.maximumProbes else {
             throw refuse("there are \(texts.count) probes; send at most \(DocumentPrefill.maximumProbes)")

@@ -5,8 +5,9 @@
     python presets.py AdaKV > presets.json
 
 Queries and keys come from a counter-based generator that the test has, too. Kept positions are sorted, [layer][head].
-Scores and selections are the peers'; what is glue is said where it stands. `reconstruct` has no peer: it follows the
-definition in the sources (CAKE's preferences, a floor, heads that compete) in float64 numpy.
+Scores and selections are the peers'; what is glue is said where it stands. `reconstruct` and `above` have no peer: they
+follow the definitions in the sources (CAKE's preferences, a floor, heads that compete; one ranking above a part of CAKE's
+budgets) in float64 numpy.
 """
 import contextlib
 import importlib.util
@@ -182,6 +183,32 @@ def reconstruct(case, budget, preferences, floor=0.2, sinks=4, pool=3):
     return kept
 
 
+def above(case, budget, preferences, share=0.3, floor=0.2, sinks=4):
+    """The default: neighbours count half as much as the next nearer; floors bought slot by slot, the rest by rank."""
+    n = case.tokens
+    raw = uniform(case.seed + 7, case.layers * case.kv_heads * n).reshape(case.layers, case.kv_heads, n)
+    raw = raw.astype(np.float64) ** 2
+    padded = np.pad(raw, ((0, 0), (0, 0), (2, 2)))
+    pooled = sum(w * padded[..., i:i + n] for i, w in enumerate((0.25, 0.5, 1, 0.5, 0.25))) / 2.5
+    average, cap = budget - sinks, n - sinks
+    guaranteed = int(share * average)
+    floors = [round(floor / share * guaranteed)] * case.layers
+    slots = sorted(((k + 0.5) / p, l) for l, p in enumerate(preferences) for k in range(floors[l], cap))
+    for _, l in slots[: guaranteed * case.layers - sum(floors)]:
+        floors[l] += 1
+    kept = [[list(range(sinks)) for _ in range(case.kv_heads)] for _ in range(case.layers)]
+    others = []
+    for l in range(case.layers):
+        for h in range(case.kv_heads):
+            order = sorted(range(sinks, n), key=lambda t: -pooled[l, h, t])
+            kept[l][h] += order[: floors[l]]
+            others += [(-pooled[l, h, t], l, h, t) for t in order[floors[l]:]]
+    total = average * case.layers * case.kv_heads - sum(floors) * case.kv_heads
+    for _, l, h, t in sorted(others)[:total]:
+        kept[l][h].append(t)
+    return [[sorted(head) for head in layer] for layer in kept]
+
+
 def main():
     from kvpress import SnapKVPress, StreamingLLMPress, TOVAPress
     sys.modules["flash_attn"] = types.SimpleNamespace(flash_attn_func=None)
@@ -207,6 +234,7 @@ def main():
         for preferences in ([1, 2, 4], [0.001, 1, 1], [1, 90, 3]):
             rows.append(case.row("cake-reconstruct", budget, reconstruct(case, budget, preferences),
                                  preferences=preferences))
+            rows.append(case.row("cake-global", budget, above(case, budget, preferences), preferences=preferences))
     print("[" + ",\n ".join(json.dumps(row, separators=(",", ":")) for row in rows) + "]")
 
 
