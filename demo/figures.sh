@@ -8,10 +8,10 @@ model=models/needle-4m/needle-4m-q8_0.gguf
 
 printf '== Answers by method and budget: 12 documents of 2,048 tokens, 192 questions\n'
 "$bench" needle --model "$model" --set Tests/Fixtures/heldout-2k.json \
-    --methods cake,cake-reconstruct-max,cake-reconstruct
+    --methods cake,cake-reconstruct,cake-global
 for tokens in 4096 16000; do
     printf '\n== Reading %s tokens\n' "$tokens"
-    for method in cake cake-reconstruct; do
+    for method in cake cake-global; do
         "$bench" prefill --model "$model" --tokens "$tokens" --method "$method"
     done
     printf '\n== Decoding after %s tokens\n' "$tokens"

@@ -21,7 +21,7 @@ struct Trust: ParsableCommand {
 
     @OptionGroup var options: ModelOptions
     @Option(name: .long, help: "The questions, made by the recipe's heldout.py.") var set: String
-    @Option(name: .long, help: "Presets, separated by commas.") var methods = "cake-reconstruct,kvzip,snapkv,cake"
+    @Option(name: .long, help: "Presets, separated by commas.") var methods = "cake-global,kvzip,snapkv,cake"
     @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.")
     var keep = "3.2,5,10,20"
     @Option(name: .long, help: "Documents to use (default: all).") var documents: Int?
