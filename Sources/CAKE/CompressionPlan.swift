@@ -8,7 +8,7 @@ package struct CompressionPlan: Sendable {
     package let tokens: Int
     package let alwaysKept: AlwaysKept
     package let waterFilling: WaterFilling
-    /// What layers are guaranteed where one ranking decides about the rest, by preference.
+    /// What layers are guaranteed where one ranking over all of them decides about the rest; nil where none does.
     private let guarantees: WaterFilling?
     /// Evictable entries per layer, where they are fixed from the start.
     private let fixedBudgets: (real: [Double], whole: [Int])?
@@ -30,9 +30,20 @@ package struct CompressionPlan: Sendable {
             averageBudget = evictable == 0 ? 0 : budget - alwaysKept.count
         }
         var floorShare = 0.0
+        var guarantees: WaterFilling?
+        func guarantee(_ share: Double, floorShare: Double) -> WaterFilling {
+            WaterFilling(
+                layers: layers, averageBudget: Int(share * Double(averageBudget)), cap: evictable,
+                floorShare: floorShare)
+        }
         var fixedBudgets: (real: [Double], whole: [Int])?
         switch method.allocation {
-        case .cake(_, _, let share), .global(let share), .guardedGlobal(_, _, _, let share): floorShare = share
+        case .cake(_, _, let share): floorShare = share
+        // Without preferences each layer is guaranteed the same.
+        case .global(let share): guarantees = guarantee(share, floorShare: 0)
+        // The floor is a part of what is guaranteed, so that in whole entries both fall together.
+        case .guardedGlobal(_, _, let share, let floor):
+            guarantees = guarantee(share, floorShare: share > 0 ? min(1, floor / share) : 0)
         case .pyramid(let beta):
             fixedBudgets = (
                 Pyramid.budgets(layers: layers, average: averageBudget, cap: evictable, beta: beta),
@@ -43,21 +54,12 @@ package struct CompressionPlan: Sendable {
         self.fixedBudgets = fixedBudgets
         waterFilling = WaterFilling(
             layers: layers, averageBudget: averageBudget, cap: evictable, floorShare: floorShare)
-        if case .guardedGlobal(_, _, let share, _) = method.allocation {
-            // The floor is a part of what is guaranteed, so that in whole entries both fall together.
-            guarantees = WaterFilling(
-                layers: layers, averageBudget: Int(share * Double(averageBudget)), cap: evictable,
-                floorShare: share > 0 ? min(1, floorShare / share) : 0)
-        } else {
-            guarantees = nil
-        }
+        self.guarantees = guarantees
         self.method = method
         self.layers = layers
         self.kvHeads = kvHeads
         self.tokens = tokens
     }
-
-    private var isGlobal: Bool { method.allocation.isGlobal }
 
     /// Evictable entries per head of the layers seen so far, where each layer has a budget of its own.
     private func budgets(_ preferences: [Double]) -> [Double] {
@@ -102,15 +104,15 @@ package struct CompressionPlan: Sendable {
     }
 
     /// One ranking over all layers leaves nothing to share inside one.
-    private var shares: Method.HeadShares { isGlobal ? .equal : method.heads }
+    private var shares: Method.HeadShares { guarantees == nil ? method.heads : .equal }
 
     /// Ranks the next layer and evicts from all layers so far what no later stage can want back.
     ///
     /// - Parameter preferences: of all layers so far, the new one's included.
     package func add(_ observation: LayerObservation, to layers: inout [RankedLayer], preferences: [Double]) {
-        guard !isGlobal else {
+        if let guarantees {
             layers.append(rank(observation, kept: waterFilling.cap))
-            return evictGlobally(&layers, preferences)
+            return evict(&layers, above: guarantees.counts(usable(preferences)))
         }
         let kept = wholeBudgets(preferences)
         for layer in layers.indices { layers[layer].truncate(to: kept[layer]) }
@@ -122,10 +124,7 @@ package struct CompressionPlan: Sendable {
         observations.map { rank($0, kept: waterFilling.cap) }
     }
 
-    private func evictGlobally(_ layers: inout [RankedLayer], _ preferences: [Double]) {
-        let floors =
-            guarantees?.counts(usable(preferences))
-            ?? [Int](repeating: Int(waterFilling.floor), count: layers.count)
+    private func evict(_ layers: inout [RankedLayer], above floors: [Int]) {
         let counts = GlobalRanking.counts(
             layers, alwaysKept: alwaysKept.count, total: waterFilling.total * kvHeads, floors: floors)
         for layer in layers.indices {
@@ -138,8 +137,8 @@ package struct CompressionPlan: Sendable {
         precondition(ranked.count == layers, "a layer was not observed")
         var ranked = ranked
         let budgets: [Double]
-        if isGlobal {
-            evictGlobally(&ranked, preferences)
+        if let guarantees {
+            evict(&ranked, above: guarantees.counts(usable(preferences)))
             budgets = ranked.map { layer in
                 Double(layer.heads.reduce(0) { $0 + $1.count }) / Double(kvHeads) - Double(alwaysKept.count)
             }

@@ -16,7 +16,8 @@ extension Method {
         /// `GlobalRanking`).
         case global(floorShare: Double)
         /// One ranking over all layers and heads, but no less for a layer's heads than CAKE gives the layer of `share` of the
-        /// budget, nor than `floorShare` of the average: preferences guard a layer's part, and entries compete for the rest.
+        /// budget, nor than `floorShare` (at most `share`) of the average: preferences guard a layer's part, and entries
+        /// compete for the rest.
         case guardedGlobal(tau1: Double, tau2: Double, share: Double, floorShare: Double)
 
         /// The exponents of the layers' preferences; nil where there are none.
