@@ -132,23 +132,21 @@ final class DecodeAttention {
     /// left to merge.
     private func planHead(_ head: Int, _ firstRow: Int, _ rows: Int, base: [Entries], own: Entries) {
         let start = runs.count
-        var isFirst = true
-        func close(from firstRun: Int) {
+        var firstRun = start
+        func closePart() {
             parts.append(
                 Part(
                     head: head, firstRow: firstRow, rows: rows, firstRun: firstRun, runCount: runs.count - firstRun,
-                    firstState: states, isFirst: isFirst))
+                    firstState: states, isFirst: firstRun == start))
             states += rows * groupWidth
-            isFirst = false
+            firstRun = runs.count
         }
-        var firstRun = start
         var room = BaseRows.splitEntries
         for segment in base {
             var taken = 0
             while taken < segment.count {
                 if room == 0 {
-                    close(from: firstRun)
-                    firstRun = runs.count
+                    closePart()
                     room = BaseRows.splitEntries
                 }
                 let count = min(room, segment.count - taken)
@@ -160,8 +158,7 @@ final class DecodeAttention {
         for first in stride(from: 0, to: own.count, by: BaseRows.splitEntries) {
             runs.append(
                 own.part(from: first, count: min(BaseRows.splitEntries, own.count - first), headWidth: headWidth))
-            close(from: firstRun)
-            firstRun = runs.count
+            closePart()
         }
     }
 
