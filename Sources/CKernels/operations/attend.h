@@ -92,7 +92,6 @@ static void weigh_tile(const tile *values, const float *weights, size_t rows, co
 
 // Halves, whose conversion is one instruction, are used straight from where they lie, by up to ROWS rows at a time, when each
 // row sees the whole tile: the same sums in the same order as above.
-
 INLINE void score_halves(const tile *keys, const float *q, const int rows, float *scores) {
     size_t e = 0;
     for (; e + GROUP <= keys->count; e += GROUP) {
@@ -310,7 +309,9 @@ static void weigh_rows(const tile *values, const float *weights, size_t rows, co
 
 static void attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
                    size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch) {
+#ifdef CAKED_PAIRS
     if (attend_bytes(type, keys, values, count, width, q, rows, visible, peak, sum, out, scratch)) return;
+#endif
     const caked_type value_type = caked_value_type(type);
     size_t value_bytes = caked_bytes(value_type, width);
     if (value_bytes == 0) return;

@@ -177,8 +177,8 @@ INLINE void quantise_weights(const float *scores, size_t shown, const lanes (*sc
     }
 }
 
-static void weigh_byte_tile(const tile *values, size_t next, const float *scores, size_t rows, const uint32_t *visible, size_t before,
-                            float *out) {
+static void weigh_byte_tile(const tile *values, size_t next, const float *scores, size_t rows, const uint32_t *visible,
+                            size_t before, float *out) {
     byte_weights weights;
     lanes scales[PIECE_BLOCKS][TILE_PARTS];
     size_t blocks = values->width / CAKED_BLOCK, bytes = values->entry_bytes;
@@ -227,16 +227,6 @@ static bool attend_bytes(caked_type type, const uint8_t *keys, const uint8_t *va
                          visible ? visible + r : NULL, peak + r, sum + r, out + r * width, scratch);
     }
     return true;
-}
-
-#else
-
-INLINE bool attend_bytes(caked_type type, const uint8_t *keys, const uint8_t *values, size_t count, size_t width,
-                         const float *q, size_t rows, const uint32_t *visible, float *peak, float *sum, float *out,
-                         float *scratch) {
-    (void)type, (void)keys, (void)values, (void)count, (void)width, (void)q, (void)rows, (void)visible, (void)peak,
-        (void)sum, (void)out, (void)scratch;
-    return false;
 }
 
 #endif
