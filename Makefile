@@ -16,7 +16,8 @@ build:                 ## the three programs, in .build/release
 test: lint             ## every test, the real programs included
 	scripts/setup.sh python3-venv
 	$(SWIFT_BUILD) --build-tests
-	CAKED_TEST_PYTHON="$$(scripts/python.sh openai==3.54.0)" swift test -c release --skip-build
+	export CAKED_TEST_PYTHON="$$(scripts/python.sh openai==3.54.0)" \
+		&& swift test -c release --skip-build && scripts/test-kernels.sh
 
 bench: build           ## the figures of the README
 	demo/figures.sh
@@ -37,10 +38,10 @@ answers: build         ## the table and the picture of answers by method and bud
 	demo/answers.sh
 
 lint:                  ## formatting, as continuous integration checks it
-	swift format lint --strict -r -p Sources Tests Fuzz Package.swift
+	swift format lint --strict -r -p Sources Tests Package.swift
 
 format:
-	swift format -i -r -p Sources Tests Fuzz Package.swift
+	swift format -i -r -p Sources Tests Package.swift
 
 # Installs what is built, so that `sudo make install` needs no compiler. An administrator's configuration stays.
 install: .build/release/caked  ## programs, configuration, units and the small model below $(DESTDIR)

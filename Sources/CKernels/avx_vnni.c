@@ -5,7 +5,7 @@
 #include "inline.h"
 
 #define TABLE caked_avx_vnni
-#define TABLE_NAME "avxVNNI"
+#define TABLE_NAME "avx-vnni"
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avxvnni"))), apply_to = function)
 #include "lanes/avx2.h"

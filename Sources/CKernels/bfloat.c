@@ -5,10 +5,11 @@
 #include "inline.h"
 
 #define TABLE caked_bfloat
-#define TABLE_NAME "bfloat"
+#define TABLE_NAME "avx512-bf16"
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c"))), apply_to = function)
 #include "lanes/avx512.h"
+#define CAKED_INT8_IS_FAST
 #define CAKED_DOT_LANES "../lanes/dot_vnni.h"
 #define CAKED_BFLOAT_LANES "lanes/bfloat_avx512.h"
 #include "table_of.h"

@@ -1,5 +1,7 @@
 // The public functions: each calls its variant through the table chosen at start.
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "layout.h"
 
@@ -91,7 +93,24 @@ bool caked_kernels_override(caked_instruction_set set) {
 
 void caked_kernels_end_override(void) { override = NULL; }
 
-__attribute__((constructor)) static void select_best(void) { caked_kernels_select(caked_kernels_best()); }
+const char *caked_kernels_name_of(caked_instruction_set set) {
+    const caked_table *table = table_for(set);
+    return table ? table->name : NULL;
+}
+
+bool caked_kernels_select_named(const char *name) {
+    for (int set = 0; set < CAKED_INSTRUCTION_SETS; set++) {
+        const char *known = caked_kernels_name_of((caked_instruction_set)set);
+        if (known != NULL && strcmp(known, name) == 0) return caked_kernels_select((caked_instruction_set)set);
+    }
+    return false;
+}
+
+// Before main: the set that CAKED_KERNELS names, where this machine runs it. Programs refuse a name that it does not.
+__attribute__((constructor)) static void select_at_start(void) {
+    const char *forced = getenv("CAKED_KERNELS");
+    if (forced == NULL || !caked_kernels_select_named(forced)) caked_kernels_select(caked_kernels_best());
+}
 
 const char *caked_kernels_name(void) { return table()->name; }
 
@@ -232,13 +251,7 @@ double caked_observe(caked_precision precision, const float *packed, size_t unit
 
 size_t caked_argmax(const float *x, size_t count) { return table()->argmax(x, count); }
 
-bool caked_int8_is_fast(void) {
-#if defined(__x86_64__)
-    return table() == &caked_vnni || table() == &caked_bfloat;
-#else
-    return false;
-#endif
-}
+bool caked_int8_is_fast(void) { return table()->int8_is_fast; }
 
 size_t caked_panel_bytes(caked_type type, size_t inputs, size_t outputs) {
     size_t groups = (outputs + PANEL_GROUP - 1) / PANEL_GROUP;

@@ -20,6 +20,7 @@ enum {
 
 typedef struct {
     const char *name;
+    bool int8_is_fast;
     bool bfloat_is_fast;
     void (*dequantise)(caked_type, const void *, float *, size_t);
     bool (*quantise)(caked_type, const float *, void *, size_t);

@@ -22,6 +22,9 @@
 
 const caked_table TABLE = {
     .name = TABLE_NAME,
+#ifdef CAKED_INT8_IS_FAST
+    .int8_is_fast = true,
+#endif
 #ifdef CAKED_BFLOAT_LANES
     .bfloat_is_fast = true,
 #endif

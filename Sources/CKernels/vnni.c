@@ -5,10 +5,11 @@
 #include "inline.h"
 
 #define TABLE caked_vnni
-#define TABLE_NAME "vnni"
+#define TABLE_NAME "avx512-vnni"
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"))), apply_to = function)
 #include "lanes/avx512.h"
+#define CAKED_INT8_IS_FAST
 #define CAKED_DOT_LANES "../lanes/dot_vnni.h"
 #include "table_of.h"
 #pragma clang attribute pop

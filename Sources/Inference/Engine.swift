@@ -57,6 +57,7 @@ public final class Engine: DocumentService {
         let threads = configuration.threads > 0 ? configuration.threads : Int(caked_available_processors())
         let pool: WorkerPool
         do throws(ModelError) {
+            try KernelSet.select(configuration.kernels)
             pool = try WorkerPool(threads: threads)
         } catch {
             throw .internalFailure(message: error.description)
@@ -73,6 +74,7 @@ public final class Engine: DocumentService {
         } catch {
             throw .internalFailure(message: error.description)
         }
+        logger.info("computing", metadata: ["kernels": "\(KernelSet.current)", "threads": "\(threads)"])
         let clerk = SerialThread(name: "caked-clerk")
         self.threads = threads
         self.configuration = configuration

@@ -22,7 +22,9 @@ public final class WorkerPool: Sendable {
     /// Starts `threads - 1` threads; the caller of a region is the last one.
     ///
     /// OpenBLAS is pinned to one thread a call here: its calls are made from the pool's tasks.
+    /// - Throws: `ModelError` also when `CAKED_KERNELS` names a set that this processor has not.
     public init(threads: Int) throws(ModelError) {
+        try KernelSet.checkVariable()
         guard (1...Self.maximumThreads).contains(threads) else {
             throw .invalidOption(name: "threads", value: "\(threads)", needed: "from 1 to \(Self.maximumThreads)")
         }

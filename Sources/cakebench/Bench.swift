@@ -15,7 +15,7 @@ struct Bench {
     static let defaultRows = KVRows.q8_0
 
     init(_ options: ModelOptions) throws {
-        pool = try WorkerPool(threads: options.threads ?? Int(caked_available_processors()))
+        pool = try WorkerPool(announcing: options.threads)
         loaded = try LoadedModel(path: options.model, templateName: nil, repacking: options.repack, pool: pool)
     }
 
@@ -38,6 +38,15 @@ struct Bench {
             probes: method.observation == .probe ? loaded.generalProbes : [])
         while try !prefill.step().isDone {}
         return try prefill.finish()
+    }
+}
+
+extension WorkerPool {
+    /// Starts a bench's threads, one for each processor unless said, and says on standard error what they compute with.
+    convenience init(announcing threads: Int?) throws(ModelError) {
+        let threads = threads ?? Int(caked_available_processors())
+        try self.init(threads: threads)
+        printError("kernels \(KernelSet.current), threads \(threads)")
     }
 }
 

@@ -11,6 +11,7 @@ struct Cakebench: ParsableCommand {
         abstract: "Measures caked's parts on this machine and evaluates its answers.",
         subcommands: [
             Tokenize.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self, Kernels.self,
+            Sets.self,
             Roofline.self, Precision.self, Needle.self, Ruler.self, LongBench.self, Fidelity.self, Trust.self,
         ])
 }

@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import CKernels
-import CLinux
 import GGUF
 import Transformer
 
@@ -91,7 +90,7 @@ struct Kernels: ParsableCommand {
         guard runs > 0, !chosen.isEmpty, inputs > 0, inputs.isMultiple(of: 256), outputs > 0,
             rows.allSatisfy({ $0 > 0 })
         else { throw ValidationError("inputs are a multiple of 256; types are of \(Self.allTypes.map(\.name))") }
-        let pool = try WorkerPool(threads: threads ?? Int(caked_available_processors()))
+        let pool = try WorkerPool(announcing: threads)
         let clock = Clock(runs: runs, meter: try LimitMeter(pool))
         var measured: [Measured] = []
         for type in chosen {

@@ -70,6 +70,10 @@ struct Setting: Sendable {
         .choice("access", \.access, Access.allCases),
         .choice("log_level", \.logLevel, Logger.Level.allCases),
         .number("threads", \.engine.threads, 0...1024, flag: "--threads"),
+        Setting(key: "kernels", wanted: KernelSet.wanted) {
+            $0.engine.kernels = $1
+            return KernelSet.knows($1)
+        },
         .choice("repack", \.engine.repacking, Repacking.allCases),
         Setting(key: "keep", wanted: KeepText.wanted) {
             guard let keep = KeepText.keep($1) else { return false }

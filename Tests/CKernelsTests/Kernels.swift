@@ -6,7 +6,17 @@ enum Variant: UInt32, CaseIterable, Sendable {
     case portable, avx2, avx512, neon, vnni, avxVNNI, bfloat
 
     var instructionSet: caked_instruction_set { caked_instruction_set(rawValue: rawValue) }
-    var name: String { "\(self)" }
+    /// As `CAKED_KERNELS` and every report have it.
+    var name: String {
+        switch self {
+        case .portable, .avx2, .avx512, .neon: "\(self)"
+        case .vnni: "avx512-vnni"
+        case .avxVNNI: "avx-vnni"
+        case .bfloat: "avx512-bf16"
+        }
+    }
+    /// Whether it sums bytes as integers, in products and in attention over `q8_0` entries.
+    var sumsIntegers: Bool { run { caked_int8_is_fast() } ?? false }
 
     /// Those this machine runs.
     static let available = allCases.filter { $0.run { true } ?? false }

@@ -1,16 +1,32 @@
 // The choice of an instruction set.
 
 import CKernels
+import Glibc
 import Testing
 
 @Suite struct SelectionTests {
-    @Test("the best set is in use from the start, under its name")
-    func best() throws {
+    @Test("the set that CAKED_KERNELS names is in use from the start, or else the best")
+    func start() throws {
+        let inUse = unsafe String(cString: caked_kernels_name())
+        let forced = unsafe getenv("CAKED_KERNELS").map { unsafe String(cString: $0) } ?? ""
+        let isForced = !forced.isEmpty && forced != "auto"
         let best = try #require(Variant(rawValue: caked_kernels_best().rawValue))
-        #expect(unsafe String(cString: caked_kernels_name()) == best.name)
+        #expect(inUse == (isForced ? forced : best.name), "this processor has \(Variant.available.map(\.name))")
         #expect(Variant.available.contains(best))
         #expect(Variant.available.contains(.portable))
-        #expect(caked_kernels_select(caked_kernels_best()))
+    }
+
+    @Test("a set has a name exactly where it runs", arguments: Variant.allCases)
+    func names(variant: Variant) {
+        let name = unsafe caked_kernels_name_of(variant.instructionSet).map { unsafe String(cString: $0) }
+        #expect(name == (Variant.available.contains(variant) ? variant.name : nil))
+    }
+
+    @Test("a name that is no set of this machine is refused and changes nothing", arguments: ["", "avx", "avx5120"])
+    func refusedNames(name: String) {
+        let before = unsafe String(cString: caked_kernels_name())
+        #expect(unsafe !caked_kernels_select_named(name))
+        #expect(unsafe String(cString: caked_kernels_name()) == before)
     }
 
     @Test("a set this machine cannot run is refused and changes nothing", arguments: Variant.unavailable)

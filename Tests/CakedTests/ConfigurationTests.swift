@@ -141,7 +141,7 @@ struct CheckedConfiguration {
         "each key takes its values and refuses others",
         arguments: [
             ("access", "group", "everybody"), ("log_level", "debug", "verbose"), ("threads", "0", "-1"),
-            ("repack", "off", "maybe"),
+            ("repack", "off", "maybe"), ("kernels", "portable", "sse9"),
             ("keep", "0.5", "0"), ("keep", "auto", "automatic"), ("check_target", "0.95", "95%"),
             ("check_floor", "0.8", "1.5"), ("below_floor", "enlarge", "warn"), ("rows", "q4", "q4_0"),
             ("store_map_bytes", "64G", "1K"),
@@ -172,7 +172,7 @@ struct CheckedConfiguration {
         let on = yaml.replacing(try Regex("(?m)^#([a-z_]+:.*)$")) { match in String(match.output[1].substring ?? "") }
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).lines.count == 1)
         let keys = on.split(separator: "\n").filter { !$0.hasPrefix("#") }
-        #expect(keys.count == 32)
+        #expect(keys.count == 33)
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).status == 0)
     }
 

@@ -147,9 +147,11 @@ import Testing
             #expect(status == 0)
             return await group.reduce(into: Set<String>()) { $0.insert($1) }
         }
-        // Whoever had not been accepted yet finds no daemon.
+        // Who had not been accepted yet finds no daemon: none to connect to, or one that ended with the backlog unread.
         #expect(
-            told.subtracting(["answered", "refused", "stored"]).allSatisfy { $0.contains("cannot reach") }, "\(told)")
+            told.subtracting(["answered", "refused", "stored"]).allSatisfy {
+                $0.contains("cannot reach") || $0.contains("closed the connection without an answer")
+            }, "\(told)")
         try await daemon.start()
         #expect(
             try await daemon.client.documents().map(\.id) == (told.contains("stored") ? ["facts", "last"] : ["facts"]))

@@ -64,7 +64,8 @@ struct BundledModelTests {
         #expect(try answer(golden, q8_0, rows: .f16).ids == golden.greedy)
     }
 
-    @Test("products of bytes hardly move the next token's distribution", arguments: ["short", "500"])
+    @Test(
+        "products of bytes hardly move the next token's distribution", .needsByteProducts, arguments: ["short", "500"])
     func divergence(_ name: String) throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()

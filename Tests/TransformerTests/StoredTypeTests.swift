@@ -42,7 +42,9 @@ struct StoredTypeTests {
         }
     }
 
-    @Test("products of bytes err by what rounded activations explain, the same alone and together", arguments: mixtures)
+    @Test(
+        "products of bytes err by what rounded activations explain, the same alone and together", .needsByteProducts,
+        arguments: mixtures)
     func integerLogits(_ mixture: Mixture) throws {
         var model = TinyModel(TinyShape(name: "wide", width: 256, headWidth: 64, feedForwardWidth: 512))
         model.store(mixture.types)
@@ -84,6 +86,13 @@ struct StoredTypeTests {
         #expect(throws: ModelError.unsupportedTensorType(tensor: "blk.1.attn_q.weight", type: type.name)) {
             try model.load()
         }
+    }
+}
+
+extension Trait where Self == ConditionTrait {
+    /// Skips a test, by this name, where the set of kernels in use has no products of bytes.
+    static var needsByteProducts: Self {
+        .enabled(if: KernelSet.current.multipliesBytes, "the kernels in use have no products of bytes")
     }
 }
 

@@ -19,6 +19,7 @@ typedef enum {
     CAKED_AVX_VNNI = 5,  // AVX2 as above with VNNI in vectors of 256 bits
     CAKED_BFLOAT16 = 6,  // AVX-512 with VNNI and BF16: products of bytes and of bfloats
 } caked_instruction_set;
+enum { CAKED_INSTRUCTION_SETS = 7 };
 
 // The best set this CPU and operating system run.
 caked_instruction_set caked_kernels_best(void);
@@ -27,8 +28,12 @@ bool caked_kernels_select(caked_instruction_set set);
 // The same for the calling thread alone, until caked_kernels_end_override(): compares sets while other threads compute.
 bool caked_kernels_override(caked_instruction_set set);
 void caked_kernels_end_override(void);
-// The set in use ("avx512"), the best one unless caked_kernels_select chose another.
+// The set in use ("avx512"): the one that the variable CAKED_KERNELS named at start, or else the best, or what was selected.
 const char *caked_kernels_name(void);
+// A set's name; NULL when this CPU cannot run it.
+const char *caked_kernels_name_of(caked_instruction_set set);
+// As caked_kernels_select, by name; false for a name that is none, or no set of this CPU.
+bool caked_kernels_select_named(const char *name);
 
 // How elements are stored; the numbers are ggml's type ids, as in a GGUF file.
 typedef enum {

@@ -10,6 +10,8 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var stateDirectory: String
     /// Compute threads; 0: one for each CPU this process may run on.
     public var threads = 0
+    /// The instruction set of the kernels by name, or "auto": the best of this processor.
+    public var kernels = KernelSet.automatic
     /// Whether quantised weights are re-tiled in memory when the model is loaded, which makes products faster.
     public var repacking = Repacking.auto
     /// The chat template's name; nil: recognised from the model file.
