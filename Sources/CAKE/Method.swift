@@ -3,7 +3,7 @@
 /// A way to decide which entries of a document's KV cache are kept.
 ///
 /// CAKE (Qin et al., ICLR 2025, arXiv 2503.12491) and the methods it is compared with differ only in the parts below.
-public struct Method: Sendable, Hashable {
+public struct Method: Sendable, Hashable, Codable {
     /// The preset's name, for manifests and messages.
     public var name: String
     /// The rows that observe.

@@ -16,6 +16,8 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var budget: Int
     /// The preset that chose them.
     public var method: String
+    /// All that makes it what it was when it chose, as JSON that the engine reads; nil in documents of older versions.
+    public var methodDefinition: String?
     /// All that must be equal for the cache to be usable: field to value.
     public var fingerprint: [String: String]
     /// Entries kept, `[layers][kvHeads]`; a count below what the records hold means their first entries.

@@ -107,6 +107,7 @@ final class DocumentWriter: Sendable {
             prefillSeconds: job.prefillSeconds, textBytes: plan.text.count, textHash: plan.textHash,
             optionsHash: plan.optionsHash, templatePrefix: plan.templatePrefix, prefixTokens: plan.prefixTokens,
             check: job.outcome?.figures)
+        manifest.note(plan.method)
         manifest.probes = job.request.probes.isEmpty ? nil : job.request.probes
         return manifest
     }

@@ -26,9 +26,12 @@ extension Engine {
     /// The budget that a stored document is to be shrunk to.
     private static func budget(_ keep: Keep, of manifest: Manifest) throws(EngineError) -> Int {
         let (tokens, prefix) = (manifest.shape.tokens, manifest.prefixTokens)
-        let method: Method
-        do throws(CAKEError) { method = try Method.preset(manifest.method) } catch {
-            throw .conflict(code: "cannot_shrink", message: "\(error); put the document again")
+        guard let method = manifest.writtenBy else {
+            throw .conflict(
+                code: "cannot_shrink",
+                message: """
+                    the document does not say by which rules its entries were chosen; rebuild it, or put it again
+                    """)
         }
         guard method.allocation != .everything else {
             throw .conflict(
@@ -97,6 +100,8 @@ extension Engine {
                     ? .budget(manifest.budget)
                     : .percent(min(100, Double(manifest.budget) / Double(max(manifest.shape.tokens, 1)) * 100))
                 request.method = manifest.method
+                // A name without an effort is that of the best one, whatever is configured now.
+                request.effort = manifest.method.contains(":") ? nil : Method.Effort.best.rawValue
                 request.rows = manifest.shape.rows.rawValue
                 request.probes = manifest.probes ?? []
                 request.check = manifest.check != nil ? true : nil

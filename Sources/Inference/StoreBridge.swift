@@ -1,6 +1,8 @@
 // Between the store's words and the engine's: manifests to documents, records to rows, errors to what a client is told.
 
+import CAKE
 import CacheStore
+import FoundationEssentials
 import Tokenizers
 import Transformer
 
@@ -182,6 +184,23 @@ extension Document {
 }
 
 extension Manifest {
+    /// The method that chose the document's entries, as it was then: it decides what a smaller budget keeps.
+    ///
+    /// Nil where the manifest does not say, or says what no method can be.
+    var writtenBy: Method? {
+        guard let text = methodDefinition,
+            let stored = try? JSONDecoder().decode(StoredMethod.self, from: Data(text.utf8))
+        else { return nil }
+        return stored.usable.flatMap { $0.name == method ? $0 : nil }
+    }
+
+    /// Notes the method that chose the document's entries.
+    package mutating func note(_ method: Method) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        methodDefinition = (try? encoder.encode(StoredMethod(method))).map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// A layer's budget; 0 when the manifest, an imported one, does not say.
     func layerBudget(_ layer: Int) -> Double { layerBudgets.isEmpty ? 0 : layerBudgets[layer] }
 
@@ -212,9 +231,8 @@ extension DocumentSource {
     /// The text of an open document; offsets only if the loaded model cuts text as the one that read it did.
     init(_ document: OpenDocument, loaded: LoadedModel) {
         let (bytes, ids) = (document.text(), document.tokens())
-        let field = "tokenizer"
         var offsets: [Int]?
-        if document.manifest.fingerprint[field] == loaded.fingerprint.fields[field], !ids.isEmpty {
+        if loaded.fingerprint.hasTokenizer(of: document.manifest.fingerprint), !ids.isEmpty {
             offsets = TokenPlaces.offsets(
                 of: ids.map(loaded.tokenizer.bytes), in: bytes, prefixTokens: document.manifest.prefixTokens)
         }

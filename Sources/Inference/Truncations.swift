@@ -42,11 +42,11 @@ final class Truncations: Sendable {
 extension Truncation {
     /// What a budget keeps of a document, as if it had been written with it.
     ///
-    /// Nil when the document keeps everything whatever its budget, or no method of ours has chosen its entries.
+    /// Nil when the document keeps everything whatever its budget, or its manifest does not say what chose its entries.
     package init?(of document: OpenDocument, budget: Int) {
         let manifest = document.manifest
         let (shape, prefix) = (manifest.shape, manifest.prefixTokens)
-        guard let method = try? Method.preset(manifest.method), method.allocation != .everything,
+        guard let method = manifest.writtenBy, method.allocation != .everything,
             manifest.preferences.count == shape.layers
         else { return nil }
         let smallest = method.smallestBudget(tokens: shape.tokens, templatePrefixTokens: prefix)

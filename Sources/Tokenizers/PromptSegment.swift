@@ -1,7 +1,7 @@
 // What a prompt is made of: messages, and the segments they are rendered into.
 
 /// A stretch of a rendered prompt.
-public enum PromptSegment: Sendable, Equatable {
+public enum PromptSegment: Sendable, Equatable, Encodable {
     /// Text of the chat template, in which special tokens are recognised.
     case template(String)
     /// Text that somebody wrote, in which nothing is special.

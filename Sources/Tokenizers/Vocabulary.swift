@@ -3,9 +3,9 @@
 /// Everything a model file says about its tokenizer.
 ///
 /// The fields follow GGUF's `tokenizer.ggml.*` keys. Nothing is validated here; `Tokenizer.init` does that.
-public struct Vocabulary: Sendable, Equatable {
+public struct Vocabulary: Sendable, Equatable, Codable {
     /// How text becomes tokens.
-    public enum Algorithm: Sendable, Equatable {
+    public enum Algorithm: Sendable, Equatable, Codable {
         /// Byte-level byte pair encoding (GGUF model `gpt2`): merges in the order they were learnt.
         case byteLevelBPE(PreTokenizer)
         /// SentencePiece BPE (GGUF model `llama`): the merge that makes the best-scored token goes first.
@@ -13,7 +13,7 @@ public struct Vocabulary: Sendable, Equatable {
     }
 
     /// Which regular expression cuts text into the pieces that merges never cross (GGUF `tokenizer.ggml.pre`).
-    public enum PreTokenizer: String, Sendable, CaseIterable {
+    public enum PreTokenizer: String, Sendable, CaseIterable, Codable {
         case llamaBPE = "llama-bpe"
         case qwen2
         case gpt2 = "gpt-2"
@@ -21,7 +21,7 @@ public struct Vocabulary: Sendable, Equatable {
     }
 
     /// What a token is for (GGUF `tokenizer.ggml.token_type`).
-    public enum Kind: Int32, Sendable {
+    public enum Kind: Int32, Sendable, Codable {
         case normal = 1
         case unknown
         case control

@@ -15,8 +15,6 @@ public final class Model: Sendable {
     /// `[vocabulary, width]`; the embedding where the head is tied.
     let output: Linear
     let rope: RotaryEmbedding
-    /// RoPE in one line, for a cache's fingerprint: caches of models that rotate differently do not fit each other.
-    public let ropeDescription: String
     /// Whether some matrix is multiplied as bytes.
     let isInteger: Bool
     private let file: GGUFFile
@@ -60,9 +58,6 @@ public final class Model: Sendable {
         self.layers = layers
         self.output = output
         rope = RotaryEmbedding(shape, factors: factors?.floats.array)
-        ropeDescription =
-            "\(shape.ropeStyle.rawValue) base \(shape.ropeBase) dimensions \(shape.ropeDimensions) "
-            + "scale \(shape.ropeScale) factors \(factors.map { "\($0.floats.array)" } ?? "none")"
         configuration = shape
         self.file = file
     }

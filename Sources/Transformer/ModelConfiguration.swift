@@ -3,9 +3,9 @@
 import GGUF
 
 /// Everything about a model but its weights.
-public struct ModelConfiguration: Sendable, Equatable {
+public struct ModelConfiguration: Sendable, Equatable, Codable {
     /// How RoPE pairs the elements of a head.
-    public enum RopeStyle: String, Sendable {
+    public enum RopeStyle: String, Sendable, Codable {
         /// (2i, 2i + 1): GGUF's `llama`, whose query and key rows are permuted for it.
         case interleaved
         /// (i, i + half): `qwen2`.

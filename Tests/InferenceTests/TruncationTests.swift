@@ -46,13 +46,13 @@ import Transformer
                 tokens: cache.tokens)
             let staged = try store.begin(DocumentKey(owner: 1, name: "a"), shape: shape)
             for layer in 0..<cache.layers { try staged.stage(layer: layer, of: cache) }
-            _ = try staged.commit(
-                Manifest(
-                    shape: shape, budget: budget, method: preset, fingerprint: ["weights": "a"], counts: cache.counts,
-                    layerBudgets: cache.retention.layers.map(\.budget),
-                    preferences: cache.retention.layers.map(\.preference),
-                    preferenceFellBack: cache.retention.preferenceFellBack,
-                    prefixTokens: loaded.documentTokens(text).1))
+            var manifest = Manifest(
+                shape: shape, budget: budget, method: preset, fingerprint: ["weights": "a"], counts: cache.counts,
+                layerBudgets: cache.retention.layers.map(\.budget),
+                preferences: cache.retention.layers.map(\.preference),
+                preferenceFellBack: cache.retention.preferenceFellBack, prefixTokens: loaded.documentTokens(text).1)
+            if let method = try? Method.preset(preset) { manifest.note(method) }
+            _ = try staged.commit(manifest)
             return store
         }
     }

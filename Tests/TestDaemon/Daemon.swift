@@ -65,6 +65,8 @@ package final class Daemon {
     package var client: DaemonClient { DaemonClient(socketPath: socket, idleTimeoutSeconds: 60) }
     package private(set) var process: Process?
     package let extra: [String]
+    /// The model file; another one counts from the next start on.
+    package var model = Project.model
 
     package init(_ extra: [String] = []) async throws {
         // A short path: a socket's is limited to 107 bytes.
@@ -80,7 +82,7 @@ package final class Daemon {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    package var arguments: [String] { ["--model", Project.model, "--socket", socket, "--state", state] + extra }
+    package var arguments: [String] { ["--model", model, "--socket", socket, "--state", state] + extra }
 
     /// Starts the daemon and waits until it answers.
     package func start() async throws {

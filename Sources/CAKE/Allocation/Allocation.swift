@@ -2,7 +2,7 @@
 
 extension Method {
     /// How the total budget is shared among the layers.
-    public enum Allocation: Sendable, Hashable {
+    public enum Allocation: Sendable, Hashable, Codable {
         /// Every layer keeps every entry, whatever the budget.
         case everything
         /// Every layer gets the average.
@@ -38,7 +38,7 @@ extension Method {
     }
 
     /// How a layer's budget is shared among its KV heads.
-    public enum HeadShares: Sendable, Hashable {
+    public enum HeadShares: Sendable, Hashable, Codable {
         /// Equally many entries each.
         case equal
         /// By one ranking over the layer's heads, so that counts differ (ragged), but no less than `safeguard` of the layer's

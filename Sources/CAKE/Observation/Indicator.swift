@@ -2,7 +2,7 @@
 
 extension Method {
     /// The score of an entry.
-    public enum Indicator: Sendable, Hashable {
+    public enum Indicator: Sendable, Hashable, Codable {
         /// No opinion: all equal, so that entries rank by position, the first one highest.
         case position
         /// The later, the higher (StreamingLLM, Xiao et al., arXiv 2309.17453).

@@ -2,7 +2,7 @@
 
 extension Method {
     /// The query rows whose attention judges the entries.
-    public enum Observation: Sendable, Hashable {
+    public enum Observation: Sendable, Hashable, Codable {
         /// Nothing is observed.
         case none
         /// The document's own last rows, which are always kept (SnapKV, Li et al., arXiv 2404.14469; CAKE). One row: TOVA
@@ -20,7 +20,7 @@ extension Method {
     }
 
     /// What of a document belongs to a chunk of it that is fed once more.
-    public enum Sight: Sendable, Hashable {
+    public enum Sight: Sendable, Hashable, Codable {
         /// All of it.
         case document
         /// The chunk, so many tokens on either side of it, and the first `Method.sinkTokens`.

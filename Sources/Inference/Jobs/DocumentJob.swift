@@ -137,6 +137,15 @@ extension ReadingPlan {
     /// The fewest tokens kept free in the context for a question and its answer: a short one of each.
     static let answerReserveTokens = 64
 
+    /// What makes two readings of the same text the same.
+    private struct Options: Encodable {
+        var method: Method
+        var probes: [[Int32]]
+        var asked: String
+        var rows: String
+        var fingerprint: [String: String]
+    }
+
     /// Checks a request and fixes everything about it.
     ///
     /// Costs a hash and a tokenization of the text.
@@ -182,15 +191,15 @@ extension ReadingPlan {
 
         var textHash = Hash128()
         textHash.update(request.text)
-        var optionsHash = Hash128()
-        optionsHash.update(
-            "\(method.name);\(probes);\(asked);\(rows.rawValue);\(loaded.fingerprint.canonical)".utf8)
+        let options = Options(
+            method: method, probes: probes, asked: asked, rows: rows.rawValue, fingerprint: loaded.fingerprint.fields)
         self.init(
             text: request.text, tokens: tokens, prefixTokens: prefixTokens,
             templatePrefix: templatePrefix,
             method: method, probes: probes, budget: terms?.budgets.last ?? budget, terms: terms, rows: rows,
             ttlSeconds: request.ttlSeconds,
-            pinned: request.pinned, textHash: textHash.hex, optionsHash: optionsHash.hex, model: loaded.card.id)
+            pinned: request.pinned, textHash: textHash.hex, optionsHash: CanonicalForm(options).hash,
+            model: loaded.card.id)
     }
 
     // A name may say the effort itself, "cake-global:fast": then only another word of the request goes over it.

@@ -3,50 +3,76 @@
 import CXXHash
 import GGUF
 import Tokenizers
+import Transformer
 
-/// The fields a stored document is compared by; a mismatch names the field that differs (DESIGN's fingerprint).
+/// The fields a stored document is compared by; a mismatch names the field that differs.
+///
+/// They are the fields of the model's configuration and of its vocabulary, one by one and whatever they are, the chat
+/// template by what it renders, the weights, and the version of the engine's own arithmetic.
 package struct Fingerprint: Equatable, Sendable {
-    /// Raised whenever the engine's arithmetic or the meaning of a record changes.
-    package static let engineFormat = "1"
+    /// The version of the engine's results: raised whenever logits of the same model, or the meaning of a record, change.
+    ///
+    /// `ArithmeticTests` fails when logits change and this does not.
+    package static let arithmetic = 2
 
-    /// Field by field, for the store.
+    /// The names in the order in which a mismatch is looked for: the engine, then the weights, then what describes them.
+    private enum Name {
+        static let engine = "engine"
+        static let model = "model"
+        static let template = "template"
+        static let tokenizer = "tokenizer"
+    }
+
+    /// Field by field, for the store, which compares them in the order of their names.
     package let fields: [String: String]
 
-    /// The fingerprint of a loaded model, with the hash of its weights as `weights(of:)` gives it.
-    package init(file: GGUFFile, weights: String, rope: String, template: ChatTemplate) {
-        var tokenizer = Hash128()
-        for key in ["tokenizer.ggml.tokens", "tokenizer.ggml.merges"] {
-            for entry in (try? file.metadata.strings(key)) ?? [] {
-                tokenizer.update(entry.utf8)
-                tokenizer.update([0])
-            }
-        }
-        for key in ["tokenizer.ggml.model", "tokenizer.ggml.pre"] {
-            tokenizer.update(((try? file.metadata.string(key)) ?? "").utf8)
-            tokenizer.update([0])
-        }
-        fields = [
-            "engine": Self.engineFormat,
-            "weights": weights,
-            "tokenizer": tokenizer.hex,
-            "rope": rope,
-            "template": template.name,
+    /// The fingerprint of a model, with the hash of its weights as `weights(of:)` gives it.
+    package init(
+        configuration: ModelConfiguration, vocabulary: Vocabulary, template: ChatTemplate, weights: String
+    ) {
+        var fields = [
+            Name.engine: String(Self.arithmetic), Name.model: weights,
+            Name.template: "\(template.name) \(CanonicalForm(Self.rendering(of: template)).hash)",
         ]
+        for (name, value) in CanonicalForm(configuration).fields { fields["\(Name.model).\(name)"] = value.summary }
+        for (name, value) in CanonicalForm(vocabulary).fields { fields["\(Name.tokenizer).\(name)"] = value.summary }
+        self.fields = fields
+    }
+
+    /// Whether text is cut into the same tokens.
+    package func hasTokenizer(of stored: [String: String]) -> Bool {
+        func part(_ fields: [String: String]) -> [String: String] {
+            fields.filter { $0.key.hasPrefix(Name.tokenizer + ".") }
+        }
+        return part(fields) == part(stored)
+    }
+
+    /// What a template makes of chats that show every place text can stand in; the words that refuse one, where it does.
+    private static func rendering(of template: ChatTemplate) -> [[PromptSegment]] {
+        let user = ChatMessage(role: .user, content: "question")
+        let system = ChatMessage(role: .system, content: "rules")
+        let chats = [[user], [system, user], [system, user, ChatMessage(role: .assistant, content: "answer"), user]]
+        func shown(_ render: () throws(TokenizerError) -> [PromptSegment]) -> [PromptSegment] {
+            do throws(TokenizerError) { return try render() } catch { return [.text("\(error)")] }
+        }
+        return [template.documentPrefix("document")]
+            + chats.flatMap { chat in
+                [
+                    shown { () throws(TokenizerError) in try template.render(chat) },
+                    shown { () throws(TokenizerError) in try template.continuation(chat) },
+                ]
+            }
     }
 
     /// The hash of all tensors: reads the whole file, at the disk's speed or at memory's when it is in the page cache.
     package static func weights(of file: GGUFFile) -> String {
         var weights = Hash128()
         for tensor in file.tensors {
-            weights.update(tensor.name.utf8)
+            weights.update("\(tensor.name)\0\(tensor.type.rawValue)\0".utf8)
+            for size in tensor.dimensions { weights.update("\(size)\0".utf8) }
             unsafe weights.update(file.bytes(of: tensor))
         }
         return weights.hex
-    }
-
-    /// All fields in one line, for hashing.
-    package var canonical: String {
-        fields.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ";")
     }
 }
 
@@ -70,7 +96,7 @@ package struct Fingerprint: Equatable, Sendable {
     }
 
     /// Feeds bytes.
-    package mutating func update(_ bytes: some Sequence<UInt8>) {
+    package mutating func update(_ bytes: some Swift.Sequence<UInt8>) {
         let fast: Void? = bytes.withContiguousStorageIfAvailable { unsafe update(UnsafeRawBufferPointer($0)) }
         if fast == nil { unsafe Array(bytes).withUnsafeBytes { unsafe update($0) } }
     }

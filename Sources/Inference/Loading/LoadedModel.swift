@@ -46,7 +46,8 @@ package final class LoadedModel: Sendable {
             } else {
                 model = try Model(file: file)
             }
-            tokenizer = try Tokenizer(Vocabulary(file.metadata))
+            let vocabulary = try Vocabulary(file.metadata)
+            tokenizer = try Tokenizer(vocabulary)
             if let templateName {
                 template = try ChatTemplate.named(templateName)
             } else {
@@ -60,8 +61,8 @@ package final class LoadedModel: Sendable {
             }
             let weights = cache.map { $0.hash(of: path) { Fingerprint.weights(of: file) } }
             fingerprint = Fingerprint(
-                file: file, weights: weights ?? Fingerprint.weights(of: file), rope: model.ropeDescription,
-                template: template)
+                configuration: shape, vocabulary: vocabulary, template: template,
+                weights: weights ?? Fingerprint.weights(of: file))
             if model.isRepacked { file.releasePages() }
             card = ModelCard(
                 id: Self.identifier(name: shape.name, path: path), createdSeconds: Self.modificationSeconds(path),

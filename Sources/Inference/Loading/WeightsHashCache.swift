@@ -8,7 +8,7 @@ import Logging
 /// A file counts as the same when device, inode, size, and the nanoseconds of its last change and of its inode's (which
 /// nobody can set) are the same. One changed so recently that a second change could bear the same time is not trusted.
 package struct WeightsHashCache: Sendable {
-    private static let magic = "cakedweights1"
+    private static let magic = "cakedweights2"
     /// File systems keep times this coarsely at worst.
     private static let settledSeconds = 2
 

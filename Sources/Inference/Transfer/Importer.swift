@@ -91,10 +91,14 @@ final class Importer: @unchecked Sendable {
         guard found.textBytes / loaded.longestTokenBytes <= shape.tokens else {
             throw .damagedExport("its text is longer than its tokens")
         }
-        do throws(CAKEError) {
-            _ = try Method.preset(found.method)
-        } catch {
-            throw .invalid(code: "unknown_method", message: "\(error)", parameter: nil)
+        guard found.writtenBy != nil else {
+            throw .invalid(
+                code: "unknown_method",
+                message: """
+                    the exported document does not say by which rules of method "\(found.method)" its entries were chosen, or \
+                    by rules of another version; export it again with this version
+                    """,
+                parameter: nil)
         }
         var manifest = ExportFormat.travelling(found)
         (manifest.ttlSeconds, manifest.pinned) = (options.ttlSeconds, options.pinned)
