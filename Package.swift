@@ -170,12 +170,12 @@ if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
     for target in package.targets where fuzzed.contains(target.name) { target.swiftSettings?.append(sanitize) }
     func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         .executableTarget(
-            name: name, dependencies: ["FuzzDriver"] + dependencies, path: "Fuzz/\(name)",
+            name: name, dependencies: ["FuzzDriver"] + dependencies, path: "Tests/Fuzz/\(name)",
             swiftSettings: safe + [sanitize, .unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])])
     }
     package.targets += [
-        .target(name: "FuzzDriver", path: "Fuzz/Driver", swiftSettings: safe),
+        .target(name: "FuzzDriver", path: "Tests/Fuzz/Driver", swiftSettings: safe),
         fuzzer("CanaryFuzz", []),
         fuzzer("GGUFFuzz", ["GGUF"]),
         fuzzer("TokenizerFuzz", ["Tokenizers"]),

@@ -22,5 +22,5 @@ for target; do
     mkdir -p "$found"
     # What is found goes to the first folder; the corpus in the tree stays as it is.
     "$programs/$target" -rss_limit_mb=1024 -timeout=10 -max_len=65536 -max_total_time="$seconds" -print_final_stats=1 \
-        -artifact_prefix=".build/fuzz/$target-" "$found" "Fuzz/Corpora/$target" 2>&1 | tail -n 12
+        -artifact_prefix=".build/fuzz/$target-" "$found" "Tests/Fuzz/Corpora/$target" 2>&1 | tail -n 12
 done
