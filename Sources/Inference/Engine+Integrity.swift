@@ -15,7 +15,7 @@ extension Engine {
         if let keep = change.keep {
             let budget = try Self.budget(keep, of: old)
             let act = try fromStore { () throws(StoreError) in try store.shrink(key, toBudget: budget) }
-            writer.note(act.map { [$0] } ?? [])
+            services.housekeeper.note(act.map { [$0] } ?? [])
         }
         let new = try fromStore { () throws(StoreError) in
             try store.update(key, ttlSeconds: change.ttlSeconds ?? old.ttlSeconds, pinned: change.pinned ?? old.pinned)

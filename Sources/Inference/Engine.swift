@@ -13,25 +13,22 @@ import Transformer
 /// Five kinds of threads: callers only enqueue; the *desk* checks requests and tokenizes; the *engine* thread and its
 /// workers compute; the *clerk* writes to the store, so that no disk makes a question wait; the *verifier* reads it whole.
 public final class Engine: DocumentService {
-    private let configuration: EngineConfiguration
-    let loaded: LoadedModel
-    let store: DocumentStore
-    private let loop: EngineLoop
-    private let desk: SerialThread
-    private let clerk: SerialThread
-    let verifier: SerialThread
+    let services: EngineServices
+    private let loop: EngineLoop<ModelWork>
+    private let desk = SerialThread(name: "caked-desk")
+    let verifier = SerialThread(name: "caked-verifier")
     private let documentAdmission: Admission
     private let questionAdmission: Admission
     // Each holds a layer of the document in memory.
     private let importAdmission = Admission(limit: 2)
     // One at a time reads the disk; the others wait.
     let verifyAdmission = Admission(limit: 4)
-    private let totals: EngineTotals
-    let writer: DocumentWriter
-    private let keeper: JobKeeper
     let isShuttingDown = Atomic<Bool>(false)
     private let started = ContinuousClock().now
-    private let threads: Int
+
+    var store: DocumentStore { services.store }
+    var loaded: LoadedModel { services.loaded }
+    private var keeper: JobKeeper { services.keeper }
 
     /// Opens the store, maps the model and starts the threads; documents that an earlier daemon did not finish go on.
     ///
@@ -39,6 +36,43 @@ public final class Engine: DocumentService {
     ///
     /// Throws `EngineError`: code `unusable_model`, `unusable_store` or `store_in_use`, naming cause and mend.
     public init(_ configuration: EngineConfiguration, logger: Logger) throws(EngineError) {
+        let store = try Self.openStore(configuration, logger: logger)
+        let threads = configuration.threads > 0 ? configuration.threads : Int(caked_available_processors())
+        let pool: WorkerPool
+        do throws(ModelError) {
+            try KernelSet.select(configuration.kernels)
+            pool = try WorkerPool(threads: threads)
+        } catch {
+            throw .internalFailure(message: error.description)
+        }
+        let loaded = try LoadedModel(
+            path: configuration.modelPath, templateName: configuration.template,
+            cache: WeightsHashCache(stateDirectory: configuration.stateDirectory, logger: logger),
+            repacking: configuration.repacking, pool: pool)
+        logger.info("computing", metadata: ["kernels": "\(KernelSet.current)", "threads": "\(threads)"])
+        let totals = EngineTotals()
+        let keeper: JobKeeper
+        do throws(FileFailure) {
+            keeper = JobKeeper(
+                directory: try JobDirectory(stateDirectory: configuration.stateDirectory, logger: logger),
+                board: ReadingBoard(), everySeconds: configuration.checkpointSeconds, totals: totals, logger: logger)
+        } catch {
+            throw .invalid(code: "unusable_store", message: error.description, parameter: nil)
+        }
+        let services = EngineServices(
+            configuration: configuration, loaded: loaded, store: store, pool: pool, keeper: keeper,
+            clerk: SerialThread(name: "caked-clerk"), totals: totals, logger: logger)
+        self.services = services
+        // One document is being read while the others wait.
+        documentAdmission = Admission(limit: configuration.maxQueuedDocuments + 1)
+        questionAdmission = Admission(limit: configuration.maxQueuedQuestions + configuration.maxRunningQuestions)
+        loop = try Self.startLoop(services)
+        desk.enqueue { [self] in resumeUnfinished() }
+    }
+
+    private static func openStore(
+        _ configuration: EngineConfiguration, logger: Logger
+    ) throws(EngineError) -> DocumentStore {
         let store: DocumentStore
         do throws(StoreError) {
             let truncations = Truncations()
@@ -54,78 +88,28 @@ public final class Engine: DocumentService {
                 "the store was compacted",
                 metadata: ["bytes_before": "\(compaction.bytesBefore)", "bytes_after": "\(compaction.bytesAfter)"])
         }
-        let threads = configuration.threads > 0 ? configuration.threads : Int(caked_available_processors())
-        let pool: WorkerPool
+        return store
+    }
+
+    private static func startLoop(_ services: EngineServices) throws(EngineError) -> EngineLoop<ModelWork> {
+        let places = services.configuration.maxRunningQuestions
+        let decoder: Parcel<Decoder>
         do throws(ModelError) {
-            try KernelSet.select(configuration.kernels)
-            pool = try WorkerPool(threads: threads)
+            decoder = Parcel(
+                try Decoder(
+                    model: services.loaded.model, pool: services.pool,
+                    maxRowsPerStep: places * ModelWork.questionRowsPerStep))
         } catch {
             throw .internalFailure(message: error.description)
         }
-        let loaded = try LoadedModel(
-            path: configuration.modelPath, templateName: configuration.template,
-            cache: WeightsHashCache(stateDirectory: configuration.stateDirectory, logger: logger),
-            repacking: configuration.repacking, pool: pool)
-        let decoder: Decoder
-        do throws(ModelError) {
-            decoder = try Decoder(
-                model: loaded.model, pool: pool,
-                maxRowsPerStep: configuration.maxRunningQuestions * EngineLoop.questionRowsPerStep)
-        } catch {
-            throw .internalFailure(message: error.description)
+        let loop = EngineLoop<ModelWork>()
+        loop.start(maxRunningQuestions: places) {
+            guard let decoder = decoder.take() else { preconditionFailure("a loop is started once") }
+            return ModelWork(services, decoder: decoder) { [weak loop] returned, id in
+                loop?.post(.returned(returned, id))
+            }
         }
-        logger.info("computing", metadata: ["kernels": "\(KernelSet.current)", "threads": "\(threads)"])
-        let clerk = SerialThread(name: "caked-clerk")
-        self.threads = threads
-        self.configuration = configuration
-        self.loaded = loaded
-        self.store = store
-        self.clerk = clerk
-        desk = SerialThread(name: "caked-desk")
-        verifier = SerialThread(name: "caked-verifier")
-        // One document is being read while the others wait.
-        documentAdmission = Admission(limit: configuration.maxQueuedDocuments + 1)
-        questionAdmission = Admission(
-            limit: configuration.maxQueuedQuestions + configuration.maxRunningQuestions)
-        let totals = EngineTotals()
-        let keeper: JobKeeper
-        do throws(FileFailure) {
-            keeper = JobKeeper(
-                directory: try JobDirectory(stateDirectory: configuration.stateDirectory, logger: logger),
-                board: ReadingBoard(), everySeconds: configuration.checkpointSeconds, totals: totals, logger: logger)
-        } catch {
-            throw .invalid(code: "unusable_store", message: error.description, parameter: nil)
-        }
-        let writer = DocumentWriter(store: store, loaded: loaded, keeper: keeper, totals: totals, logger: logger)
-        self.totals = totals
-        self.writer = writer
-        self.keeper = keeper
-        loop = EngineLoop(
-            decoder: decoder, maxRunningQuestions: configuration.maxRunningQuestions,
-            maxAnswerSeconds: configuration.maxAnswerSeconds, totals: totals, keeper: keeper, clerk: clerk,
-            logger: logger,
-            startQuestion: { job throws(EngineError) in try job.start(loaded: loaded, store: store) },
-            makePrefill: { plan throws(ModelError) in
-                try DocumentPrefill(
-                    model: loaded.model, pool: pool, tokens: plan.tokens, templatePrefixTokens: plan.prefixTokens,
-                    method: plan.method, budget: plan.budget, rows: KVRows(plan.rows),
-                    instruction: loaded.reconstructionTokens, probes: plan.probes, checks: plan.terms?.places ?? [])
-            },
-            exists: { job throws(EngineError) in
-                if writer.answerFromStore(job) { return true }
-                try writer.checkRoom(for: job)
-                return false
-            },
-            write: { job, cache, written in
-                let isAccepted = clerk.enqueue {
-                    writer.write(job, cache)
-                    written()
-                }
-                if !isAccepted { job.fail(.shuttingDown) }
-            },
-            maintain: { clerk.enqueue { writer.keepHouse() } })
-        loop.start()
-        desk.enqueue { [self] in resumeUnfinished(logger) }
+        return loop
     }
 
     /// The loaded model.
@@ -149,11 +133,11 @@ public final class Engine: DocumentService {
             status.oldestReaderSeconds = statistics.oldestReaderSeconds
             status.clearedReaders = statistics.clearedReaders
         }
-        totals.fill(&status)
+        services.totals.fill(&status)
         status.queuedDocuments = max(0, documentAdmission.count - status.runningDocuments)
         status.queuedQuestions = max(0, questionAdmission.count - status.runningQuestions)
         (status.durableJobs, status.interruptedJobs) = keeper.board.counts
-        status.threads = threads
+        status.threads = services.pool.threads
         status.uptimeSeconds = (ContinuousClock().now - started).seconds
         return status
     }
@@ -188,6 +172,7 @@ public final class Engine: DocumentService {
     ) throws(EngineError) -> DocumentJob {
         // What is configured now holds for this request, also after a restart with another configuration.
         var request = request
+        let configuration = services.configuration
         request.keep = request.keep ?? configuration.defaultKeep
         request.method = request.method ?? configuration.defaultMethod
         request.rows = request.rows ?? configuration.defaultRows
@@ -198,11 +183,13 @@ public final class Engine: DocumentService {
 
     // What is stored is not read again, what is being read is joined, and everything else waits for its turn.
     private func accept(_ job: DocumentJob, _ feed: EventFeed<PutEvent>) throws(EngineError) {
-        if writer.answerFromStore(job) { return }
-        try writer.checkRoom(for: job)
+        if let manifest = services.lookup.storedDocument(for: job) {
+            return services.finish(job, manifest, created: false)
+        }
+        try services.lookup.checkRoom(for: job)
         let running = keeper.board.join(feed, orAdd: job)
         if running != nil {
-            totals.joinedRequest()
+            services.totals.joinedRequest()
             job.ticket.giveUp()
         } else if job.ticket.ahead > 0 {
             feed.send(.queued(ahead: job.ticket.ahead))
@@ -217,13 +204,14 @@ public final class Engine: DocumentService {
             feed.send(.accepted((running ?? job).document()))
             feed.finish()
         }
-        guard running == nil, !loop.post(.document(job)) else { return }
+        guard running == nil, !loop.post(.request(.document(job))) else { return }
         keeper.board.remove(job)
         job.fail(.shuttingDown)
     }
 
     // Those who asked for them are gone, so they go on by themselves.
-    private func resumeUnfinished(_ logger: Logger) {
+    private func resumeUnfinished() {
+        let logger = services.logger
         for found in keeper.directory.unfinished() {
             var request = found.request
             request.detached = true
@@ -244,8 +232,11 @@ public final class Engine: DocumentService {
                     continue
                 }
                 logger.info("taking up an unfinished document", metadata: ["document": "\(request.name)"])
-                if writer.answerFromStore(job) { continue }
-                if !loop.post(.document(job)) { keeper.board.remove(job) }
+                if let manifest = services.lookup.storedDocument(for: job) {
+                    services.finish(job, manifest, created: false)
+                } else if !loop.post(.request(.document(job))) {
+                    keeper.board.remove(job)
+                }
             } catch {
                 logger.warning(
                     "an unfinished document can no longer be read",
@@ -264,9 +255,10 @@ public final class Engine: DocumentService {
         let (stream, feed) = EventStream<CompletionEvent>.make(wake: { loop.wake() })
         enqueue(feed) { [self] in
             do throws(EngineError) {
-                let job = try QuestionJob(
-                    request, feed: feed, ticket: ticket, loaded: loaded, store: store, configuration: configuration)
-                if !loop.post(.question(job)) { feed.finish(throwing: .shuttingDown) }
+                let question = try PreparedQuestion(
+                    request, feed: feed, ticket: ticket, loaded: loaded, store: store,
+                    configuration: services.configuration)
+                if !loop.post(.request(.question(question))) { feed.finish(throwing: .shuttingDown) }
             } catch {
                 ticket.giveUp()
                 feed.finish(throwing: error)
@@ -320,7 +312,8 @@ public final class Engine: DocumentService {
         for job in keeper.board.jobs(key) {
             let error = EngineError.conflict(
                 code: "document_deleted", message: "the document was deleted while it was being read")
-            while case .committing = job.audience.cancel(error) { usleep(5000) }  // a disk's time
+            // One that is being committed is the clerk's for a moment more; then it is stored, and deleted below.
+            if case .committing = job.audience.cancel(error) { services.clerk.waitForBlocks() }
             // From here on a restart would not bring it back.
             keeper.forget(job)
             stopped = true
@@ -360,7 +353,7 @@ public final class Engine: DocumentService {
         }
         let importer = Importer(
             store: store, loaded: loaded, owner: owner, options: options, ticket: ticket,
-            noteReclaimed: { [writer] acts in writer.note(acts) })
+            noteReclaimed: { [housekeeper = services.housekeeper] acts in housekeeper.note(acts) })
         return DocumentImport(
             append: { bytes throws(EngineError) in try importer.append(bytes) },
             finish: { () throws(EngineError) in try importer.finish() })
@@ -411,8 +404,8 @@ public final class Engine: DocumentService {
                 loop.join()
                 finished.raise()
                 deadline.stop()
-                clerk.stop()
-                writer.keepHouse()
+                services.clerk.stop()
+                services.housekeeper.keepHouse()
                 continuation.resume()
             }
         }

@@ -95,8 +95,7 @@ import Testing
         schedule.made(atSeconds: 50, cost: 2)
         #expect(!schedule.isDue(atSeconds: 147, bytes: 1, everySeconds: 30))
         #expect(schedule.isDue(atSeconds: 148, bytes: 1, everySeconds: 30))
-        schedule.isUrgent = true
-        #expect(schedule.isDue(atSeconds: 51, bytes: 1, everySeconds: 30))
+        #expect(schedule.isDue(atSeconds: 51, bytes: 1, everySeconds: 30, isUrgent: true))
         schedule.made(atSeconds: 51, cost: 0.1)
         schedule.resumed(atSeconds: 20)
         #expect(!schedule.isDue(atSeconds: 49, bytes: 1, everySeconds: 30))

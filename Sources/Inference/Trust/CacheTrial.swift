@@ -4,15 +4,6 @@ import CAKE
 import CacheStore
 import Transformer
 
-/// What a trial of a document came to.
-struct TrialOutcome {
-    /// What is to be stored.
-    var cache: CompactCache
-    /// Its budget.
-    var budget: Int
-    var figures: CheckFigures
-}
-
 /// Checks the cache of a document that has just been read, by its terms.
 final class CacheTrial {
     private let terms: CheckTerms
@@ -30,7 +21,7 @@ final class CacheTrial {
     /// Checks begun so far, that of nothing included.
     private(set) var trials = 0
     /// The latest figures of a budget that holds, else of the largest.
-    private var outcome: TrialOutcome?
+    private var outcome: FinishedReading?
 
     /// - Parameters:
     ///   - cache: what was kept at the largest budget.
@@ -44,10 +35,10 @@ final class CacheTrial {
     }
 
     /// Does the next piece of work; the outcome when it was the last.
-    func step() throws(ModelError) -> TrialOutcome? {
+    func step() throws(ModelError) -> FinishedReading? {
         guard !terms.places.isEmpty else {
             let budget = terms.uncheckedBudget
-            return TrialOutcome(
+            return FinishedReading(
                 cache: try truncated(to: budget), budget: budget, figures: CheckFigures(budget: budget))
         }
         guard let check else {
@@ -65,7 +56,7 @@ final class CacheTrial {
             budget: current.budget, places: terms.places.count, tokens: check.tokens, blind: blind)
         figures.target = terms.target
         let holds = terms.isAtLeast(terms.target, figures.recall)
-        let found = TrialOutcome(cache: current.cache, budget: current.budget, figures: figures)
+        let found = FinishedReading(cache: current.cache, budget: current.budget, figures: figures)
         if figures.recall == nil {
             // Then no budget can be told from another.
             guard current.budget != terms.uncheckedBudget else { return found }

@@ -73,8 +73,8 @@ struct CheckTerms: Sendable, Equatable {
     }
 
     /// Why a document is not stored; nil when it is.
-    func refusal(of outcome: TrialOutcome, plan: ReadingPlan) -> EngineError? {
-        guard let floor, let recall = outcome.figures.recall, recall < floor else { return nil }
+    func refusal(of outcome: FinishedReading, plan: ReadingPlan) -> EngineError? {
+        guard let floor, let recall = outcome.figures?.recall, recall < floor else { return nil }
         func percent(_ share: Double) -> String { "\((share * 1000).rounded(.down) / 10) %" }
         let kept = Double(outcome.budget) / Double(plan.tokens.count)
         let ladder = Self.ladder(plan.method, tokens: plan.tokens.count, prefixTokens: plan.prefixTokens)

@@ -35,15 +35,16 @@ final class JobKeeper: Sendable {
     }
 
     /// Writes a checkpoint; without room or luck the reading goes on without it.
-    func save(_ job: DocumentJob) {
-        guard let prefill = job.prefill else { return }
+    func save(_ reading: Reading) {
+        guard let prefill = reading.prefill else { return }
+        let job = reading.job
         let clock = ContinuousClock()
         let begun = clock.now
         let bytes = prefill.checkpointBytes
         if directory.hasRoom(forBytes: bytes) {
             do throws(FileFailure) {
                 try keep(job)
-                try directory.save(prefill, seconds: job.prefillSeconds, fileName: job.fileName)
+                try directory.save(prefill, seconds: reading.seconds, fileName: job.fileName)
                 totals.wroteCheckpoint(seconds: (clock.now - begun).seconds)
             } catch {
                 logger.warning("a reading could not be checkpointed", metadata: ["error": "\(error)"])
@@ -51,32 +52,33 @@ final class JobKeeper: Sendable {
         } else {
             logger.warning("no room on the disk for a checkpoint", metadata: ["bytes": "\(bytes)"])
         }
-        job.checkpoints.made(atSeconds: job.prefillSeconds, cost: (clock.now - begun).seconds)
+        reading.checkpoints.made(atSeconds: reading.seconds, cost: (clock.now - begun).seconds)
     }
 
-    /// Takes a job's prefill to its checkpoint, if it has one that can be used; `make` gives a fresh prefill.
+    /// A reading at its checkpoint, if there is one that can be used; `make` gives a fresh prefill.
     func restore(
         _ job: DocumentJob, make: () throws(ModelError) -> DocumentPrefill
-    ) throws(ModelError) -> DocumentPrefill {
-        let prefill = try make()
+    ) throws(ModelError) -> Reading {
+        let reading = Reading(job, prefill: try make())
+        guard let prefill = reading.prefill else { return reading }
         do throws(ModelError) {
             guard let seconds = try directory.restore(prefill, fileName: job.fileName) else {
                 logger.warning("a checkpoint is damaged; the document is read from its beginning", metadata: about(job))
-                return prefill
+                return reading
             }
-            job.prefillSeconds = seconds
-            job.checkpoints.resumed(atSeconds: seconds)
+            reading.seconds = seconds
+            reading.checkpoints.resumed(atSeconds: seconds)
             job.isKept = true
             totals.resumedDocument()
             logger.info(
                 "a reading goes on where it stopped",
                 metadata: about(job).merging(["layer": "\(prefill.checkpointLayer ?? 0)"]) { $1 })
-            return prefill
+            return reading
         } catch {
             logger.warning(
                 "a checkpoint cannot be used; the document is read from its beginning",
                 metadata: about(job).merging(["error": "\(error)"]) { $1 })
-            return try make()
+            return Reading(job, prefill: try make())
         }
     }
 

@@ -33,6 +33,12 @@ package final class SerialThread: Sendable {
         return accepted
     }
 
+    /// Returns when all blocks that were accepted before have run.
+    package func waitForBlocks() {
+        let reached = WakeSignal()
+        if enqueue({ reached.raise() }) { reached.wait() }
+    }
+
     /// Runs what was accepted, ends the thread, and returns when it has ended.
     package func stop() {
         state.withLock { $0.isStopping = true }

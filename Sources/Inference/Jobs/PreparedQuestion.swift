@@ -4,8 +4,38 @@ import CacheStore
 import Tokenizers
 import Transformer
 
-extension QuestionJob {
-    convenience init(
+/// A question that passed its checks and waits for a place; it holds no document open, so that it pins no pages.
+struct PreparedQuestion: Sendable {
+    /// A document and what of it is read.
+    struct Source: Sendable {
+        var key: DocumentKey
+        /// The best so many entries per layer and head; nil for all that is kept.
+        var budget: Int?
+
+        /// Opens it, compared with its checksums where that has not been done since the start.
+        func open(fingerprint: Fingerprint, in store: DocumentStore) throws(EngineError) -> OpenDocument {
+            do throws(StoreError) {
+                return try store.open(key, fingerprint: fingerprint.fields, budget: budget)
+            } catch {
+                throw EngineError(error)
+            }
+        }
+    }
+
+    let feed: EventFeed<CompletionEvent>
+    let ticket: Ticket
+    /// The document it is about; nil: a plain chat.
+    let source: Source?
+    /// The uid whose turn it is when it is answered.
+    let user: UInt32
+    let prompt: [Int32]
+    /// Tokens of the document.
+    let cachedTokens: Int
+    let maxTokens: Int
+    let sampler: Sampler
+    let stops: StopMatcher
+
+    init(
         _ request: CompletionRequest, feed: EventFeed<CompletionEvent>, ticket: Ticket, loaded: LoadedModel,
         store: DocumentStore, configuration: EngineConfiguration
     ) throws(EngineError) {
@@ -14,60 +44,33 @@ extension QuestionJob {
         if let asked = request.maxTokens, asked < 1 {
             throw .invalid(code: "invalid_parameter", message: "max_tokens must be at least 1", parameter: "max_tokens")
         }
-        let key = try request.document.map { name throws(EngineError) in
-            try DocumentKey(checking: name, owner: request.owner)
+        let source = try request.document.map { name throws(EngineError) in
+            Source(key: try DocumentKey(checking: name, owner: request.owner), budget: request.budget)
         }
-        let prompt = try Self.tokens(request.prompt, hasDocument: key != nil, loaded: loaded)
-        // Opened here so that it is checked on this thread, closed again so that a question that waits pins no pages.
-        let cached =
-            try key.map { key throws(EngineError) in
-                let document = try Self.open(key, budget: request.budget, loaded: loaded, store: store)
+        prompt = try Self.tokens(request.prompt, hasDocument: source != nil, loaded: loaded)
+        // Opened here so that it is checked on this thread, and closed again; the engine opens it when its turn has come.
+        cachedTokens =
+            try source.map { source throws(EngineError) in
+                let document = try source.open(fingerprint: loaded.fingerprint, in: store)
                 // While the question waits for its turn, the disk brings what is not in memory.
                 document.prefetch()
                 return document.manifest.shape.tokens
             } ?? 0
-        let room = loaded.card.contextLength - cached - prompt.count
+        let room = loaded.card.contextLength - cachedTokens - prompt.count
         guard room > 0 else {
             throw .invalid(
                 code: "prompt_too_long",
                 message: """
-                    the question has \(prompt.count) tokens and the document \(cached); together with an answer they \
+                    the question has \(prompt.count) tokens and the document \(cachedTokens); together with an answer they \
                     must stay below this model's context of \(loaded.card.contextLength)
                     """,
                 parameter: "messages")
         }
-        if let key { store.touch(key) }
+        if let source { store.touch(source.key) }
         let limit = configuration.maxGeneratedTokens
-        self.init(
-            feed: feed, ticket: ticket, source: key.map { ($0, request.budget) }, user: request.user,
-            tokenizer: loaded.tokenizer, prompt: prompt, cachedTokens: cached,
-            maxTokens: min(request.maxTokens ?? limit, limit, room), sampler: sampler, stops: StopMatcher(stops))
-    }
-
-    private static func open(
-        _ key: DocumentKey, budget: Int?, loaded: LoadedModel, store: DocumentStore
-    ) throws(EngineError) -> OpenDocument {
-        do throws(StoreError) {
-            return try store.open(key, fingerprint: loaded.fingerprint.fields, budget: budget)
-        } catch {
-            throw EngineError(error)
-        }
-    }
-
-    /// Opens the document and begins; the checks of `init` hold as long as nobody put another one meanwhile.
-    func start(loaded: LoadedModel, store: DocumentStore) throws(EngineError) {
-        let base = try source.map { source throws(EngineError) in
-            BaseRows(try Self.open(source.key, budget: source.budget, loaded: loaded, store: store))
-        }
-        guard (base?.tokens ?? 0) == cachedTokens else {
-            throw .conflict(
-                code: "document_replaced", message: "the document was replaced while the question waited; ask again")
-        }
-        do throws(ModelError) {
-            start(try Sequence(model: loaded.model, base: base))
-        } catch {
-            throw .internalFailure(message: error.description)
-        }
+        maxTokens = min(request.maxTokens ?? limit, limit, room)
+        (self.feed, self.ticket, self.source, user) = (feed, ticket, source, request.user)
+        (self.sampler, self.stops) = (sampler, StopMatcher(stops))
     }
 
     private static func tokens(

@@ -1,23 +1,18 @@
-// One question on its way to its answer: read in pieces, then decoded token by token.
+// One question while it is answered: read in pieces, then decoded token by token.
 
 import CacheStore
 import Tokenizers
 import Transformer
 
-/// A question that passed its checks; the document it is about is held open only while it is answered.
-final class QuestionJob: @unchecked Sendable {
-    // The desk prepares it, then only the engine's thread touches it.
+/// A question that has a place in the decoder; only the engine's thread touches it.
+final class RunningQuestion {
     let feed: EventFeed<CompletionEvent>
     let ticket: Ticket
-    /// The document's name and what of it is read; nil: a plain chat.
-    let source: (key: DocumentKey, budget: Int?)?
-    /// The uid whose turn it is when it is answered.
-    let user: UInt32
-    private var sequence: Sequence?
+    private let sequence: Sequence
     private let tokenizer: Tokenizer
     private let prompt: [Int32]
     private let maxTokens: Int
-    let cachedTokens: Int
+    private let cachedTokens: Int
     private var sampler: Sampler
     private var detokenizer: StreamingDetokenizer
     private var stops: StopMatcher
@@ -25,37 +20,35 @@ final class QuestionJob: @unchecked Sendable {
     private var lastToken: Int32?
     private var generated = 0
     private let clock = ContinuousClock()
-    private var started: ContinuousClock.Instant?
+    private let started: ContinuousClock.Instant
     private var firstToken: ContinuousClock.Instant?
 
-    init(
-        feed: EventFeed<CompletionEvent>, ticket: Ticket, source: (key: DocumentKey, budget: Int?)?, user: UInt32,
-        tokenizer: Tokenizer, prompt: [Int32], cachedTokens: Int, maxTokens: Int, sampler: Sampler, stops: StopMatcher
-    ) {
-        precondition(!prompt.isEmpty && maxTokens > 0)
-        self.feed = feed
-        self.ticket = ticket
-        self.source = source
-        self.user = user
-        self.tokenizer = tokenizer
-        self.prompt = prompt
-        self.cachedTokens = cachedTokens
-        self.maxTokens = maxTokens
-        self.sampler = sampler
-        self.stops = stops
+    /// Opens the question's document, gives it a sequence, and tells the client that it is understood.
+    ///
+    /// What was checked when it was prepared holds as long as nobody put another document meanwhile.
+    init(_ question: PreparedQuestion, loaded: LoadedModel, store: DocumentStore) throws(EngineError) {
+        let base = try question.source.map { source throws(EngineError) in
+            BaseRows(try source.open(fingerprint: loaded.fingerprint, in: store))
+        }
+        guard (base?.tokens ?? 0) == question.cachedTokens else {
+            throw .conflict(
+                code: "document_replaced", message: "the document was replaced while the question waited; ask again")
+        }
+        do throws(ModelError) {
+            sequence = try Sequence(model: loaded.model, base: base)
+        } catch {
+            throw .internalFailure(message: error.description)
+        }
+        (feed, ticket, tokenizer) = (question.feed, question.ticket, loaded.tokenizer)
+        (prompt, maxTokens, cachedTokens) = (question.prompt, question.maxTokens, question.cachedTokens)
+        (sampler, stops) = (question.sampler, question.stops)
         detokenizer = StreamingDetokenizer(tokenizer)
-    }
-
-    /// Gives the question a place in the decoder, and tells the client that it is understood.
-    func start(_ sequence: Sequence) {
-        self.sequence = sequence
         started = clock.now
         feed.send(.started(promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens))
     }
 
-    /// What this job feeds into the next step: a piece of the question, or the token drawn last.
+    /// What this question feeds into the next step: a piece of its prompt, or the token drawn last.
     func nextPiece(atMost rows: Int) -> Decoder.Piece {
-        guard let sequence else { preconditionFailure("a question is stepped before it began") }
         if let lastToken { return Decoder.Piece(sequence, [lastToken]) }
         let end = min(prompt.count, read + rows)
         return Decoder.Piece(sequence, Array(prompt[read..<end]), needsLogits: end == prompt.count)
@@ -91,7 +84,7 @@ final class QuestionJob: @unchecked Sendable {
 
     /// Whether the answer has taken longer than it may, waiting for its reader included.
     func hasLasted(longerThanSeconds limit: Double, at now: ContinuousClock.Instant) -> Bool {
-        started.map { (now - $0).seconds > limit } ?? false
+        (now - started).seconds > limit
     }
 
     /// Ends the answer where it is.
@@ -100,30 +93,17 @@ final class QuestionJob: @unchecked Sendable {
     /// Tokens read and generated so far, for the totals.
     var progress: (read: Int, generated: Int) { (read, generated) }
 
-    /// Ends the request with an error; its place is free before the client hears of it.
-    func fail(_ error: EngineError) {
-        ticket.giveUp()
-        feed.finish(throwing: error)
-    }
-
+    // Its place is free before the client hears of it.
     private func finish(_ reason: FinishReason) {
         let rest = stops.append(detokenizer.finish()) + stops.finish()
         if !rest.isEmpty { feed.send(.text(rest)) }
         let now = clock.now
-        let begun = started ?? now
         let first = firstToken ?? now
         let usage = Usage(
             promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens, completionTokens: generated,
-            prefillSeconds: (first - begun).seconds, decodeSeconds: (now - first).seconds)
+            prefillSeconds: (first - started).seconds, decodeSeconds: (now - first).seconds)
         ticket.giveUp()
         feed.send(.finished(reason: reason, usage: usage))
         feed.finish()
-    }
-}
-
-extension Duration {
-    /// The duration in seconds.
-    package var seconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) * 1e-18
     }
 }

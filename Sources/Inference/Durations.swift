@@ -1,0 +1,8 @@
+// Durations as the numbers that reports carry.
+
+extension Duration {
+    /// The duration in seconds.
+    package var seconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) * 1e-18
+    }
+}

@@ -1,0 +1,189 @@
+// What reading a document takes: checked and fixed before it waits for its turn.
+
+import CAKE
+import CacheStore
+import Tokenizers
+import Transformer
+
+/// What reading a document takes, fixed before it waits: nothing in it changes any more.
+struct ReadingPlan: Sendable {
+    var text: [UInt8]
+    var tokens: [Int32]
+    var prefixTokens: Int
+    var templatePrefix: String
+    var method: Method
+    /// The tokens of each.
+    var probes: [[Int32]]
+    /// What it is read with; the terms of its check may choose a smaller one then.
+    var budget: Int
+    /// What its check is for; nil when it is not checked.
+    var terms: CheckTerms?
+    var rows: RowType
+    var ttlSeconds: Int?
+    var pinned: Bool
+    var textHash: String
+    var optionsHash: String
+    /// The model's name.
+    var model: String
+}
+
+extension ReadingPlan {
+    /// The fewest tokens kept free in the context for a question and its answer: a short one of each.
+    static let answerReserveTokens = 64
+
+    /// What makes two readings of the same text the same.
+    private struct Options: Encodable {
+        var method: Method
+        var probes: [[Int32]]
+        var asked: String
+        var rows: String
+        var fingerprint: [String: String]
+    }
+
+    /// Checks a request and fixes everything about it.
+    ///
+    /// Costs a hash and a tokenization of the text.
+    init(_ request: PutRequest, loaded: LoadedModel, configuration: EngineConfiguration) throws(EngineError) {
+        guard let document = String(validating: request.text, as: UTF8.self) else {
+            let offset = Self.firstInvalidByte(request.text)
+            throw .invalid(
+                code: "not_utf8",
+                message: "the text is not UTF-8 (byte \(offset)); convert it first, for example with iconv",
+                parameter: "text")
+        }
+        guard document.utf8.contains(where: { $0 > 0x20 }) else {
+            throw .invalid(
+                code: "empty_document", message: "the document is empty; send some text", parameter: "text")
+        }
+        let method = try Self.method(request, configuration)
+        let probes = try Self.probes(request.probes, method: method, loaded: loaded)
+        let rows = try RowType(
+            requested: request.rows, configured: configuration.defaultRows,
+            headWidth: loaded.model.configuration.headWidth)
+        let limit = loaded.card.contextLength - Self.answerReserveTokens
+        func tooLong(_ count: String) -> EngineError {
+            .invalid(
+                code: "document_too_long",
+                message: """
+                    the document has \(count) tokens; this model's context is \(loaded.card.contextLength), and \
+                    \(Self.answerReserveTokens) are kept for a question and its answer: split the document
+                    """,
+                parameter: "text")
+        }
+        // A text far beyond the context is refused before it costs a tokenization.
+        let atLeast = request.text.count / loaded.longestTokenBytes
+        if atLeast > limit { throw tooLong("at least \(atLeast)") }
+        let (tokens, prefixTokens, templatePrefix) = loaded.documentTokens(document)
+        if tokens.count > limit { throw tooLong("\(tokens.count)") }
+        let keep = request.keep ?? configuration.defaultKeep
+        let budget = try Self.budget(keep, method: method, tokens: tokens.count, prefixTokens: prefixTokens)
+        let terms = CheckTerms(
+            request, keep: keep, budget: budget, method: method, tokens: tokens, prefixTokens: prefixTokens,
+            loaded: loaded, configuration: configuration)
+        // Equal requests are equal whatever is found to do for them.
+        let asked = keep == .auto ? "auto \(terms?.target ?? 0)" : "\(budget)"
+
+        var textHash = Hash128()
+        textHash.update(request.text)
+        let options = Options(
+            method: method, probes: probes, asked: asked, rows: rows.rawValue, fingerprint: loaded.fingerprint.fields)
+        self.init(
+            text: request.text, tokens: tokens, prefixTokens: prefixTokens,
+            templatePrefix: templatePrefix,
+            method: method, probes: probes, budget: terms?.budgets.last ?? budget, terms: terms, rows: rows,
+            ttlSeconds: request.ttlSeconds,
+            pinned: request.pinned, textHash: textHash.hex, optionsHash: CanonicalForm(options).hash,
+            model: loaded.card.id)
+    }
+
+    // A name may say the effort itself, "cake-global:fast": then only another word of the request goes over it.
+    private static func method(
+        _ request: PutRequest, _ configuration: EngineConfiguration
+    ) throws(EngineError) -> Method {
+        let name = request.method ?? configuration.defaultMethod
+        let word = request.effort ?? (name.contains(":") ? nil : configuration.defaultEffort)
+        let effort = word.flatMap(Method.Effort.init(rawValue:))
+        if let word, effort == nil {
+            let known = Method.Effort.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .invalid(
+                code: "unknown_effort", message: "unknown effort \"\(word)\"; use one of: \(known)",
+                parameter: "effort")
+        }
+        do throws(CAKEError) {
+            let method = try Method.preset(name)
+            return effort.map { method.with(effort: $0) } ?? method
+        } catch {
+            throw .invalid(code: "unknown_method", message: "\(error)", parameter: "method")
+        }
+    }
+
+    // A method of probes alone has general ones where the client gives none.
+    private static func probes(
+        _ texts: [String], method: Method, loaded: LoadedModel
+    ) throws(EngineError) -> [[Int32]] {
+        func refuse(_ message: String) -> EngineError {
+            .invalid(code: "invalid_probes", message: message, parameter: "probes")
+        }
+        if texts.isEmpty, method.observation == .probe { return loaded.generalProbes }
+        guard texts.isEmpty || method.takesProbes else {
+            throw refuse("method \(method.name) takes no probes; use cake-global or cake-probe")
+        }
+        guard texts.count <= DocumentPrefill.maximumProbes else {
+            throw refuse("there are \(texts.count) probes; send at most \(DocumentPrefill.maximumProbes)")
+        }
+        var probes: [[Int32]] = []
+        for text in texts {
+            guard let tokens = try? loaded.questionTokens(text), !text.isEmpty,
+                tokens.count <= DocumentPrefill.maximumObservedRows
+            else {
+                throw refuse(
+                    "a probe is a question of at most \(DocumentPrefill.maximumObservedRows) tokens; one of these is not"
+                )
+            }
+            probes.append(tokens)
+        }
+        return probes
+    }
+
+    // A share is rounded up to what the method keeps in any case; an explicit number is taken at its word or refused.
+    private static func budget(
+        _ keep: Keep, method: Method, tokens: Int, prefixTokens: Int
+    ) throws(EngineError) -> Int {
+        let smallest = min(tokens, method.smallestBudget(tokens: tokens, templatePrefixTokens: prefixTokens))
+        func refuse(_ message: String) -> EngineError {
+            .invalid(code: "invalid_budget", message: message, parameter: "budget")
+        }
+        if case .everything = method.allocation { return tokens }
+        switch keep {
+        case .percent(let percent):
+            guard percent > 0, percent <= 100 else {
+                throw .invalid(
+                    code: "invalid_budget",
+                    message: "keep is \(percent) %; it must be more than 0 % and at most 100 %", parameter: "keep")
+            }
+            return method.budget(keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefixTokens)
+        case .auto:
+            return CheckTerms.ladder(method, tokens: tokens, prefixTokens: prefixTokens).last ?? tokens
+        case .budget(let entries):
+            if entries > tokens {
+                throw refuse("the budget is \(entries) entries, but the document has only \(tokens) tokens")
+            }
+            if entries < smallest {
+                throw refuse(
+                    """
+                    the budget is \(entries) entries; method \(method.name) always keeps \(smallest) of this \
+                    document: use at least \(smallest)
+                    """)
+            }
+            return entries
+        }
+    }
+
+    private static func firstInvalidByte(_ bytes: [UInt8]) -> Int {
+        var offset = 0
+        var parser = Unicode.UTF8.ForwardParser()
+        var rest = bytes.makeIterator()
+        while case .valid(let scalar) = parser.parseScalar(from: &rest) { offset += scalar.count }
+        return offset
+    }
+}
