@@ -140,12 +140,12 @@ let package = Package(
         .testTarget(
             name: "HTTPAPITests",
             dependencies: [
-                "HTTPAPI", "Inference", "Tokenizers",
+                "HTTPAPI", "Inference", "Tokenizers", "CacheStore",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: safe),
+            resources: [.copy("Wire")], swiftSettings: safe),
         .testTarget(name: "CakedTests", dependencies: ["caked"], swiftSettings: safe),
         .testTarget(name: "CakedClientTests", dependencies: ["CakedClient", "cakectl"] + nio, swiftSettings: safe),
         .target(

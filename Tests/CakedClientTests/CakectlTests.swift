@@ -99,6 +99,27 @@ import Testing
         #expect(object["entries_full"] as? Int == 299520)
     }
 
+    @Test(
+        "--json prints what the daemon says as it came",
+        arguments: [
+            (["show", "manual"], Sample.whole), (["put", "manual", "-"], Sample.whole.dropLast() + made),
+            (["ls"], #"{"data":[\#(Sample.whole)],"object":"list"}"#), (["status"], Sample.status),
+            (
+                ["models"],
+                #"{"data":[{"context_length":4096,"created":7,"id":"tiny","object":"model","owned_by":"caked","#
+                    + #""parameters":1000}],"object":"list"}"#
+            ),
+        ] as [([String], String)])
+    func jsonAsItCame(_ arguments: [String], _ answer: String) async throws {
+        let server = try await ScriptedServer { request in
+            .json(request.method == .PUT ? Sample.whole : answer, status: "201 Created")
+        }
+        let result = try await run(["--json"] + arguments, socket: server.socketPath, input: "text")
+        #expect((result.output, result.error, result.status) == (answer + "\n", "", 0))
+    }
+
+    private static let made = #","was_created":true}"#
+
     @Test("ask streams the answer, ends its line, and says what it cost when asked to")
     func ask() async throws {
         let server = try await ScriptedServer { _ in .events(Sample.answer("The port ", "is 7411.")) }

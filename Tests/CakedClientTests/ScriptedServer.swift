@@ -147,6 +147,23 @@ enum Sample {
         "ttl_seconds":null,"expires":null,"last_used":1700000000,"hits":3,"preference_fell_back":false,\#
         "field_of_a_newer_daemon":[1],"layers":[{"budget":1248.5,"preference":0.25,"entries":[1200,1296]}]}
         """#
+    /// Every field that a daemon sends, in its order.
+    static let whole = #"""
+        {"budget":1,"bytes":64,"bytes_full":640,"check":{"agreement":0.5,"budget":4,"kl":0.25,"known":40,"places":8,\#
+        "recall":0.925,"right":0.75,"right_full":1,"target":0.9,"tokens":192},"created":1000,"entries":8,\#
+        "entries_full":80,"expires":1060,"hits":3,"id":"manual","kept":0.1,"last_used":1000,"layers":[{"budget":1,\#
+        "entries":[4,4],"preference":2}],"method":"cake","model":"tiny","object":"document","pinned":true,\#
+        "preference_fell_back":true,"prefill_seconds":0.5,"prefix_tokens":3,"problem":"torn","progress":{"fraction":\#
+        0.25,"layer":3,"layers":6,"phase":"prefill"},"rows":"f16","shrunk_at":1001,"shrunk_from":9,"state":"ready",\#
+        "text_bytes":5,"tokens":10,"ttl_seconds":60}
+        """#
+    static let status = #"""
+        {"cleared_readers":1,"context_length":4096,"documents":3,"file_bytes":5,"free_bytes":6,"jobs":{"durable":1,\#
+        "interrupted":2},"map_bytes":7,"model":"tiny","oldest_reader_seconds":1.5,"open_documents":2,\#
+        "quarantined_documents":1,"queue":{"documents":1,"questions":2},"quota_bytes":9,"reclaimed":{"deleted":\#
+        {"bytes":1,"count":2},"expired":{"bytes":3,"count":4},"shrunk":{"bytes":5,"count":6}},"running":\#
+        {"documents":1,"questions":0},"store_bytes":8,"threads":2,"uptime_seconds":3.5,"version":"0.1.0"}
+        """#
     static let usage = #"""
         {"prompt_tokens":12500,"completion_tokens":3,"total_tokens":12503,\#
         "prompt_tokens_details":{"cached_tokens":12480},"timings":{"prefill_seconds":0.05,"decode_seconds":0.1}}
