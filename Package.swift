@@ -48,7 +48,8 @@ let package = Package(
         .target(name: "CKernels", cSettings: kernelFlags),
         .target(name: "CLimits", cSettings: kernelFlags),
 
-        // L1: one subject each
+        // L1: one subject each; what client and daemon say to each other belongs to neither
+        .target(name: "API", swiftSettings: safe),
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: lifetimes),
         .target(name: "GGUF", swiftSettings: safe),
         .target(
@@ -64,13 +65,18 @@ let package = Package(
         .target(
             name: "Transformer", dependencies: ["GGUF", "CAKE", "CKernels", "COpenBLAS", "CLinux"],
             swiftSettings: safe),
-        .target(name: "CacheStore", dependencies: ["LMDB", "CXXHash"], swiftSettings: safe),
+        .target(name: "CacheStore", dependencies: ["API", "LMDB", "CXXHash"], swiftSettings: safe),
 
-        // L3: the engine
+        // L3: the engine, and what its callers see of it
+        .target(
+            name: "EngineInterface",
+            dependencies: ["API", .product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: safe),
         .target(
             name: "Inference",
             dependencies: [
-                "Transformer", "CacheStore", "Tokenizers", "GGUF", "CAKE", "CLinux", "CXXHash",
+                "API", "EngineInterface", "Transformer", "CacheStore", "Tokenizers", "GGUF", "CAKE", "CLinux",
+                "CXXHash",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -80,7 +86,7 @@ let package = Package(
         .target(
             name: "HTTPAPI",
             dependencies: [
-                "Inference", "Tokenizers", "CLinux",
+                "API", "EngineInterface", "CLinux",
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -91,13 +97,13 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio,
             swiftSettings: safe),
-        .target(name: "CakedClient", dependencies: nio, swiftSettings: safe),
+        .target(name: "CakedClient", dependencies: ["API"] + nio, swiftSettings: safe),
 
         // L5: the programs
         .executableTarget(
             name: "caked",
             dependencies: [
-                "HTTPAPI", "Inference", "Systemd", "Transformer",
+                "API", "EngineInterface", "HTTPAPI", "Inference", "Systemd", "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -108,19 +114,20 @@ let package = Package(
         .executableTarget(
             name: "cakectl",
             dependencies: [
-                "CakedClient", "Pictures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "API", "CakedClient", "Pictures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),
         .executableTarget(
             name: "cakebench",
             dependencies: [
-                "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "GGUF", "CKernels", "CLinux", "CLimits",
-                "Evaluation", "Pictures",
+                "API", "EngineInterface", "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "GGUF",
+                "CKernels", "CLinux", "CLimits", "Evaluation", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),
 
         // Tests, a folder for each module; the integration tests run the real programs
+        .testTarget(name: "APITests", dependencies: ["API"], swiftSettings: safe),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: safe),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF"], swiftSettings: safe),
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"], swiftSettings: safe),
@@ -130,35 +137,39 @@ let package = Package(
         .testTarget(name: "PicturesTests", dependencies: ["Pictures"], swiftSettings: safe),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: safe),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer"], swiftSettings: safe),
-        .testTarget(name: "CacheStoreTests", dependencies: ["CacheStore", "LMDB", "storeprobe"], swiftSettings: safe),
+        .testTarget(
+            name: "CacheStoreTests", dependencies: ["API", "CacheStore", "LMDB", "storeprobe"], swiftSettings: safe),
         .testTarget(
             name: "InferenceTests",
             dependencies: [
-                "Inference", "CacheStore", "Tokenizers", "Transformer", .product(name: "Logging", package: "swift-log"),
+                "API", "EngineInterface", "Inference", "CacheStore", "Tokenizers", "Transformer", "CAKE",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: safe),
         .testTarget(
             name: "HTTPAPITests",
             dependencies: [
-                "HTTPAPI", "Inference", "Tokenizers", "CacheStore",
+                "API", "EngineInterface", "HTTPAPI",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             resources: [.copy("Wire")], swiftSettings: safe),
-        .testTarget(name: "CakedTests", dependencies: ["caked"], swiftSettings: safe),
-        .testTarget(name: "CakedClientTests", dependencies: ["CakedClient", "cakectl"] + nio, swiftSettings: safe),
-        .target(
-            name: "TestDaemon", dependencies: ["CakedClient"], path: "Tests/TestDaemon", swiftSettings: safe),
+        .testTarget(name: "CakedTests", dependencies: ["caked", "API"], swiftSettings: safe),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["TestDaemon", "CakedClient", "caked", "cakectl", "cakebench"],
+            name: "CakedClientTests", dependencies: ["API", "CakedClient", "cakectl"] + nio, swiftSettings: safe),
+        .target(
+            name: "TestDaemon", dependencies: ["API", "CakedClient"], path: "Tests/TestDaemon", swiftSettings: safe),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["TestDaemon", "API", "CakedClient", "caked", "cakectl", "cakebench"],
             swiftSettings: safe),
         .target(name: "CFaults", path: "Tests/CFaults"),
         .executableTarget(
             name: "storeprobe", dependencies: ["CacheStore", "CFaults"], path: "Tests/StoreProbe", swiftSettings: safe),
         .testTarget(
             name: "CrashTests",
-            dependencies: ["TestDaemon", "CakedClient", "CacheStore", "caked", "cakectl", "storeprobe"],
+            dependencies: ["TestDaemon", "API", "CakedClient", "CacheStore", "caked", "cakectl", "storeprobe"],
             swiftSettings: safe),
     ]
 )
@@ -166,7 +177,7 @@ let package = Package(
 // Fuzzers carry libFuzzer's own main loop and sanitizers, so ordinary builds leave them out.
 if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
     let sanitize: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer,address"])
-    let fuzzed = ["GGUF", "Tokenizers", "LMDB", "CacheStore", "Inference", "HTTPAPI"]
+    let fuzzed = ["API", "GGUF", "Tokenizers", "LMDB", "CacheStore", "Inference"]
     for target in package.targets where fuzzed.contains(target.name) { target.swiftSettings?.append(sanitize) }
     func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         .executableTarget(
@@ -180,7 +191,7 @@ if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
         fuzzer("GGUFFuzz", ["GGUF"]),
         fuzzer("TokenizerFuzz", ["Tokenizers"]),
         fuzzer("RecordFuzz", ["CacheStore"]),
-        fuzzer("RequestFuzz", ["HTTPAPI"]),
+        fuzzer("RequestFuzz", ["API"]),
         fuzzer("ExportFuzz", ["Inference", "CacheStore"]),
     ]
 }

@@ -1,5 +1,7 @@
 // A document's manifest: all that is known of it besides its rows. Its presence makes the document exist.
 
+import API
+
 /// What the store knows of a document; stored as JSON.
 public struct Manifest: Codable, Equatable, Sendable {
     /// The generation: the id under which the document's records are stored (set by `commit`).

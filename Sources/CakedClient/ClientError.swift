@@ -1,5 +1,7 @@
 // Everything that can go wrong between a client and the daemon, each with its cause and the way out.
 
+import API
+
 /// A failed request, or a request that could not be made.
 public enum ClientError: Error, Equatable, Sendable {
     /// Nothing answers at the socket: it does not exist, or no daemon listens behind it.
@@ -74,7 +76,7 @@ extension ClientError: CustomStringConvertible {
             message + (param.map { " (parameter \($0))" } ?? "")
                 + (isBusy ? "; try again" + (retryAfterSeconds.map { " in \($0) s" } ?? " later") : "")
         case .invalidName(let name):
-            "\"\(name.prefix(60))\" is not a document name: use 1 to 128 letters, digits, \".\", \"_\" or \"-\", "
+            "\"\(name.prefix(60))\" is not a document name: use 1 to \(DocumentName.maximumBytes) letters, digits, \".\", \"_\" or \"-\", "
                 + "and do not start with \".\""
         case .unreadable(let path, let reason):
             "cannot read \(path): \(reason)"

@@ -1,5 +1,5 @@
 // The daemon's API, typed: one method for each route.
-import FoundationEssentials
+import API
 import NIOCore
 import NIOHTTP1
 
@@ -32,20 +32,19 @@ public struct DaemonClient: Sendable {
     ///
     /// ``Document/wasCreated`` is false when the same text and options were there already.
     public func put(
-        _ name: String, _ text: DocumentText, options: PutOptions = PutOptions(),
-        onProgress: @escaping @Sendable (PutProgress) -> Void = { _ in }
+        _ name: String, _ text: DocumentText, options: DocumentOptions = DocumentOptions(),
+        onProgress: @escaping @Sendable (ReadingReport) -> Void = { _ in }
     ) async throws(ClientError) -> Document {
         var target = try Self.documentTarget(name)
-        for (index, item) in options.queryItems.enumerated() {
-            target += (index == 0 ? "?" : "&") + item.name + "=" + percentEncoded(item.value)
-        }
+        let query = options.query
+        if !query.isEmpty { target += "?" + query }
         let headers = [("Content-Type", "text/plain; charset=utf-8"), ("Accept", "text/event-stream")]
         return try await reading(HTTPRequest(.PUT, target, headers: headers, body: text), onProgress)
     }
 
     /// Reads a document again from its stored text, with the options it has: the mend of a damaged one.
     public func rebuild(
-        _ name: String, onProgress: @escaping @Sendable (PutProgress) -> Void = { _ in }
+        _ name: String, onProgress: @escaping @Sendable (ReadingReport) -> Void = { _ in }
     ) async throws(ClientError) -> Document {
         let target = try Self.documentTarget(name) + "/rebuild"
         return try await reading(HTTPRequest(.POST, target, headers: [("Accept", "text/event-stream")]), onProgress)
@@ -53,7 +52,7 @@ public struct DaemonClient: Sendable {
 
     /// A request that is answered with a document when that has been read.
     private func reading(
-        _ request: HTTPRequest, _ onProgress: @escaping @Sendable (PutProgress) -> Void
+        _ request: HTTPRequest, _ onProgress: @escaping @Sendable (ReadingReport) -> Void
     ) async throws(ClientError) -> Document {
         try await transport.exchange(request) { head, body in
             // The document may be there already and come at once, as plain JSON.
@@ -64,17 +63,14 @@ public struct DaemonClient: Sendable {
             }
             var events = EventReader()
             while let event = try await events.next(&body) {
-                switch event.name {
-                case "queued":
-                    let queued: QueuedEvent = try decodeJSON(Array(event.data.utf8))
+                let data = Array(event.data.utf8)
+                switch EventName(rawValue: event.name) {
+                case .queued:
+                    let queued: QueuedDocument = try decodeJSON(data)
                     onProgress(.queued(ahead: queued.ahead))
-                case "progress":
-                    let it: ProgressEvent = try decodeJSON(Array(event.data.utf8))
-                    onProgress(.working(phase: it.phase, layer: it.layer, layers: it.layers, fraction: it.fraction))
-                case "document":
-                    return try decodeJSON(Array(event.data.utf8))
-                default:
-                    continue  // events of a newer daemon
+                case .progress: onProgress(.working(try decodeJSON(data)))
+                case .document: return try decodeJSON(data)
+                default: continue  // events of a newer daemon
                 }
             }
             throw ClientError.closedEarly("before the document was cached")
@@ -84,7 +80,7 @@ public struct DaemonClient: Sendable {
     /// The caller's documents; with `unfinished` also those that are not there yet, or not sound.
     public func documents(unfinished: Bool = false) async throws(ClientError) -> [Document] {
         let target = "/v1/documents" + (unfinished ? "?state=all" : "")
-        let list: List<Document> = try await object(HTTPRequest(.GET, target))
+        let list: ObjectList<Document> = try await object(HTTPRequest(.GET, target))
         return list.data
     }
 
@@ -95,21 +91,18 @@ public struct DaemonClient: Sendable {
 
     /// Removes a document.
     public func delete(_ name: String) async throws(ClientError) {
-        let _: Deletion = try await object(HTTPRequest(.DELETE, Self.documentTarget(name)))
+        let _: DeletedDocument = try await object(HTTPRequest(.DELETE, Self.documentTarget(name)))
     }
 
-    /// Changes how long a document is kept and how much of it: `ttlSeconds` nil leaves its time to live, `.some(nil)` removes
-    /// it; `pinned` nil leaves the pin; `keep` only ever shrinks it.
-    public func update(
-        _ name: String, ttlSeconds: Int?? = nil, pinned: Bool? = nil, keep: PutOptions.Keep? = nil
-    ) async throws(ClientError) -> Document {
-        let body = try DocumentText(encodeJSON(Update(ttlSeconds: ttlSeconds, pin: pinned, keep: keep)))
+    /// Changes how long a document is kept and how much of it, which only ever shrinks it.
+    public func update(_ name: String, _ change: DocumentChange) async throws(ClientError) -> Document {
+        let body = try DocumentText(encodeJSON(change))
         let headers = [("Content-Type", "application/json")]
         return try await object(HTTPRequest(.PATCH, Self.documentTarget(name), headers: headers, body: body))
     }
 
     /// Which positions a document's cache holds, per layer and KV head.
-    public func retention(_ name: String) async throws(ClientError) -> Retention {
+    public func retention(_ name: String) async throws(ClientError) -> DocumentRetention {
         try await object(
             HTTPRequest(.GET, Self.documentTarget(name) + "/retention"), limitBytes: Self.maximumRetentionBytes)
     }
@@ -122,10 +115,10 @@ public struct DaemonClient: Sendable {
 
     /// Compares everything that is stored of a document, or of all the caller's, with what was written.
     ///
-    /// `onChecked` hears of each document, and how many of how many that were.
+    /// `onChecked` hears of each document.
     public func verify(
         _ name: String? = nil,
-        onChecked: @escaping @Sendable (VerifiedDocument, _ number: Int, _ total: Int) -> Void = { _, _, _ in }
+        onChecked: @escaping @Sendable (CheckedDocument) -> Void = { _ in }
     ) async throws(ClientError) -> Verification {
         var target = "/v1/verify"
         if let name { target = try Self.documentTarget(name) + "/verify" }
@@ -137,11 +130,9 @@ public struct DaemonClient: Sendable {
             var events = EventReader()
             while let event = try await events.next(&body) {
                 let data = Array(event.data.utf8)
-                switch event.name {
-                case "checked":
-                    let counted: CheckedEvent = try decodeJSON(data)
-                    onChecked(try decodeJSON(data), counted.number, counted.total)
-                case "verification": return try decodeJSON(data)
+                switch EventName(rawValue: event.name) {
+                case .checked: onChecked(try decodeJSON(data))
+                case .verification: return try decodeJSON(data)
                 default: continue  // events of a newer daemon
                 }
             }
@@ -168,36 +159,31 @@ public struct DaemonClient: Sendable {
 
     /// Takes in an exported document, under its own name or another, replacing one of that name.
     public func importDocument(
-        _ path: String, name: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false
+        _ path: String, _ options: ImportOptions = ImportOptions()
     ) async throws(ClientError) -> Document {
-        var items: [String] = []
-        if let name {
-            _ = try Self.documentTarget(name)
-            items.append("name=" + name)
-        }
-        if let ttlSeconds { items.append("ttl=\(ttlSeconds)") }
-        if pinned { items.append("pin=true") }
-        let target = "/v1/documents" + (items.isEmpty ? "" : "?" + items.joined(separator: "&"))
-        let headers = [("Content-Type", "application/x-caked-document")]
+        if let name = options.name { _ = try Self.documentTarget(name) }
+        let query = options.query
+        let target = "/v1/documents" + (query.isEmpty ? "" : "?" + query)
+        let headers = [("Content-Type", ExportedDocument.mediaType)]
         return try await object(HTTPRequest(.POST, target, headers: headers, body: ExportedFile(path)))
     }
 
     // MARK: Questions
 
     /// Asks, and waits for the whole answer.
-    public func complete(_ request: ChatRequest) async throws(ClientError) -> Answer {
-        let completion: ChatCompletion = try await object(Self.chatRequest(request, stream: false))
+    public func complete(_ request: CompletionBody) async throws(ClientError) -> Answer {
+        let completion: Completion = try await object(Self.chatRequest(request, stream: false))
         guard let choice = completion.choices.first else {
             throw .protocolViolation("the daemon's answer has no choices")
         }
         return Answer(
-            text: choice.message.content ?? "", finishReason: choice.finishReason, model: completion.model,
-            usage: completion.usage)
+            text: choice.message?.content ?? "", finishReason: choice.finishReason, model: completion.model,
+            usage: completion.usage.value)
     }
 
     /// Asks, and hands over the answer as it is written.
     public func stream(
-        _ request: ChatRequest, onText: @escaping @Sendable (String) -> Void
+        _ request: CompletionBody, onText: @escaping @Sendable (String) -> Void
     ) async throws(ClientError) -> Answer {
         try await transport.exchange(Self.chatRequest(request, stream: true)) { head, body in
             guard try await isStream(head, &body) else {
@@ -207,9 +193,9 @@ public struct DaemonClient: Sendable {
             var events = EventReader()
             while let event = try await events.next(&body) {
                 if event.data == "[DONE]" { return answer }
-                let chunk: ChatCompletionChunk = try decodeJSON(Array(event.data.utf8))
-                answer.model = chunk.model ?? answer.model
-                answer.usage = chunk.usage ?? answer.usage
+                let chunk: Completion = try decodeJSON(Array(event.data.utf8))
+                answer.model = chunk.model
+                answer.usage = chunk.usage.value ?? answer.usage
                 guard let choice = chunk.choices.first else { continue }
                 answer.finishReason = choice.finishReason ?? answer.finishReason
                 if let text = choice.delta?.content, !text.isEmpty {
@@ -221,8 +207,10 @@ public struct DaemonClient: Sendable {
         }
     }
 
-    private static func chatRequest(_ request: ChatRequest, stream: Bool) throws(ClientError) -> HTTPRequest {
-        let body = try DocumentText(encodeJSON(ChatRequestBody(request: request, stream: stream)))
+    private static func chatRequest(_ request: CompletionBody, stream: Bool) throws(ClientError) -> HTTPRequest {
+        var request = request
+        (request.streams, request.includesUsage) = (stream, stream)
+        let body = try DocumentText(encodeJSON(request))
         let accept = stream ? "text/event-stream" : "application/json"
         let headers = [("Content-Type", "application/json"), ("Accept", accept)]
         return HTTPRequest(.POST, "/v1/chat/completions", headers: headers, body: body)
@@ -232,7 +220,7 @@ public struct DaemonClient: Sendable {
 
     /// The loaded models.
     public func models() async throws(ClientError) -> [ModelCard] {
-        let list: List<ModelCard> = try await object(HTTPRequest(.GET, "/v1/models"))
+        let list: ObjectList<ModelCard> = try await object(HTTPRequest(.GET, "/v1/models"))
         return list.data
     }
 
@@ -245,8 +233,7 @@ public struct DaemonClient: Sendable {
 
     /// The target of a document's route; the name is checked here, since an empty one would name another route.
     private static func documentTarget(_ name: String) throws(ClientError) -> String {
-        let allowed = name.utf8.allSatisfy { isUnreserved($0) && $0 != UInt8(ascii: "~") }
-        guard (1...128).contains(name.utf8.count), allowed, !name.hasPrefix(".") else { throw .invalidName(name) }
+        guard DocumentName.isPossible(name) else { throw .invalidName(name) }
         return "/v1/documents/" + name
     }
 
@@ -265,37 +252,4 @@ public struct DaemonClient: Sendable {
 private func isStream(_ head: HTTPResponseHead, _ body: inout HTTPResponseBody) async throws -> Bool {
     try await refuse(head, &body)
     return head.headers.first(name: "Content-Type")?.lowercased().hasPrefix("text/event-stream") ?? false
-}
-
-private struct List<Element: Decodable & Sendable>: Decodable, Sendable { var data: [Element] }
-private struct Deletion: Decodable, Sendable { var deleted: Bool }
-private struct QueuedEvent: Decodable { var ahead: Int }
-private struct CheckedEvent: Decodable {
-    var number: Int
-    var total: Int
-}
-private struct ProgressEvent: Decodable {
-    var phase: String
-    var layer: Int
-    var layers: Int
-    var fraction: Double
-}
-
-private struct Update: Encodable {
-    enum CodingKeys: String, CodingKey { case ttlSeconds, pin, keep, budget }
-    var ttlSeconds: Int??
-    var pin: Bool?
-    var keep: PutOptions.Keep?
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        if let ttlSeconds { try container.encode(ttlSeconds, forKey: .ttlSeconds) }
-        try container.encodeIfPresent(pin, forKey: .pin)
-        switch keep {
-        case .percent(let percent): try container.encode("\(percent)%", forKey: .keep)
-        case .budget(let entries): try container.encode(entries, forKey: .budget)
-        case .auto: try container.encode("auto", forKey: .keep)
-        case nil: break
-        }
-    }
 }

@@ -1,18 +1,7 @@
 // The API's JSON, its errors and its events, as they come over the wire.
-import FoundationEssentials
+import API
 import NIOCore
 import NIOHTTP1
-
-/// The error object of the API.
-private struct ErrorBody: Decodable {
-    struct Fields: Decodable {
-        var message: String
-        var param: String?
-        var code: String?
-        var type: String?
-    }
-    var error: Fields
-}
 
 /// `Retry-After` beyond a day is not a hint any more.
 private let maximumRetryAfterSeconds = 86400
@@ -33,7 +22,7 @@ func refuse(_ head: HTTPResponseHead, _ body: inout HTTPResponseBody) async thro
 }
 
 private func errorBody(_ bytes: [UInt8]) -> ErrorBody.Fields? {
-    try? wireDecoder().decode(ErrorBody.self, from: Data(bytes)).error
+    try? JSONText.decode(ErrorBody.self, from: bytes).error
 }
 
 private func apiError(_ error: ErrorBody.Fields, status: Int, retryAfterSeconds: Int?) -> ClientError {
@@ -67,18 +56,12 @@ struct EventReader {
     }
 }
 
-func wireDecoder() -> JSONDecoder {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return decoder
-}
-
 /// Reads one JSON object.
 ///
 /// Throws `ClientError.protocolViolation` naming the field that is wrong.
 func decodeJSON<Value: Decodable>(_ bytes: [UInt8]) throws(ClientError) -> Value {
     do {
-        return try wireDecoder().decode(Value.self, from: Data(bytes))
+        return try JSONText.decode(Value.self, from: bytes)
     } catch DecodingError.keyNotFound(let key, _) {
         throw .protocolViolation("the daemon's answer lacks \"\(key.stringValue)\"")
     } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {
@@ -89,36 +72,11 @@ func decodeJSON<Value: Decodable>(_ bytes: [UInt8]) throws(ClientError) -> Value
     }
 }
 
-/// Writes one JSON object on one line, keys in snake_case and sorted.
+/// Writes one JSON object on one line, keys sorted.
 public func encodeJSON(_ value: some Encodable) throws(ClientError) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     do {
-        return try Array(encoder.encode(value))
+        return try JSONText.encode(value)
     } catch {
         throw .protocolViolation("a value cannot be written as JSON (\(error))")
-    }
-}
-
-/// RFC 3986, section 2.3.
-func isUnreserved(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"):
-        true
-    default: "-._~".utf8.contains(byte)
-    }
-}
-
-/// `text` as a value in a query.
-func percentEncoded(_ text: String) -> String {
-    let digits = Array("0123456789ABCDEF")
-    return text.utf8.reduce(into: "") { encoded, byte in
-        if isUnreserved(byte) {
-            encoded.unicodeScalars.append(Unicode.Scalar(byte))
-        } else {
-            encoded += "%" + String(digits[Int(byte >> 4)]) + String(digits[Int(byte & 15)])
-        }
     }
 }

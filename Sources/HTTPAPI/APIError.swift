@@ -1,9 +1,10 @@
 // A failed request as its client sees it: an HTTP status and an OpenAI-shaped error object with a stable code.
 
+import API
+import EngineInterface
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import Inference
 import NIOCore
 import NIOHTTP1
 
@@ -55,6 +56,7 @@ struct APIError: Error, Equatable, Sendable {
     init(_ error: any Error) {
         switch error {
         case let error as APIError: self = error
+        case let error as RequestError: self.init(.badRequest, error.code, error.message, param: error.param)
         case let error as EngineError: self.init(error)
         case let error as HTTPError where error.status == .notFound:
             self.init(.notFound, "route_not_found", "there is no such path; the README lists the paths of the API")
@@ -78,14 +80,6 @@ struct APIError: Error, Equatable, Sendable {
         .init(code: 499, reasonPhrase: "Client Closed Request"), EngineError.cancelled.code,
         EngineError.cancelled.message)
 
-    static func invalid(_ message: String, param: String?) -> APIError {
-        APIError(.badRequest, "invalid_parameter", message, param: param)
-    }
-
-    static func unsupported(_ message: String, param: String) -> APIError {
-        APIError(.badRequest, "unsupported_parameter", message, param: param)
-    }
-
     static func bodyTooLarge(limitBytes: Int) -> APIError {
         APIError(.contentTooLarge, "body_too_large", "the body is larger than the limit of \(limitBytes) bytes")
     }
@@ -103,7 +97,9 @@ struct APIError: Error, Equatable, Sendable {
     }
 
     /// The error object's bytes, `{"error":{…}}`.
-    var body: [UInt8] { JSONText.encode(Envelope(error: .init(self))) }
+    var body: [UInt8] {
+        JSONText.bytes(ErrorBody(error: .init(message: message, type: type, param: param, code: code)))
+    }
 
     /// The whole answer.
     var response: Response {
@@ -113,31 +109,6 @@ struct APIError: Error, Equatable, Sendable {
         // OpenAI's clients repeat a 409 by themselves; a mismatch does not go away by asking again.
         if status == .conflict { headers[.shouldRetry] = "false" }
         return Response(status: status, headers: headers, body: .init(byteBuffer: .init(bytes: body)))
-    }
-
-    private struct Envelope: Encodable { var error: Object }
-    private struct Object: Encodable {
-        var message: String
-        var type: String
-        var param: String?
-        var code: String
-
-        init(_ error: APIError) {
-            message = error.message
-            type = error.type
-            param = error.param
-            code = error.code
-        }
-
-        enum CodingKeys: CodingKey { case message, type, param, code }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(message, forKey: .message)
-            try container.encode(type, forKey: .type)
-            try container.encode(param, forKey: .param)  // null when absent, as OpenAI sends it
-            try container.encode(code, forKey: .code)
-        }
     }
 }
 

@@ -1,7 +1,8 @@
-// The answer objects of OpenAI's API, whole and in chunks.
+// One answer in the form that was asked for, whole or in chunks.
 
+import API
+import EngineInterface
 import Glibc
-import Inference
 
 /// Writes one answer: its id and time are the same in every chunk.
 struct AnswerForm: Sendable {
@@ -22,23 +23,23 @@ struct AnswerForm: Sendable {
     }
 
     /// The whole answer.
-    func whole(text: String, reason: FinishReason, usage: Usage) -> AnswerObject {
-        let choice: AnswerObject.Choice =
+    func whole(text: String, reason: FinishReason, usage: Usage) -> Completion {
+        let choice: Completion.Choice =
             switch kind {
-            case .chat: .init(message: .init(role: "assistant", content: text), finishReason: reason.rawValue)
-            case .text: .init(text: text, finishReason: reason.rawValue)
+            case .chat: .init(message: .init(role: "assistant", content: text), finishReason: reason)
+            case .text: .init(text: text, finishReason: reason)
             }
-        return object(kind == .chat ? "chat.completion" : "text_completion", [choice], usage: .value(.init(usage)))
+        return object(kind == .chat ? "chat.completion" : "text_completion", [choice], usage: .value(usage))
     }
 
     /// The first chunk, which says who speaks; plain completions have none.
-    func opening(withUsageField: Bool) -> AnswerObject? {
+    func opening(withUsageField: Bool) -> Completion? {
         guard kind == .chat else { return nil }
         return chunk(.init(delta: .init(role: "assistant", content: "")), withUsageField)
     }
 
     /// More of the answer.
-    func chunk(text: String, withUsageField: Bool) -> AnswerObject {
+    func chunk(text: String, withUsageField: Bool) -> Completion {
         switch kind {
         case .chat: chunk(.init(delta: .init(content: text)), withUsageField)
         case .text: chunk(.init(text: text), withUsageField)
@@ -46,128 +47,25 @@ struct AnswerForm: Sendable {
     }
 
     /// The chunk that says why the answer ended.
-    func last(reason: FinishReason, withUsageField: Bool) -> AnswerObject {
+    func last(reason: FinishReason, withUsageField: Bool) -> Completion {
         switch kind {
-        case .chat: chunk(.init(delta: .init(), finishReason: reason.rawValue), withUsageField)
-        case .text: chunk(.init(text: "", finishReason: reason.rawValue), withUsageField)
+        case .chat: chunk(.init(delta: .init(), finishReason: reason), withUsageField)
+        case .text: chunk(.init(text: "", finishReason: reason), withUsageField)
         }
     }
 
     /// The chunk after it, if the client asked for it.
-    func usageChunk(_ usage: Usage) -> AnswerObject { object(chunkName, [], usage: .value(.init(usage))) }
+    func usageChunk(_ usage: Usage) -> Completion { object(chunkName, [], usage: .value(usage)) }
 
     private var chunkName: String { kind == .chat ? "chat.completion.chunk" : "text_completion" }
 
-    private func chunk(_ choice: AnswerObject.Choice, _ withUsageField: Bool) -> AnswerObject {
+    private func chunk(_ choice: Completion.Choice, _ withUsageField: Bool) -> Completion {
         object(chunkName, [choice], usage: withUsageField ? .null : .absent)
     }
 
-    private func object(_ name: String, _ choices: [AnswerObject.Choice], usage: AnswerObject.UsageField)
-        -> AnswerObject
+    private func object(_ name: String, _ choices: [Completion.Choice], usage: Completion.UsageField)
+        -> Completion
     {
-        AnswerObject(id: id, object: name, created: created, model: model, choices: choices, usage: usage)
-    }
-}
-
-/// An answer or a chunk of one.
-struct AnswerObject: Encodable {
-    /// A choice; there is only ever the first.
-    struct Choice: Encodable {
-        struct Message: Encodable {
-            var role: String?
-            var content: String?
-        }
-
-        var message: Message?
-        var delta: Message?
-        var text: String?
-        var finishReason: String?
-
-        init(message: Message? = nil, delta: Message? = nil, text: String? = nil, finishReason: String? = nil) {
-            self.message = message
-            self.delta = delta
-            self.text = text
-            self.finishReason = finishReason
-        }
-
-        enum CodingKeys: String, CodingKey {
-            case index, message, delta, text, logprobs
-            case finishReason = "finish_reason"
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var fields = encoder.container(keyedBy: CodingKeys.self)
-            try fields.encode(0, forKey: .index)
-            try fields.encodeIfPresent(message, forKey: .message)
-            try fields.encodeIfPresent(delta, forKey: .delta)
-            try fields.encodeIfPresent(text, forKey: .text)
-            try fields.encodeNil(forKey: .logprobs)
-            try fields.encode(finishReason, forKey: .finishReason)  // null until the last chunk, as clients expect
-        }
-    }
-
-    /// A stream with usage has the field in every chunk, null in all but the last.
-    enum UsageField { case absent, null, value(UsageObject) }
-
-    var id: String
-    var object: String
-    var created: Int
-    var model: String
-    var choices: [Choice]
-    var usage: UsageField
-
-    enum CodingKeys: CodingKey { case id, object, created, model, choices, usage }
-
-    func encode(to encoder: any Encoder) throws {
-        var fields = encoder.container(keyedBy: CodingKeys.self)
-        try fields.encode(id, forKey: .id)
-        try fields.encode(object, forKey: .object)
-        try fields.encode(created, forKey: .created)
-        try fields.encode(model, forKey: .model)
-        try fields.encode(choices, forKey: .choices)
-        switch usage {
-        case .absent: break
-        case .null: try fields.encodeNil(forKey: .usage)
-        case .value(let usage): try fields.encode(usage, forKey: .usage)
-        }
-    }
-}
-
-/// What an answer cost.
-struct UsageObject: Encodable {
-    private struct Details: Encodable {
-        var cachedTokens: Int
-        enum CodingKeys: String, CodingKey { case cachedTokens = "cached_tokens" }
-    }
-
-    private struct Timings: Encodable {
-        var prefillSeconds: Double
-        var decodeSeconds: Double
-        enum CodingKeys: String, CodingKey {
-            case prefillSeconds = "prefill_seconds"
-            case decodeSeconds = "decode_seconds"
-        }
-    }
-
-    private var promptTokens: Int
-    private var completionTokens: Int
-    private var totalTokens: Int
-    private var promptTokensDetails: Details
-    private var timings: Timings
-
-    init(_ usage: Usage) {
-        promptTokens = usage.promptTokens
-        completionTokens = usage.completionTokens
-        totalTokens = usage.promptTokens + usage.completionTokens
-        promptTokensDetails = Details(cachedTokens: usage.cachedTokens)
-        timings = Timings(prefillSeconds: usage.prefillSeconds, decodeSeconds: usage.decodeSeconds)
-    }
-
-    enum CodingKeys: String, CodingKey {
-        case promptTokens = "prompt_tokens"
-        case completionTokens = "completion_tokens"
-        case totalTokens = "total_tokens"
-        case promptTokensDetails = "prompt_tokens_details"
-        case timings
+        Completion(id: id, object: name, created: created, model: model, choices: choices, usage: usage)
     }
 }

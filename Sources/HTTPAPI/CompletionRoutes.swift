@@ -1,9 +1,10 @@
 // The routes of questions: OpenAI's chat completions and completions, whole or as a stream.
 
+import API
+import EngineInterface
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import Inference
 import NIOCore
 
 /// `/v1/chat/completions` and `/v1/completions`.
@@ -15,7 +16,7 @@ struct CompletionRoutes: Sendable {
         defer { withExtendedLifetime(lease) {} }
         let body = try await body(of: request, lease)
         guard let messages = body.messages, !messages.isEmpty else {
-            throw APIError.invalid("`messages` must have at least one message", param: "messages")
+            throw RequestError.invalid("`messages` must have at least one message", param: "messages")
         }
         return try await answer(body, .messages(messages), AnswerForm(.chat, model: api.service.modelCard.id), context)
     }
@@ -24,13 +25,14 @@ struct CompletionRoutes: Sendable {
         let lease = api.chatBodies.lease()
         defer { withExtendedLifetime(lease) {} }
         let body = try await body(of: request, lease)
-        guard let prompt = body.prompt else { throw APIError.invalid("`prompt` is missing", param: "prompt") }
+        guard let prompt = body.prompt else { throw RequestError.invalid("`prompt` is missing", param: "prompt") }
         return try await answer(body, .text(prompt), AnswerForm(.text, model: api.service.modelCard.id), context)
     }
 
     private func body(of request: Request, _ lease: BodyBudget.Lease) async throws -> CompletionBody {
         let bytes = try await request.wholeBody(limitBytes: api.limits.chatBodyBytes, lease: lease)
-        let body = try JSONText.decode(CompletionBody.self, from: bytes, maxDepth: api.limits.jsonDepth)
+        let body = try JSONText.request(
+            CompletionBody.self, from: bytes.readableBytesView, maxDepth: api.limits.jsonDepth)
         let loaded = api.service.modelCard.id
         if let model = body.model, !model.isEmpty, model != loaded {
             throw APIError(
@@ -46,7 +48,7 @@ struct CompletionRoutes: Sendable {
         let stream = api.service.complete(
             CompletionRequest(
                 owner: context.owner, document: body.document, prompt: prompt, budget: body.budget,
-                maxTokens: body.maxTokens, sampling: body.sampling, stop: body.stop, user: context.peer.user))
+                maxTokens: body.maxTokens, sampling: SamplingRequest(body), stop: body.stop, user: context.peer.user))
         return body.streams
             ? try await streamed(stream, form, includesUsage: body.includesUsage) : try await whole(stream, form)
     }
@@ -131,5 +133,19 @@ private struct Pace: Sendable {
         if hasText { metrics.observeInterToken(seconds: seconds) } else { metrics.observeFirstToken(seconds: seconds) }
         hasText = true
         previous = now
+    }
+}
+
+extension SamplingRequest {
+    /// What a body says, and the defaults for what it does not.
+    fileprivate init(_ body: CompletionBody) {
+        self.init()
+        temperature = body.temperature ?? temperature
+        topK = body.topK ?? topK
+        topP = body.topP ?? topP
+        minP = body.minP ?? minP
+        repetitionPenalty = body.repetitionPenalty ?? repetitionPenalty
+        // OpenAI's seed is a signed number; every one of its bits counts.
+        seed = body.seed.map { UInt64(bitPattern: $0) }
     }
 }

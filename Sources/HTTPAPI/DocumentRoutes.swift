@@ -1,9 +1,10 @@
 // The routes of documents: put, list, show, change, forget, and what was kept.
 
+import API
+import EngineInterface
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import Inference
 import NIOCore
 
 /// `/v1/documents` and what is under it.
@@ -18,7 +19,7 @@ struct DocumentRoutes: Sendable {
             try service.documents(owner: context.owner, unfinished: unfinished)
         }
         for index in documents.indices { documents[index].layers = nil }
-        return JSONText.response(DocumentList(data: documents))
+        return JSONText.response(ObjectList(data: documents))
     }
 
     @Sendable func get(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -45,12 +46,9 @@ struct DocumentRoutes: Sendable {
     @Sendable func patch(_ request: Request, _ context: APIContext) async throws -> Response {
         let (service, name) = (api.service, try context.documentName())
         let body = try await request.wholeBody(limitBytes: api.limits.patchBodyBytes, lease: api.chatBodies.lease())
-        let options = try JSONText.decode(PatchOptions.self, from: body, maxDepth: api.limits.jsonDepth)
-        let document = try await api.blocking {
-            try service.update(
-                name, owner: context.owner,
-                DocumentChange(ttlSeconds: options.ttlSeconds, pinned: options.pin, keep: options.keep))
-        }
+        let change = try JSONText.request(
+            DocumentChange.self, from: body.readableBytesView, maxDepth: api.limits.jsonDepth)
+        let document = try await api.blocking { try service.update(name, owner: context.owner, change) }
         return JSONText.response(document)
     }
 
@@ -59,7 +57,7 @@ struct DocumentRoutes: Sendable {
         let lease = api.documentBodies.lease()
         defer { withExtendedLifetime(lease) {} }
         let putRequest = try await putRequest(request, context, lease)
-        return try await answer(api.service.put(putRequest), request, mayStream: !putRequest.detached)
+        return try await answer(api.service.put(putRequest), request, mayStream: !putRequest.options.detached)
     }
 
     @Sendable func rebuild(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -90,34 +88,33 @@ struct DocumentRoutes: Sendable {
         let name = try context.documentName()
         let isJSON = request.headers[.contentType]?.lowercased().hasPrefix("application/json") == true
         if request.headers[.contentType]?.lowercased().hasPrefix("multipart/") == true {
-            throw APIError.unsupported(
+            throw RequestError.unsupported(
                 "send the text itself (text/plain) or application/json, not a form", param: "Content-Type")
         }
         // The query is looked at first: why read 64 MiB to refuse a misspelt number?
-        var options = try PutOptions(query: isJSON ? "" : request.uri.query ?? "")
+        var options = try DocumentOptions(query: isJSON ? "" : request.uri.query ?? "")
         let body = try await request.wholeBody(limitBytes: api.limits.documentBodyBytes, lease: lease)
         var text: [UInt8]
         if isJSON {
-            options = try JSONText.decode(PutOptions.self, from: body, maxDepth: api.limits.jsonDepth)
-            text = Array((options.text ?? "").utf8)
+            let put = try JSONText.request(
+                PutBody.self, from: body.readableBytesView, maxDepth: api.limits.jsonDepth)
+            (options, text) = (put.options, Array(put.text.utf8))
         } else {
             text = Array(body.readableBytesView)
         }
         guard !text.isEmpty else {
-            throw APIError(.badRequest, "empty_document", "the document is empty", param: "text")
+            throw RequestError("empty_document", "the document is empty", param: "text")
         }
         do {
             _ = try UTF8Span(validating: text.span)
         } catch {
-            throw APIError(
-                .badRequest, "not_utf8",
+            throw RequestError(
+                "not_utf8",
                 "the document is not UTF-8 (first wrong byte at \(error.byteOffsets.lowerBound))",
                 param: "text")
         }
         return PutRequest(
-            owner: context.owner, name: name, text: text, keep: options.keep, method: options.method,
-            effort: options.effort, probes: options.probes, rows: options.rows, ttlSeconds: options.ttlSeconds,
-            pinned: options.pin, detached: options.detach, check: options.check, user: context.peer.user)
+            owner: context.owner, name: name, text: text, options: options, user: context.peer.user)
     }
 
     private func progress(of stream: EventStream<PutEvent>) async throws -> Response {
@@ -135,41 +132,17 @@ struct DocumentRoutes: Sendable {
 
     private func text(of event: PutEvent) -> ByteBuffer {
         switch event {
-        case .queued(let ahead): return ServerSentEvents.event("queued", value: ["ahead": ahead])
-        case .progress(let progress): return ServerSentEvents.event("progress", value: progress)
-        case .accepted(let document): return ServerSentEvents.event("accepted", value: document)
-        case .finished(let document, let created):
+        case .queued(let ahead): return ServerSentEvents.event(.queued, value: QueuedDocument(ahead: ahead))
+        case .progress(let progress): return ServerSentEvents.event(.progress, value: progress)
+        case .accepted(let document): return ServerSentEvents.event(.accepted, value: document)
+        case .finished(var document, let created):
             observe(document, created)
-            return ServerSentEvents.event("document", value: PutDocument(document: document, wasCreated: created))
+            document.wasCreated = created
+            return ServerSentEvents.event(.document, value: document)
         }
     }
 
     private func observe(_ document: Document, _ created: Bool) {
         if created { api.metrics.observeDocument(prefillSeconds: document.prefillSeconds) }
-    }
-}
-
-private struct DocumentList: Encodable {
-    var object = "list"
-    var data: [Document]
-}
-
-private struct DeletedDocument: Encodable {
-    var id: String
-    var object = "document.deleted"
-    var deleted = true
-}
-
-/// The document of a put's last event: the document and whether it is new.
-private struct PutDocument: Encodable {
-    var document: Document
-    var wasCreated: Bool
-
-    enum CodingKeys: String, CodingKey { case wasCreated = "was_created" }
-
-    func encode(to encoder: any Encoder) throws {
-        try document.encode(to: encoder)
-        var fields = encoder.container(keyedBy: CodingKeys.self)
-        try fields.encode(wasCreated, forKey: .wasCreated)
     }
 }

@@ -1,9 +1,10 @@
 // A response that tells how long work gets on: an engine's events as server-sent ones, with a beat where nothing happens.
 
+import API
+import EngineInterface
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import Inference
 import NIOCore
 
 extension HTTPAPI {
@@ -35,7 +36,7 @@ extension HTTPAPI {
                 } catch let error as EngineError {
                     let error = APIError(error)
                     self.metrics.countStreamFailure(code: error.code)
-                    try await writer.write(ServerSentEvents.event("error", json: error.body))
+                    try await writer.write(ServerSentEvents.event(.error, json: error.body))
                 }
                 try await writer.finish(nil)
             })

@@ -1,19 +1,14 @@
 // The routes: which path and method is answered by what.
 
+import API
+import EngineInterface
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import Inference
 import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
-
-/// The version the API reports.
-public enum CakedVersion {
-    /// Of the daemon and its API.
-    public static let current = "0.1.0"
-}
 
 /// Answers HTTP requests with a `DocumentService`.
 public final class HTTPAPI: Sendable {
@@ -138,13 +133,13 @@ public final class HTTPAPI: Sendable {
     }
 
     private func models(_ request: Request, _ context: APIContext) async throws -> Response {
-        JSONText.response(ModelList(data: [ModelList.Model(service.modelCard)]))
+        JSONText.response(ObjectList(data: [service.modelCard]))
     }
 
     private func status(_ request: Request, _ context: APIContext) async throws -> Response {
         let service = service
         let status = try await blocking { service.status() }
-        return JSONText.response(StatusObject(status, service.modelCard))
+        return JSONText.response(status.daemon)
     }
 
     private func health(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -155,7 +150,7 @@ public final class HTTPAPI: Sendable {
     private func metricsText(_ request: Request, _ context: APIContext) async throws -> Response {
         let service = service
         let status = try await blocking { service.status() }
-        let text = metrics.text(status: status, model: service.modelCard.id, version: CakedVersion.current)
+        let text = metrics.text(status: status)
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4"],
             body: .init(byteBuffer: ByteBuffer(string: text)))
@@ -166,122 +161,3 @@ public final class HTTPAPI: Sendable {
 protocol APIResponder: HTTPResponder where Context == APIContext {}
 
 extension RouterResponder: APIResponder where Context == APIContext {}
-
-/// `GET /v1/models`.
-private struct ModelList: Encodable {
-    struct Model: Encodable {
-        var id: String
-        var object = "model"
-        var created: Int
-        var ownedBy = "caked"
-        var contextLength: Int
-        var parameters: Int
-
-        init(_ card: ModelCard) {
-            id = card.id
-            created = card.createdSeconds
-            contextLength = card.contextLength
-            parameters = card.parameters
-        }
-
-        enum CodingKeys: String, CodingKey {
-            case id, object, created
-            case ownedBy = "owned_by"
-            case contextLength = "context_length"
-            case parameters
-        }
-    }
-
-    var object = "list"
-    var data: [Model]
-}
-
-/// `GET /v1/status`.
-private struct StatusObject: Encodable {
-    struct Counts: Encodable {
-        var documents: Int
-        var questions: Int
-    }
-
-    var version = CakedVersion.current
-    var model: String
-    var contextLength: Int
-    var threads: Int
-    var uptimeSeconds: Double
-    var documents: Int
-    var storeBytes: Int
-    var mapBytes: Int
-    var fileBytes: Int
-    var freeBytes: Int
-    var quotaBytes: Int?
-    var quarantinedDocuments: Int
-    var openDocuments: Int
-    var oldestReaderSeconds: Double
-    var clearedReaders: Int
-    var reclaimed: Reclaimed
-    var queue: Counts
-    var running: Counts
-    var jobs: Jobs
-
-    struct Jobs: Encodable {
-        var durable: Int
-        var interrupted: Int
-    }
-
-    struct Acts: Encodable {
-        var count: Int
-        var bytes: Int
-
-        init(_ acts: ReclaimedTotals.Acts) { (count, bytes) = (acts.count, acts.bytes) }
-    }
-
-    struct Reclaimed: Encodable {
-        var expired: Acts
-        var shrunk: Acts
-        var deleted: Acts
-
-        init(_ totals: ReclaimedTotals) {
-            (expired, shrunk, deleted) = (Acts(totals.expired), Acts(totals.shrunk), Acts(totals.deleted))
-        }
-    }
-
-    init(_ status: EngineStatus, _ card: ModelCard) {
-        model = card.id
-        contextLength = card.contextLength
-        threads = status.threads
-        uptimeSeconds = status.uptimeSeconds
-        documents = status.documents
-        storeBytes = status.storeBytes
-        mapBytes = status.mapBytes
-        fileBytes = status.fileBytes
-        freeBytes = status.freeBytes
-        quotaBytes = status.quotaBytes
-        quarantinedDocuments = status.quarantinedDocuments
-        openDocuments = status.openDocuments
-        oldestReaderSeconds = status.oldestReaderSeconds
-        clearedReaders = status.clearedReaders
-        reclaimed = Reclaimed(status.reclaimed)
-        queue = Counts(documents: status.queuedDocuments, questions: status.queuedQuestions)
-        running = Counts(documents: status.runningDocuments, questions: status.runningQuestions)
-        jobs = Jobs(durable: status.durableJobs, interrupted: status.interruptedJobs)
-    }
-
-    enum CodingKeys: String, CodingKey {
-        case version, model
-        case contextLength = "context_length"
-        case threads
-        case uptimeSeconds = "uptime_seconds"
-        case documents
-        case storeBytes = "store_bytes"
-        case mapBytes = "map_bytes"
-        case fileBytes = "file_bytes"
-        case freeBytes = "free_bytes"
-        case quotaBytes = "quota_bytes"
-        case quarantinedDocuments = "quarantined_documents"
-        case openDocuments = "open_documents"
-        case oldestReaderSeconds = "oldest_reader_seconds"
-        case clearedReaders = "cleared_readers"
-        case reclaimed
-        case queue, running, jobs
-    }
-}

@@ -1,6 +1,7 @@
 // Counters and histograms of the interface in Prometheus' text format, never labelled by document or user.
 
-import Inference
+import API
+import EngineInterface
 import Synchronization
 
 /// What has been counted since the start.
@@ -55,17 +56,17 @@ final class Metrics: Sendable {
 
     func observe(_ usage: Usage) {
         state.withLock {
-            $0.cachedTokens += usage.cachedTokens
-            $0.questionPrefill.observe(usage.prefillSeconds)
+            $0.cachedTokens += usage.promptTokensDetails.cachedTokens
+            $0.questionPrefill.observe(usage.timings.prefillSeconds)
         }
     }
 
     /// The text format, version 0.0.4.
-    func text(status: EngineStatus, model: String, version: String) -> String {
-        let state = state.withLock { $0 }
+    func text(status: EngineStatus) -> String {
+        let (state, daemon) = (state.withLock { $0 }, status.daemon)
         var text = MetricsText()
         text.family("caked_build_info", "gauge", "The version that runs and the model it has loaded.")
-        text.sample("caked_build_info", [("version", version), ("model", model)], 1)
+        text.sample("caked_build_info", [("version", daemon.version), ("model", daemon.model)], 1)
         text.family("caked_requests_total", "counter", "Answers by route and HTTP status.")
         for (answer, count) in state.answers.sorted(by: {
             ($0.key.route, $0.key.status) < ($1.key.route, $1.key.status)
@@ -96,22 +97,22 @@ final class Metrics: Sendable {
             "caked_requests_joined_total", "counter", "Requests that joined the reading of the same document.",
             status.joinedRequests)
         text.family("caked_jobs", "gauge", "Unfinished documents that survive a restart.")
-        text.sample("caked_jobs", [("state", "durable")], Double(status.durableJobs))
-        text.sample("caked_jobs", [("state", "interrupted")], Double(status.interruptedJobs))
+        text.sample("caked_jobs", [("state", "durable")], Double(daemon.jobs.durable))
+        text.sample("caked_jobs", [("state", "interrupted")], Double(daemon.jobs.interrupted))
         text.family("caked_queue_depth", "gauge", "Requests that wait.")
-        text.sample("caked_queue_depth", [("kind", "document")], Double(status.queuedDocuments))
-        text.sample("caked_queue_depth", [("kind", "question")], Double(status.queuedQuestions))
+        text.sample("caked_queue_depth", [("kind", "document")], Double(daemon.queue.documents))
+        text.sample("caked_queue_depth", [("kind", "question")], Double(daemon.queue.questions))
         text.family("caked_running", "gauge", "Requests being worked on.")
-        text.sample("caked_running", [("kind", "document")], Double(status.runningDocuments))
-        text.sample("caked_running", [("kind", "question")], Double(status.runningQuestions))
-        text.single("caked_documents", "gauge", "Documents in the store.", status.documents)
-        text.single("caked_store_bytes", "gauge", "Bytes of the documents' caches.", status.storeBytes)
-        text.single("caked_store_map_bytes", "gauge", "Bytes of the store's address space.", status.mapBytes)
-        text.single("caked_store_file_bytes", "gauge", "Bytes of the store's file.", status.fileBytes)
-        store(status, in: &text)
-        text.single("caked_threads", "gauge", "Compute threads.", status.threads)
+        text.sample("caked_running", [("kind", "document")], Double(daemon.running.documents))
+        text.sample("caked_running", [("kind", "question")], Double(daemon.running.questions))
+        text.single("caked_documents", "gauge", "Documents in the store.", daemon.documents)
+        text.single("caked_store_bytes", "gauge", "Bytes of the documents' caches.", daemon.storeBytes)
+        text.single("caked_store_map_bytes", "gauge", "Bytes of the store's address space.", daemon.mapBytes)
+        text.single("caked_store_file_bytes", "gauge", "Bytes of the store's file.", daemon.fileBytes)
+        store(daemon, in: &text)
+        text.single("caked_threads", "gauge", "Compute threads.", daemon.threads)
         text.family("caked_uptime_seconds", "gauge", "Seconds since the start.")
-        text.sample("caked_uptime_seconds", [], status.uptimeSeconds)
+        text.sample("caked_uptime_seconds", [], daemon.uptimeSeconds)
         text.histogram("caked_prefill_seconds", "Time to read a document.", state.documentPrefill)
         text.histogram("caked_question_prefill_seconds", "Time to read a question.", state.questionPrefill)
         text.histogram(
@@ -120,23 +121,23 @@ final class Metrics: Sendable {
         return text.text
     }
 
-    private func store(_ status: EngineStatus, in text: inout MetricsText) {
+    private func store(_ daemon: DaemonStatus, in text: inout MetricsText) {
         text.single(
-            "caked_store_free_bytes", "gauge", "Bytes of the file that later documents will use.", status.freeBytes)
-        if let quota = status.quotaBytes {
+            "caked_store_free_bytes", "gauge", "Bytes of the file that later documents will use.", daemon.freeBytes)
+        if let quota = daemon.quotaBytes {
             text.single("caked_store_quota_bytes", "gauge", "The most that documents may take.", quota)
         }
         text.single(
-            "caked_quarantined_documents", "gauge", "Documents that were found damaged.", status.quarantinedDocuments)
-        text.single("caked_open_documents", "gauge", "Documents open for reading.", status.openDocuments)
+            "caked_quarantined_documents", "gauge", "Documents that were found damaged.", daemon.quarantinedDocuments)
+        text.single("caked_open_documents", "gauge", "Documents open for reading.", daemon.openDocuments)
         text.family("caked_oldest_reader_seconds", "gauge", "How long the oldest open document has been open.")
-        text.sample("caked_oldest_reader_seconds", [], status.oldestReaderSeconds)
+        text.sample("caked_oldest_reader_seconds", [], daemon.oldestReaderSeconds)
         text.single(
             "caked_cleared_readers_total", "counter", "Readers that died without ending and were cleared.",
-            status.clearedReaders)
+            daemon.clearedReaders)
         let acts = [
-            ("expired", status.reclaimed.expired), ("shrunk", status.reclaimed.shrunk),
-            ("deleted", status.reclaimed.deleted),
+            ("expired", daemon.reclaimed.expired), ("shrunk", daemon.reclaimed.shrunk),
+            ("deleted", daemon.reclaimed.deleted),
         ]
         text.family("caked_reclaimed_total", "counter", "What was done to documents for the sake of space.")
         for (act, done) in acts { text.sample("caked_reclaimed_total", [("act", act)], Double(done.count)) }

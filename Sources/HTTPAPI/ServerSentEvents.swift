@@ -1,10 +1,11 @@
 // Server-sent events: how they are written, and how a silent stream is kept alive.
 
+import API
 import AsyncAlgorithms
+import EngineInterface
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import Inference
 import NIOCore
 
 /// The text form of server-sent events (HTML standard, section 9.2.6).
@@ -15,17 +16,17 @@ enum ServerSentEvents {
     static let keepAlive = ByteBuffer(string: ": keep-alive\n\n")
 
     /// One event with JSON as its data; JSON has no line breaks, so one `data:` line is enough.
-    static func event(_ name: String? = nil, json: [UInt8]) -> ByteBuffer {
+    static func event(_ name: EventName? = nil, json: [UInt8]) -> ByteBuffer {
         var buffer = ByteBuffer()
-        if let name { buffer.writeString("event: \(name)\n") }
+        if let name { buffer.writeString("event: \(name.rawValue)\n") }
         buffer.writeString("data: ")
         buffer.writeBytes(json)
         buffer.writeString("\n\n")
         return buffer
     }
 
-    static func event(_ name: String? = nil, value: some Encodable) -> ByteBuffer {
-        event(name, json: JSONText.encode(value))
+    static func event(_ name: EventName? = nil, value: some Encodable) -> ByteBuffer {
+        event(name, json: JSONText.bytes(value))
     }
 }
 

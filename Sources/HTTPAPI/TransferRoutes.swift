@@ -1,16 +1,14 @@
 // The routes by which documents move from one caked to another: a file out, a file in, neither ever whole in memory.
 
+import API
+import EngineInterface
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import Inference
 import NIOCore
 
 /// `GET /v1/documents/{id}/export` and `POST /v1/documents`.
 struct TransferRoutes: Sendable {
-    /// What an exported document is called.
-    static let mediaType = "application/x-caked-document"
-
     let api: HTTPAPI
 
     @Sendable func export(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -19,7 +17,7 @@ struct TransferRoutes: Sendable {
         return Response(
             status: .ok,
             headers: [
-                .contentType: Self.mediaType, .contentDisposition: "attachment; filename=\"\(name).caked\"",
+                .contentType: ExportedDocument.mediaType, .contentDisposition: "attachment; filename=\"\(name).caked\"",
             ],
             body: ResponseBody(contentLength: export.byteCount) { writer in
                 while let piece = try await api.blocking(export.next) {
@@ -30,15 +28,15 @@ struct TransferRoutes: Sendable {
     }
 
     @Sendable func importing(_ request: Request, _ context: APIContext) async throws -> Response {
-        guard request.headers[.contentType]?.lowercased().hasPrefix(Self.mediaType) == true else {
-            throw APIError.unsupported(
-                "send what `GET /v1/documents/{id}/export` gave, as \(Self.mediaType); a text is put to its own path",
+        guard request.headers[.contentType]?.lowercased().hasPrefix(ExportedDocument.mediaType) == true else {
+            throw RequestError.unsupported(
+                "send what `GET /v1/documents/{id}/export` gave, as \(ExportedDocument.mediaType); a text is put to its own path",
                 param: "Content-Type")
         }
-        let query = try ImportQuery(request.uri.query ?? "")
+        let options = try ImportOptions(query: request.uri.query ?? "")
         let service = api.service
         let incoming = try await api.blocking {
-            try service.importing(query.options, owner: context.owner, user: context.peer.user)
+            try service.importing(options, owner: context.owner, user: context.peer.user)
         }
         for try await part in request.body {
             let bytes = Array(part.readableBytesView)
@@ -46,19 +44,5 @@ struct TransferRoutes: Sendable {
         }
         let document = try await api.blocking { try incoming.finish() }
         return JSONText.response(document, status: .created)
-    }
-}
-
-/// `name=…&ttl=SECONDS&pin=true`; other items are ignored.
-private struct ImportQuery {
-    var options = ImportOptions()
-
-    init(_ query: String) throws {
-        // Time to live and pin are what a put's are.
-        let put = try PutOptions(query: query)
-        options = ImportOptions(ttlSeconds: put.ttlSeconds, pinned: put.pin)
-        for item in query.split(separator: "&") where item.hasPrefix("name=") {
-            options.name = try DocumentName.checked(QueryText.decoded(item.dropFirst(5)), param: "name")
-        }
     }
 }

@@ -1,8 +1,8 @@
 // The server: accepts connections on the Unix socket, serves each in its own task, and drains them when told to stop.
 
+import EngineInterface
 import Hummingbird
 import HummingbirdCore
-import Inference
 import Logging
 import NIOCore
 import NIOExtras

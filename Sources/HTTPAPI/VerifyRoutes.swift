@@ -1,9 +1,10 @@
 // The routes that compare what is stored with what was written: of one document, or of all that the caller has.
 
+import API
+import EngineInterface
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import Inference
 
 /// `POST /v1/verify` and `POST /v1/documents/{id}/verify`.
 struct VerifyRoutes: Sendable {
@@ -29,32 +30,13 @@ struct VerifyRoutes: Sendable {
     private func progress(of stream: EventStream<VerifyEvent>) async throws -> Response {
         try await api.events(of: stream, unfinished: Self.unfinished) { event in
             switch event {
-            case .checked(let document, let number, let total):
-                let checked = CheckedDocument(document: document, number: number, total: total)
-                return (ServerSentEvents.event("checked", value: checked), false)
-            case .finished(let verification):
-                return (ServerSentEvents.event("verification", value: verification), true)
+            case .checked(let document): (ServerSentEvents.event(.checked, value: document), false)
+            case .finished(let verification): (ServerSentEvents.event(.verification, value: verification), true)
             }
         }
     }
 
     private static let unfinished = "the verification ended without a result"
-}
-
-/// The data of a `checked` event.
-private struct CheckedDocument: Encodable {
-    var document: VerifiedDocument
-    var number: Int
-    var total: Int
-
-    enum CodingKeys: CodingKey { case number, total }
-
-    func encode(to encoder: any Encoder) throws {
-        try document.encode(to: encoder)
-        var fields = encoder.container(keyedBy: CodingKeys.self)
-        try fields.encode(number, forKey: .number)
-        try fields.encode(total, forKey: .total)
-    }
 }
 
 extension Request {

@@ -1,7 +1,9 @@
 // Takes finished caches to the store, on the clerk's thread.
 
+import API
 import CAKE
 import CacheStore
+import EngineInterface
 import Logging
 import Transformer
 
@@ -55,7 +57,7 @@ struct DocumentWriter: Sendable {
             optionsHash: plan.optionsHash, templatePrefix: plan.templatePrefix, prefixTokens: plan.prefixTokens,
             check: finished.figures)
         manifest.note(plan.method)
-        manifest.probes = reading.job.request.probes.isEmpty ? nil : reading.job.request.probes
+        manifest.probes = reading.job.request.options.probes.isEmpty ? nil : reading.job.request.options.probes
         return manifest
     }
 }

@@ -1,7 +1,9 @@
 // What happens to documents after they are stored: changed, shrunk, verified, read again when they are damaged.
 
+import API
 import CAKE
 import CacheStore
+import EngineInterface
 import Synchronization
 
 extension Engine {
@@ -9,6 +11,7 @@ extension Engine {
     public func update(
         _ name: String, owner: UInt32, _ change: DocumentChange
     ) throws(EngineError) -> Document {
+        do throws(RequestError) { try change.validate() } catch { throw EngineError(error) }
         let old = try manifest(name, owner: owner)
         let key = try DocumentKey(checking: name, owner: owner)
         // A refused budget changes nothing else either.
@@ -95,17 +98,17 @@ extension Engine {
             var request = PutRequest(owner: owner, name: name, text: try storedText(key), user: user)
             if let manifest = try knownManifest(key) {
                 // Another model may cut the text into other tokens: then the share is what counts.
-                request.keep =
+                request.options.keep =
                     manifest.fingerprint == loaded.fingerprint.fields
                     ? .budget(manifest.budget)
                     : .percent(min(100, Double(manifest.budget) / Double(max(manifest.shape.tokens, 1)) * 100))
-                request.method = manifest.method
+                request.options.method = manifest.method
                 // A name without an effort is that of the best one, whatever is configured now.
-                request.effort = manifest.method.contains(":") ? nil : Method.Effort.best.rawValue
-                request.rows = manifest.shape.rows.rawValue
-                request.probes = manifest.probes ?? []
-                request.check = manifest.check != nil ? true : nil
-                (request.ttlSeconds, request.pinned) = (manifest.ttlSeconds, manifest.pinned)
+                request.options.effort = manifest.method.contains(":") ? nil : Effort.best.rawValue
+                request.options.rows = manifest.shape.rows.rawValue
+                request.options.probes = manifest.probes ?? []
+                request.options.check = manifest.check != nil ? true : nil
+                (request.options.ttlSeconds, request.options.pinned) = (manifest.ttlSeconds, manifest.pinned)
             }
             return request
         }
@@ -154,7 +157,9 @@ extension Engine {
                         let document = VerifiedDocument(
                             id: result.key.name, bytes: result.bytes, problem: result.problem)
                         verification.add(document)
-                        if !feed.isFull { feed.send(.checked(document, number: number, total: total)) }
+                        if !feed.isFull {
+                            feed.send(.checked(CheckedDocument(document: document, number: number, total: total)))
+                        }
                         return !feed.isCancelled && !isShuttingDown.load(ordering: .relaxed)
                     }
                 }

@@ -1,7 +1,9 @@
 // The engine: one loaded model, one store, and the threads between them.
 
+import API
 import CLinux
 import CacheStore
+import EngineInterface
 import Glibc
 import Logging
 import Synchronization
@@ -120,25 +122,25 @@ public final class Engine: DocumentService {
 
     /// What the engine has and does.
     public func status() -> EngineStatus {
-        var status = EngineStatus()
+        var status = EngineStatus(loaded.card)
         if let statistics = try? store.statistics() {
-            status.documents = statistics.documents
-            status.storeBytes = statistics.storedBytes
-            status.mapBytes = statistics.mapBytes
-            status.fileBytes = statistics.fileBytes
-            status.freeBytes = statistics.freeBytes
-            status.quotaBytes = statistics.quotaBytes
-            status.quarantinedDocuments = statistics.quarantinedDocuments
-            status.openDocuments = statistics.openDocuments
-            status.oldestReaderSeconds = statistics.oldestReaderSeconds
-            status.clearedReaders = statistics.clearedReaders
+            status.daemon.documents = statistics.documents
+            status.daemon.storeBytes = statistics.storedBytes
+            status.daemon.mapBytes = statistics.mapBytes
+            status.daemon.fileBytes = statistics.fileBytes
+            status.daemon.freeBytes = statistics.freeBytes
+            status.daemon.quotaBytes = statistics.quotaBytes
+            status.daemon.quarantinedDocuments = statistics.quarantinedDocuments
+            status.daemon.openDocuments = statistics.openDocuments
+            status.daemon.oldestReaderSeconds = statistics.oldestReaderSeconds
+            status.daemon.clearedReaders = statistics.clearedReaders
         }
         services.totals.fill(&status)
-        status.queuedDocuments = max(0, documentAdmission.count - status.runningDocuments)
-        status.queuedQuestions = max(0, questionAdmission.count - status.runningQuestions)
-        (status.durableJobs, status.interruptedJobs) = keeper.board.counts
-        status.threads = services.pool.threads
-        status.uptimeSeconds = (ContinuousClock().now - started).seconds
+        status.daemon.queue.documents = max(0, documentAdmission.count - status.daemon.running.documents)
+        status.daemon.queue.questions = max(0, questionAdmission.count - status.daemon.running.questions)
+        (status.daemon.jobs.durable, status.daemon.jobs.interrupted) = keeper.board.counts
+        status.daemon.threads = services.pool.threads
+        status.daemon.uptimeSeconds = (ContinuousClock().now - started).seconds
         return status
     }
 
@@ -170,15 +172,16 @@ public final class Engine: DocumentService {
     private func job(
         for request: PutRequest, feed: EventFeed<PutEvent>?, ticket: Ticket
     ) throws(EngineError) -> DocumentJob {
+        let configuration = services.configuration
+        let plan = try ReadingPlan(request, loaded: loaded, configuration: configuration)
         // What is configured now holds for this request, also after a restart with another configuration.
         var request = request
-        let configuration = services.configuration
-        request.keep = request.keep ?? configuration.defaultKeep
-        request.method = request.method ?? configuration.defaultMethod
-        request.rows = request.rows ?? configuration.defaultRows
+        request.options.keep = request.options.keep ?? configuration.defaultKeep
+        request.options.method = request.options.method ?? configuration.defaultMethod
+        request.options.rows = plan.rows.rawValue
         return DocumentJob(
-            key: try DocumentKey(checking: request.name, owner: request.owner), request: request,
-            plan: try ReadingPlan(request, loaded: loaded, configuration: configuration), feed: feed, ticket: ticket)
+            key: try DocumentKey(checking: request.name, owner: request.owner), request: request, plan: plan,
+            feed: feed, ticket: ticket)
     }
 
     // What is stored is not read again, what is being read is joined, and everything else waits for its turn.
@@ -194,7 +197,7 @@ public final class Engine: DocumentService {
         } else if job.ticket.ahead > 0 {
             feed.send(.queued(ahead: job.ticket.ahead))
         }
-        if job.request.detached {
+        if job.request.options.detached {
             do throws(FileFailure) { try keeper.keep(running ?? job) } catch {
                 if running == nil { keeper.board.remove(job) }
                 throw error.isFull
@@ -214,7 +217,7 @@ public final class Engine: DocumentService {
         let logger = services.logger
         for found in keeper.directory.unfinished() {
             var request = found.request
-            request.detached = true
+            request.options.detached = true
             do throws(EngineError) {
                 let job = try job(
                     for: request, feed: nil, ticket: documentAdmission.returningTicket(user: request.user))

@@ -1,6 +1,8 @@
 // What the engine's threads share: each part may be used from any of them.
 
+import API
 import CacheStore
+import EngineInterface
 import Logging
 import Transformer
 

@@ -1,6 +1,8 @@
 // Counts of what the engine has done since it started, read by status and metrics from any thread.
 
+import API
 import CacheStore
+import EngineInterface
 import Synchronization
 
 /// Totals and gauges, each read on its own; together they are no snapshot of one instant.
@@ -14,7 +16,7 @@ final class EngineTotals: Sendable {
     private let checkpointMicroseconds = Atomic<Int>(0)
     private let resumedDocuments = Atomic<Int>(0)
     private let joinedRequests = Atomic<Int>(0)
-    private let reclaimed = Mutex(ReclaimedTotals())
+    private let reclaimed = Mutex(DaemonStatus.Reclaimed())
     private let runningQuestions = Atomic<Int>(0)
     private let runningDocuments = Atomic<Int>(0)
 
@@ -62,13 +64,13 @@ final class EngineTotals: Sendable {
         status.checkpointSeconds = Double(checkpointMicroseconds.load(ordering: .relaxed)) / 1e6
         status.resumedDocuments = resumedDocuments.load(ordering: .relaxed)
         status.joinedRequests = joinedRequests.load(ordering: .relaxed)
-        status.reclaimed = reclaimed.withLock { $0 }
-        status.runningQuestions = runningQuestions.load(ordering: .relaxed)
-        status.runningDocuments = runningDocuments.load(ordering: .relaxed)
+        status.daemon.reclaimed = reclaimed.withLock { $0 }
+        status.daemon.running.questions = runningQuestions.load(ordering: .relaxed)
+        status.daemon.running.documents = runningDocuments.load(ordering: .relaxed)
     }
 }
 
-extension ReclaimedTotals.Acts {
+extension DaemonStatus.Reclaimed.Acts {
     fileprivate mutating func add(_ bytes: Int) {
         count += 1
         self.bytes += bytes

@@ -2,11 +2,6 @@
 
 /// Passes text through until one of the stop texts appears; never passes on any part of a stop text.
 package struct StopMatcher: Sendable {
-    /// Stop texts a request may have: OpenAI allows 4, others up to 16.
-    package static let maxStops = 16
-    /// Bytes of one stop text: it is held back whole, so it stays short.
-    package static let maxStopBytes = 256
-
     private let stops: [[UInt8]]
     private var held: [UInt8] = []
     /// Whether a stop text has appeared; nothing is passed on after it.

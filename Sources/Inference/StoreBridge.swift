@@ -1,7 +1,9 @@
 // Between the store's words and the engine's: manifests to documents, records to rows, errors to what a client is told.
 
+import API
 import CAKE
 import CacheStore
+import EngineInterface
 import FoundationEssentials
 import Tokenizers
 import Transformer
@@ -62,23 +64,43 @@ extension RowType {
     /// How a document's rows are stored: as the request says, or else as configured.
     ///
     /// Heads that are no whole blocks are stored in f16, unless the request itself asks for another type.
-    package init(requested: String?, configured: String, headWidth: Int) throws(EngineError) {
-        let name = requested ?? configured
-        guard let rows = RowType(rawValue: name), rows != .f32 else {
-            throw .invalid(
-                code: "unknown_rows", message: "unknown row type \"\(name)\"; use f16, q8_0 or q4", parameter: "rows")
-        }
+    package init(requested: StoredRows?, configured: StoredRows, headWidth: Int) throws(EngineError) {
+        let rows = RowType(requested ?? configured)
         let fits = headWidth.isMultiple(of: rows.blockElements)
         guard fits || requested == nil else {
             throw .invalid(
                 code: "unsupported_rows",
                 message: """
-                    rows of type \(name) are blocks of \(rows.blockElements), and this model's heads have \(headWidth) \
+                    rows of type \(rows.rawValue) are blocks of \(rows.blockElements), and this model's heads have \(headWidth) \
                     numbers; use f16
                     """,
                 parameter: "rows")
         }
         self = fits ? rows : .f16
+    }
+}
+
+extension RowType {
+    /// The same row type, in the API's words.
+    init(_ rows: StoredRows) {
+        self =
+            switch rows {
+            case .f16: .f16
+            case .q8_0: .q8_0
+            case .q4: .q4
+            }
+    }
+}
+
+extension Method.Effort {
+    /// The same effort, in the API's words.
+    package init(_ effort: Effort) {
+        self =
+            switch effort {
+            case .fast: .fast
+            case .balanced: .balanced
+            case .best: .best
+            }
     }
 }
 
@@ -143,7 +165,6 @@ extension Document {
     /// A stored document as the API shows it.
     init(_ manifest: Manifest, model: String, withLayers: Bool) {
         let shape = manifest.shape
-        let full = shape.tokens * shape.layers * shape.kvHeads
         let headBytes = shape.keyBytes(entries: shape.tokens) + shape.valueBytes(entries: shape.tokens)
         let layers =
             withLayers
@@ -152,18 +173,16 @@ extension Document {
                     budget: manifest.layerBudget(layer), preference: manifest.finitePreference(layer),
                     entries: manifest.counts[layer])
             } : nil
-        self.init(
-            id: manifest.name, created: manifest.createdSeconds, tokens: shape.tokens,
-            prefixTokens: manifest.prefixTokens, entries: manifest.entries, entriesFull: full,
-            budget: manifest.budget, method: manifest.method, rows: shape.rows.rawValue, bytes: manifest.storedBytes,
-            bytesFull: shape.layers * shape.kvHeads * headBytes, textBytes: manifest.textBytes,
-            prefillSeconds: manifest.prefillSeconds,
-            model: model, pinned: manifest.pinned, ttlSeconds: manifest.ttlSeconds, expires: manifest.expiresSeconds,
-            lastUsed: manifest.lastUsedSeconds, hits: manifest.hits, preferenceFellBack: manifest.preferenceFellBack,
-            layers: layers)
-        check = manifest.check
-        shrunkFrom = manifest.shrinkage?.originalBudget
-        shrunkAt = manifest.shrinkage?.seconds
+        self.init(id: manifest.name, model: model)
+        setEntries(manifest.entries, of: shape.tokens * shape.layers * shape.kvHeads)
+        (created, lastUsed, hits) = (manifest.createdSeconds, manifest.lastUsedSeconds, manifest.hits)
+        (tokens, prefixTokens) = (shape.tokens, manifest.prefixTokens)
+        (budget, method, rows) = (manifest.budget, manifest.method, shape.rows.rawValue)
+        (bytes, bytesFull) = (manifest.storedBytes, shape.layers * shape.kvHeads * headBytes)
+        (textBytes, prefillSeconds) = (manifest.textBytes, manifest.prefillSeconds)
+        (pinned, ttlSeconds, expires) = (manifest.pinned, manifest.ttlSeconds, manifest.expiresSeconds)
+        (shrunkFrom, shrunkAt) = (manifest.shrinkage?.originalBudget, manifest.shrinkage?.seconds)
+        (preferenceFellBack, check, self.layers) = (manifest.preferenceFellBack, manifest.check, layers)
     }
 
     /// A document that was found damaged, with what is known of it.
@@ -172,11 +191,7 @@ extension Document {
             self.init(manifest, model: model, withLayers: false)
         } else {
             // Its manifest is what is damaged: only its name is known.
-            self.init(
-                id: name, created: 0, tokens: 0, prefixTokens: 0, entries: 0, entriesFull: 0, budget: 0,
-                method: "", rows: "", bytes: 0, bytesFull: 0, textBytes: 0, prefillSeconds: 0, model: model,
-                pinned: false, ttlSeconds: nil, expires: nil, lastUsed: 0, hits: 0, preferenceFellBack: false,
-                layers: nil)
+            self.init(id: name, model: model)
         }
         state = .damaged
         self.problem = problem

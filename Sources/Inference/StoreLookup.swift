@@ -1,6 +1,7 @@
 // Whether a document that is asked for is stored already, or can be.
 
 import CacheStore
+import EngineInterface
 import Logging
 import Transformer
 

@@ -1,5 +1,6 @@
 // A comparison's table, as text, JSON and picture.
 
+import API
 import CAKE
 import Evaluation
 import FoundationEssentials

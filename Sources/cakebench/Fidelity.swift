@@ -1,5 +1,6 @@
 // cakebench fidelity: how like the full cache a compact one is, on any document of the user's.
 
+import API
 import ArgumentParser
 import CAKE
 import FoundationEssentials

@@ -1,5 +1,6 @@
 // cakebench longbench: LongBench's own files, asked of the full cache and of compact ones.
 
+import API
 import ArgumentParser
 import Evaluation
 import FoundationEssentials

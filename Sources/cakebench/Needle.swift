@@ -1,5 +1,6 @@
 // cakebench needle: the share of held-out questions answered from a compact cache, by method and budget.
 
+import API
 import ArgumentParser
 import Evaluation
 import FoundationEssentials
@@ -73,10 +74,10 @@ struct Needle: ParsableCommand {
 
     private func asked(_ document: HeldOut.Document, tokens: Int?, of bench: Bench) throws -> AskedDocument {
         let (ids, prefixTokens, _) = bench.loaded.documentTokens(document.text)
-        var before: [ChatMessage] = []
+        var before: [Tokenizers.ChatMessage] = []
         let questions = try document.questions.map { question in
-            let messages = before + [ChatMessage(role: .user, content: question.question)]
-            if conversation { before = messages + [ChatMessage(role: .assistant, content: question.answer)] }
+            let messages = before + [Tokenizers.ChatMessage(role: .user, content: question.question)]
+            if conversation { before = messages + [Tokenizers.ChatMessage(role: .assistant, content: question.answer)] }
             let kind = grid ? cell(question, tokens: tokens) : question.kind
             return AskedQuestion(ids: try bench.loaded.continuationTokens(messages), kind: kind) {
                 $0.contains(question.value) ? 1 : 0

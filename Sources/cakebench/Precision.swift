@@ -1,5 +1,6 @@
 // cakebench precision: how far next-token distributions move because weights and activations are multiplied as bytes.
 
+import API
 import ArgumentParser
 import CAKE
 import GGUF

@@ -1,5 +1,6 @@
 // cakebench ruler: synthetic tasks of any length, for any model.
 
+import API
 import ArgumentParser
 import Evaluation
 import FoundationEssentials

@@ -1,5 +1,6 @@
 // cakebench trust: whether a cache's check, made before any question is known, tells how many questions it answers.
 
+import API
 import ArgumentParser
 import CAKE
 import CacheStore

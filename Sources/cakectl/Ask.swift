@@ -1,4 +1,5 @@
 // cakectl ask: one question, one answer.
+import API
 import ArgumentParser
 import CakedClient
 import Synchronization
@@ -78,9 +79,9 @@ struct AnswerOptions: ParsableArguments {
         guard (0...2).contains(temperature ?? 0) else { throw ValidationError("--temperature must be 0 to 2.") }
     }
 
-    func request(document: String, messages: [ChatMessage]) -> ChatRequest {
-        var request = ChatRequest(document: document, messages: messages)
-        (request.maxTokens, request.temperature, request.seed) = (maxTokens, temperature, seed)
+    func request(document: String, messages: [ChatMessage]) -> CompletionBody {
+        var request = CompletionBody(document: document, messages: messages)
+        (request.maxTokens, request.temperature, request.seed) = (maxTokens, temperature.map(Float.init), seed)
         request.budget = budget
         return request
     }
@@ -92,9 +93,15 @@ struct AnswerPrinter {
     private struct Line: Encodable {
         var document: String
         var answer: String
-        var finishReason: String?
+        var finishReason: FinishReason?
         var model: String?
         var usage: Usage?
+
+        enum CodingKeys: String, CodingKey {
+            case document, answer
+            case finishReason = "finish_reason"
+            case model, usage
+        }
     }
     let document: String
     let printsJSON: Bool
@@ -104,7 +111,7 @@ struct AnswerPrinter {
 
     /// Asks, prints, and returns the answer.
     @discardableResult
-    func answer(_ request: ChatRequest, from client: DaemonClient) async throws(ClientError) -> Answer {
+    func answer(_ request: CompletionBody, from client: DaemonClient) async throws(ClientError) -> Answer {
         let (printsJSON, streams) = (printsJSON, streams)
         let answer: Answer
         if streams {
@@ -134,7 +141,7 @@ struct AnswerPrinter {
     }
 
     private func note(_ answer: Answer) {
-        if answer.finishReason == "length", !isQuiet, isVerbose || Terminal.errorIsTerminal {
+        if answer.finishReason == .length, !isQuiet, isVerbose || Terminal.errorIsTerminal {
             Terminal.note("(stopped at the token limit; --max-tokens raises it)")
         }
         if isVerbose, let usage = answer.usage { Terminal.note(Self.cost(usage)) }
@@ -143,12 +150,11 @@ struct AnswerPrinter {
     /// "1,034 prompt tokens, 1,020 of them cached; question read in 48 ms; 31 tokens written, 42.0 tokens/s".
     static func cost(_ usage: Usage) -> String {
         var text = counted(usage.promptTokens, "prompt token")
-        if let cached = usage.promptTokensDetails?.cachedTokens { text += ", \(Formats.count(cached)) of them cached" }
-        if let seconds = usage.timings?.prefillSeconds {
-            text += "; question read in \(Formats.decimal(seconds * 1000)) ms"
-        }
+        text += ", \(Formats.count(usage.promptTokensDetails.cachedTokens)) of them cached"
+        text += "; question read in \(Formats.decimal(usage.timings.prefillSeconds * 1000)) ms"
         text += "; \(counted(usage.completionTokens, "token")) written"
-        if let seconds = usage.timings?.decodeSeconds, seconds > 0 {
+        let seconds = usage.timings.decodeSeconds
+        if seconds > 0 {
             text += ", \(Formats.decimal(Double(usage.completionTokens) / seconds)) tokens/s"
         }
         return text

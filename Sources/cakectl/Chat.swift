@@ -1,4 +1,5 @@
 // cakectl chat: a conversation about a document.
+import API
 import ArgumentParser
 import CakedClient
 

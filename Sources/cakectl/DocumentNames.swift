@@ -1,4 +1,5 @@
 // Completion of document names in the shell.
+import API
 import ArgumentParser
 import CakedClient
 

@@ -1,4 +1,5 @@
 // cakectl export and import: documents as files, from one daemon to another.
+import API
 import ArgumentParser
 import CakedClient
 
@@ -65,7 +66,7 @@ struct Import: DaemonCommand {
 
     func run() async throws {
         let document = try await client()
-            .importDocument(file, name: name, ttlSeconds: ttl?.seconds, pinned: pin)
+            .importDocument(file, ImportOptions(name: name, ttlSeconds: ttl?.seconds, pinned: pin))
         if printsJSON {
             try Terminal.print(json: document)
         } else if !isQuiet {

@@ -1,4 +1,5 @@
 // Numbers as people read them.
+import API
 import CakedClient
 import Glibc
 
@@ -60,7 +61,7 @@ enum Formats {
 
     /// When a document goes: "pinned", "never" or a time from now.
     static func expiry(of document: Document) -> String {
-        if document.pinned == true { return "pinned" }
+        if document.pinned { return "pinned" }
         guard let expires = document.expires else { return "never" }
         let left = expires - time(nil)
         return left <= 0 ? "now" : duration(Double(left))
@@ -68,12 +69,13 @@ enum Formats {
 
     /// Where a document stands that is not ready: "reading 42 %"; nil for one that is.
     static func state(of document: Document) -> String? {
-        guard let state = document.state, state != "ready" else { return nil }
-        return state + (document.progress.map { " \(Int($0.fraction.isFinite ? $0.fraction * 100 : 0)) %" } ?? "")
+        guard document.state != .ready else { return nil }
+        return document.state.rawValue
+            + (document.progress.map { " \(Int($0.fraction.isFinite ? $0.fraction * 100 : 0)) %" } ?? "")
     }
 
     /// What a check found, in one line.
-    static func check(_ check: Document.Check) -> String {
+    static func check(_ check: CheckFigures) -> String {
         guard check.places > 0 else { return "not possible: the text is too short, or fills the model's context" }
         guard let recall = check.recall else {
             return "nothing to tell by: of \(count(check.tokens)) tokens asked for, the full cache knows \(check.known)"

@@ -1,4 +1,5 @@
 // cakectl ls: the documents.
+import API
 import ArgumentParser
 import CakedClient
 
@@ -24,17 +25,11 @@ struct List: DaemonCommand {
         let rows = documents.map { document in
             [
                 document.id, Formats.count(document.tokens),
-                Formats.state(of: document) ?? document.kept.map(Formats.percent) ?? "-",
+                Formats.state(of: document) ?? Formats.percent(document.kept),
                 Formats.bytes(document.bytes), Formats.age(document.created), Formats.age(document.lastUsed),
                 Formats.expiry(of: document),
             ]
         }
         Table(rows: [["NAME", "TOKENS", "KEPT", "SIZE", "AGE", "LAST USED", "EXPIRES"]] + rows).print()
     }
-}
-
-/// The API's form of a list.
-struct ObjectList<Element: Encodable>: Encodable {
-    var object = "list"
-    var data: [Element]
 }

@@ -1,4 +1,5 @@
 // cakectl map: what was kept of a document, drawn.
+import API
 import ArgumentParser
 import CakedClient
 import Pictures
@@ -55,7 +56,8 @@ struct Map: DaemonCommand {
             throw ClientError.protocolViolation("the daemon's retention and text are not of one document")
         }
         let map = RetentionMap(
-            name: name, tokens: retention.tokens, positions: retention.layers.map { $0.heads.map(\.positions) },
+            name: name, tokens: retention.tokens,
+            positions: retention.layers.map { $0.heads.map { $0.positions.map(Int.init) } },
             text: source.text, offsets: source.offsets)
         let textLimit = lines == 0 ? Int.max : lines
         if let html { try OutputFile.write(map.html(), to: html) }

@@ -1,4 +1,5 @@
 // cakectl models: what answers.
+import API
 import ArgumentParser
 import CakedClient
 
@@ -15,7 +16,7 @@ struct Models: DaemonCommand {
         let models = try await client().models()
         if printsJSON { return try Terminal.print(json: ObjectList(data: models)) }
         let rows = models.map { model in
-            [model.id, model.contextLength.map(Formats.count) ?? "-", model.parameters.map(Formats.count) ?? "-"]
+            [model.id, Formats.count(model.contextLength), Formats.count(model.parameters)]
         }
         Table(rows: [["MODEL", "CONTEXT", "PARAMETERS"]] + rows).print()
     }

@@ -1,4 +1,5 @@
 // The one line on standard error that shows how far the daemon is.
+import API
 import CakedClient
 import Synchronization
 
@@ -19,25 +20,26 @@ final class ProgressLine: Sendable {
     private let state = Mutex(State())
 
     /// Shows where the daemon is with `name`.
-    func show(_ progress: PutProgress, of name: String) {
+    func show(_ report: ReadingReport, of name: String) {
         guard Terminal.errorIsTerminal else { return }
         state.withLock { state in
             let now = ContinuousClock.now
             if let drawn = state.drawn, now - drawn < Self.redrawInterval { return }
             state.drawn = now
-            switch progress {
+            switch report {
             case .queued(let ahead):
                 draw(ahead == 0 ? "\(name): waiting" : "\(name): waiting behind \(counted(ahead, "document"))")
-            case .working(let phase, let layer, let layers, let fraction):
+            case .working(let progress):
                 let begun = state.begun ?? now
                 state.begun = begun
-                let done = fraction.isFinite ? min(max(fraction, 0), 1) : 0
+                let done = progress.fraction.isFinite ? min(max(progress.fraction, 0), 1) : 0
                 let elapsed = Formats.seconds(now - begun)
                 let estimate = done < Self.fractionForEstimate ? nil : elapsed * (1 - done) / done
+                let verb = progress.phase == "prefill" ? "reading" : progress.phase
                 let text =
-                    phase == "check"
+                    progress.phase == "check"
                     ? "checking \(name)"
-                    : "\(Int(done * 100)) %  \(phase == "prefill" ? "reading" : phase) \(name), layer \(layer) of \(layers)"
+                    : "\(Int(done * 100)) %  \(verb) \(name), layer \(progress.layer) of \(progress.layers)"
                 draw(text + (estimate.map { ", \(Formats.duration($0)) left" } ?? ""), fraction: done)
             }
         }

@@ -1,4 +1,5 @@
 // cakectl put: caches a document.
+import API
 import ArgumentParser
 import CakedClient
 
@@ -55,7 +56,7 @@ struct Put: DaemonCommand {
     var probes: [String] = []
 
     @Option(help: "How keys and values are stored: the fewer bits, the smaller.")
-    var rows: Rows?
+    var rows: StoredRows?
 
     @Option(help: ArgumentHelp("Forget it after this time: 90s, 30m, 12h or 7d.", valueName: "time"))
     var ttl: TimeToLive?
@@ -70,9 +71,6 @@ struct Put: DaemonCommand {
     @Flag(help: "Compare the cache with the full one at places of the document, and say how much it recalls.")
     var check = false
 
-    enum Effort: String, ExpressibleByArgument, CaseIterable { case fast, balanced, best }
-    enum Rows: String, ExpressibleByArgument, CaseIterable { case f16, q8_0, q4 }
-
     func validate() throws {
         guard keep == nil || budget == nil else {
             throw ValidationError("Give --keep or --budget, not both.")
@@ -83,10 +81,9 @@ struct Put: DaemonCommand {
     func run() async throws {
         let client = try client()
         let text = try DocumentText(path: file)
-        let options = PutOptions(
-            keep: keep?.keep ?? budget.map { .budget($0) }, method: method,
-            effort: effort?.rawValue, probes: probes, rows: rows?.rawValue, ttlSeconds: ttl?.seconds, pinned: pin,
-            detached: detach, checked: check)
+        let options = DocumentOptions(
+            keep: keep?.keep ?? budget.map { .budget($0) }, method: method, effort: effort?.rawValue, probes: probes,
+            rows: rows?.rawValue, ttlSeconds: ttl?.seconds, pinned: pin, detached: detach, check: check ? true : nil)
         let (name, showsProgress) = (name, !isQuiet)
         let document = try await client.put(name, text, options: options) { progress in
             if showsProgress { ProgressLine.shared.show(progress, of: name) }
@@ -101,26 +98,27 @@ struct Put: DaemonCommand {
 
     /// What was read, what was kept of it and, where it was checked, how much of it is recalled: a line each.
     static func summary(of document: Document) -> [String] {
-        if let state = document.state, state != "ready" { return ["\(document.id): \(state), it goes on by itself"] }
-        let wasThere = document.wasCreated == false
-        let seconds = document.prefillSeconds.map { " in " + Formats.duration($0) } ?? ""
+        guard document.state == .ready else {
+            return ["\(document.id): \(document.state.rawValue), it goes on by itself"]
+        }
+        let wasThere = document.wasCreated == false ? "already cached, " : ""
         return [
-            "\(document.id): \(wasThere ? "already cached, " : "")\(counted(document.tokens, "token")) read\(seconds)",
-            kept(of: document) + (document.method.map { ", by \($0)" } ?? ""),
+            "\(document.id): \(wasThere)\(counted(document.tokens, "token")) read in "
+                + Formats.duration(document.prefillSeconds),
+            kept(of: document) + ", by \(document.method)",
         ] + (document.check.map { ["check: " + Formats.check($0)] } ?? [])
     }
 
     /// How much of a document is kept: entries, share and bytes.
     static func kept(of document: Document) -> String {
-        let share = document.kept ?? Double(document.entries) / Double(max(document.entriesFull, 1))
-        return "kept \(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries "
-            + "(\(Formats.percent(share))), \(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"
+        "kept \(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries "
+            + "(\(Formats.percent(document.kept))), \(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"
     }
 }
 
 /// A share of the cache, written in percent, or "auto".
 struct Share: ExpressibleByArgument {
-    let keep: PutOptions.Keep
+    let keep: Keep
 
     init?(argument: String) {
         if argument == "auto" {
@@ -136,6 +134,9 @@ struct Share: ExpressibleByArgument {
         keep = .percent(percent)
     }
 }
+
+extension Effort: ExpressibleByArgument {}
+extension StoredRows: ExpressibleByArgument {}
 
 extension TimeToLive: ExpressibleByArgument {
     /// A time as written on the command line.

@@ -1,4 +1,5 @@
 // cakectl show: one document.
+import API
 import ArgumentParser
 import CakedClient
 
@@ -42,7 +43,7 @@ struct Show: DaemonCommand {
         let layer = document.progress.map { ", layer \($0.layer) of \($0.layers)" } ?? ""
         Terminal.print("\(document.id): \(counted(document.tokens, "token")), \(state)\(layer)")
         if let problem = document.problem { Terminal.print(problem) }
-        if document.state == "damaged" {
+        if document.state == .damaged {
             Terminal.print("\"cakectl rebuild \(document.id)\" reads it again from its stored text")
         }
     }
@@ -54,34 +55,32 @@ struct Show: DaemonCommand {
             (
                 "kept",
                 "\(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries"
-                    + (document.kept.map { " (\(Formats.percent($0)))" } ?? "")
+                    + " (\(Formats.percent(document.kept)))"
             ),
             ("size", "\(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"),
+            ("text", Formats.bytes(document.textBytes)),
+            ("method", "\(document.method), \(document.rows) rows, budget \(document.budget)"),
         ]
-        if let bytes = document.textBytes { fields.append(("text", Formats.bytes(bytes))) }
-        let method = [document.method, document.rows.map { "\($0) rows" }, document.budget.map { "budget \($0)" }]
-        fields.append(("method", method.compactMap(\.self).joined(separator: ", ")))
         if let budget = document.shrunkFrom {
             fields.append(("shrunk", "from budget \(budget), \(Formats.age(document.shrunkAt)) ago"))
         }
-        if document.preferenceFellBack == true {
+        if document.preferenceFellBack {
             fields.append(("note", "preferences were degenerate; the layers share the budget evenly"))
         }
         if let check = document.check {
-            let isSmaller = document.budget.map { $0 < check.budget } ?? false
+            let isSmaller = document.budget < check.budget
             let since = isSmaller ? " (checked at a budget of \(Formats.count(check.budget)), shrunk since)" : ""
             fields.append(("check", Formats.check(check) + since))
         }
-        if let model = document.model { fields.append(("model", model)) }
-        if let seconds = document.prefillSeconds { fields.append(("read in", Formats.duration(seconds))) }
+        fields.append(("model", document.model))
+        fields.append(("read in", Formats.duration(document.prefillSeconds)))
         fields.append(("cached", Formats.age(document.created) + " ago"))
-        if let hits = document.hits {
-            fields.append(("used", counted(hits, "time") + (hits > 0 ? ", \(Formats.age(document.lastUsed)) ago" : "")))
-        }
+        let since = document.hits > 0 ? ", \(Formats.age(document.lastUsed)) ago" : ""
+        fields.append(("used", counted(document.hits, "time") + since))
         fields.append(
             (
                 "expires",
-                (document.pinned != true && document.expires != nil ? "in " : "") + Formats.expiry(of: document)
+                (!document.pinned && document.expires != nil ? "in " : "") + Formats.expiry(of: document)
             ))
         return fields
     }

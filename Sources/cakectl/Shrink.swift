@@ -1,4 +1,5 @@
 // cakectl shrink: keeps less of a document, without reading it again.
+import API
 import ArgumentParser
 import CakedClient
 
@@ -33,7 +34,7 @@ struct Shrink: DaemonCommand {
 
     func run() async throws {
         let document = try await client()
-            .update(name, keep: keep?.keep ?? budget.map { .budget($0) })
+            .update(name, DocumentChange(keep: keep?.keep ?? budget.map { .budget($0) }))
         if printsJSON {
             try Terminal.print(json: document)
         } else if !isQuiet {

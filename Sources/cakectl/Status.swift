@@ -1,4 +1,5 @@
 // cakectl status: what the daemon is doing.
+import API
 import ArgumentParser
 import CakedClient
 
@@ -17,22 +18,18 @@ struct Status: DaemonCommand {
     func run() async throws {
         let status = try await client().status()
         if printsJSON { return try Terminal.print(json: status) }
-        var lines = ["caked    \(status.version)"]
-        if let seconds = status.uptimeSeconds { lines[0] += ", up \(Formats.duration(seconds))" }
-        if let threads = status.threads { lines[0] += ", \(counted(threads, "thread"))" }
-        lines.append("model    \(status.model)")
-        if let length = status.contextLength { lines[1] += ", \(Formats.count(length)) tokens of context" }
-        if let documents = status.documents {
-            lines.append("store    \(counted(documents, "document"))")
-            if let bytes = status.storeBytes { lines[2] += ", \(Formats.bytes(bytes))" }
-            if let file = status.fileBytes, let map = status.mapBytes {
-                lines[2] += " (file \(Formats.bytes(file)), at most \(Formats.bytes(map)))"
-            }
-        }
+        var lines = [
+            "caked    \(status.version), up \(Formats.duration(status.uptimeSeconds)), "
+                + counted(status.threads, "thread"),
+            "model    \(status.model), \(Formats.count(status.contextLength)) tokens of context",
+            "store    \(counted(status.documents, "document")), \(Formats.bytes(status.storeBytes)) "
+                + "(file \(Formats.bytes(status.fileBytes)), at most \(Formats.bytes(status.mapBytes)))",
+        ]
         lines += Self.space(of: status)
-        if let running = status.running { lines.append("running  \(Self.work(running))") }
-        if let queue = status.queue { lines.append("waiting  \(Self.work(queue))") }
-        if let jobs = status.jobs, jobs.durable + jobs.interrupted > 0 {
+        lines.append("running  \(Self.work(status.running))")
+        lines.append("waiting  \(Self.work(status.queue))")
+        let jobs = status.jobs
+        if jobs.durable + jobs.interrupted > 0 {
             lines.append(
                 "durable  \(counted(jobs.durable, "document")), \(Formats.count(jobs.interrupted)) interrupted")
         }
@@ -42,15 +39,17 @@ struct Status: DaemonCommand {
     private static func space(of status: DaemonStatus) -> [String] {
         var parts: [String] = []
         if let quota = status.quotaBytes { parts.append("quota \(Formats.bytes(quota))") }
-        if let free = status.freeBytes { parts.append("\(Formats.bytes(free)) of the file free") }
-        if let open = status.openDocuments, open > 0 {
-            parts.append("\(open) open, the longest for \(Formats.duration(status.oldestReaderSeconds ?? 0))")
+        parts.append("\(Formats.bytes(status.freeBytes)) of the file free")
+        if status.openDocuments > 0 {
+            parts.append(
+                "\(status.openDocuments) open, the longest for \(Formats.duration(status.oldestReaderSeconds))")
         }
-        var lines = parts.isEmpty ? [] : ["space    " + parts.joined(separator: ", ")]
-        if let damaged = status.quarantinedDocuments, damaged > 0 {
-            lines.append("damaged  \(counted(damaged, "document")); \"cakectl ls\" names yours")
+        var lines = ["space    " + parts.joined(separator: ", ")]
+        if status.quarantinedDocuments > 0 {
+            lines.append("damaged  \(counted(status.quarantinedDocuments, "document")); \"cakectl ls\" names yours")
         }
-        if let done = status.reclaimed, done.expired.count + done.shrunk.count + done.deleted.count > 0 {
+        let done = status.reclaimed
+        if done.expired.count + done.shrunk.count + done.deleted.count > 0 {
             let bytes = done.expired.bytes + done.shrunk.bytes + done.deleted.bytes
             lines.append(
                 "freed    \(Formats.bytes(bytes)): \(done.expired.count) expired, \(done.shrunk.count) shrunk, "

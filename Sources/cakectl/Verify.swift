@@ -1,4 +1,5 @@
 // cakectl verify and rebuild: whether documents are what was written, and the mend where one is not.
+import API
 import ArgumentParser
 import CakedClient
 
@@ -22,8 +23,10 @@ struct Verify: DaemonCommand {
 
     func run() async throws {
         let showsProgress = !isQuiet
-        let verification = try await client().verify(name) { document, number, total in
-            if showsProgress { ProgressLine.shared.show(number, of: total, "checked \(document.id)") }
+        let verification = try await client().verify(name) { checked in
+            if showsProgress {
+                ProgressLine.shared.show(checked.number, of: checked.total, "checked \(checked.document.id)")
+            }
         }
         ProgressLine.shared.clear()
         if printsJSON {

@@ -1,7 +1,9 @@
 // caked, the daemon: parse, configure, wire, run.
 
+import API
 import ArgumentParser
 import Dispatch
+import EngineInterface
 import Glibc
 import HTTPAPI
 import Inference

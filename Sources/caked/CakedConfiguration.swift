@@ -1,5 +1,6 @@
 // Everything an administrator may set: what it is when nobody says, and who may say it.
 
+import API
 import HTTPAPI
 import Inference
 import Logging
@@ -75,28 +76,22 @@ struct Setting: Sendable {
             return KernelSet.knows($1)
         },
         .choice("repack", \.engine.repacking, Repacking.allCases),
-        Setting(key: "keep", wanted: KeepText.wanted) {
-            guard let keep = KeepText.keep($1) else { return false }
+        Setting(key: "keep", wanted: Keep.wanted) {
+            guard let keep = Keep($1) else { return false }
             $0.engine.defaultKeep = keep
             return true
         },
         .text("method", \.engine.defaultMethod, wanted: "the name of a method such as cake-global"),
-        Setting(key: "effort", wanted: "fast, balanced or best") {
-            $0.engine.defaultEffort = $1
-            return ["fast", "balanced", "best"].contains($1)
-        },
-        Setting(key: "rows", wanted: "f16, q8_0 or q4") {
-            $0.engine.defaultRows = $1
-            return ["f16", "q8_0", "q4"].contains($1)
-        },
+        .choice("effort", \.engine.defaultEffort, Effort.allCases, wanted: Effort.wanted),
+        .choice("rows", \.engine.defaultRows, StoredRows.allCases, wanted: StoredRows.wanted),
         .share("check_target", \.engine.checkTarget),
         .share("check_floor", \.engine.checkFloor),
         .choice("below_floor", \.engine.belowFloor, BelowFloor.allCases),
         .bytes("store_map_bytes", \.engine.storeMapBytes, (64 << 20)...(1 << 46)),
         .bytes("quota_bytes", \.engine.quotaBytes, 0...(1 << 46)),
         .bytes("min_free_disk_bytes", \.engine.minimumFreeDiskBytes, 0...(1 << 46)),
-        Setting(key: "shrink_floor", wanted: KeepText.wantedShare) {
-            guard let percent = KeepText.percent($1) else { return false }
+        Setting(key: "shrink_floor", wanted: Keep.wantedShare) {
+            guard let percent = Keep.percent($1) else { return false }
             $0.engine.shrinkFloor = percent / 100
             return true
         },
@@ -130,9 +125,10 @@ struct Setting: Sendable {
     }
 
     private static func choice<T: RawRepresentable<String> & Sendable>(
-        _ key: String, _ path: any WritableKeyPath<CakedConfiguration, T> & Sendable, _ choices: [T]
+        _ key: String, _ path: any WritableKeyPath<CakedConfiguration, T> & Sendable, _ choices: [T],
+        wanted: String? = nil
     ) -> Setting {
-        Setting(key: key, wanted: "one of " + choices.map(\.rawValue).joined(separator: ", ")) {
+        Setting(key: key, wanted: wanted ?? "one of " + choices.map(\.rawValue).joined(separator: ", ")) {
             guard let choice = T(rawValue: $1) else { return false }
             $0[keyPath: path] = choice
             return true

@@ -1,7 +1,9 @@
 // The daemon's life: take the socket, load the engine, serve, drain, end.
 
+import API
 import ArgumentParser
 import Dispatch
+import EngineInterface
 import Glibc
 import HTTPAPI
 import Inference

@@ -1,5 +1,6 @@
 // What systemd hears from us: more time while loading, ready, alive, stopping.
 
+import EngineInterface
 import Inference
 import Logging
 import ServiceLifecycle

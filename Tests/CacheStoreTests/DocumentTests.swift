@@ -1,5 +1,6 @@
 // Documents in and out: bytes, alignment, the commit point, replacing, expiry, usage.
 
+import API
 import CacheStore
 import Foundation
 import LMDB

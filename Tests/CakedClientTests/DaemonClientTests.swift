@@ -1,4 +1,5 @@
 // The typed API against a server that speaks real HTTP and follows a script.
+import API
 import CakedClient
 import Foundation
 import NIOHTTP1
@@ -20,8 +21,8 @@ import Testing
                 "event: of a newer daemon\ndata: {}\n\nevent: document\ndata: "
                     + Sample.document.dropLast() + ",\"was_created\":true}\n\n")
         }
-        let heard = Mutex<[PutProgress]>([])
-        let options = PutOptions(
+        let heard = Mutex<[ReadingReport]>([])
+        let options = DocumentOptions(
             keep: .percent(10), method: "cake", effort: "fast", probes: ["Who?", "A & b"], rows: "q8_0",
             ttlSeconds: 60, pinned: true)
         let text = String(repeating: "Käse. ", count: 100_000)
@@ -33,7 +34,7 @@ import Testing
         #expect(document.layers?.first?.entries == [1200, 1296])
         #expect(
             heard.withLock { $0 } == [
-                .queued(ahead: 2), .working(phase: "prefill", layer: 1, layers: 6, fraction: 0.25),
+                .queued(ahead: 2), .working(PutProgress(phase: "prefill", layer: 1, layers: 6, fraction: 0.25)),
             ])
         let request = try #require(server.requests.first)
         #expect(request.method == .PUT)
@@ -48,7 +49,7 @@ import Testing
         let check = #","check":{"budget":9,"places":8,"tokens":192,"known":40,"recall":0.925,"kl":0.5,"right_full":1}}"#
         let server = try await ScriptedServer { _ in .json(Sample.document.dropLast() + check) }
         let document = try await client(server).put(
-            "manual", DocumentText("a"), options: PutOptions(keep: .auto, checked: true))
+            "manual", DocumentText("a"), options: DocumentOptions(keep: .auto, check: true))
         #expect(server.requests.first?.target == "/v1/documents/manual?keep=auto&check=true")
         #expect(document.check?.recall == 0.925 && document.check?.rightFull == 1 && document.check?.target == nil)
     }
@@ -99,8 +100,8 @@ import Testing
         #expect(try await client.documents().map(\.id) == ["manual"])
         #expect(try await client.document("manual").prefixTokens == 5)
         #expect(try await client.retention("manual").layers[0].heads[0].positions == [0, 8])
-        _ = try await client.update("manual", ttlSeconds: .some(nil), pinned: true)
-        _ = try await client.update("manual", ttlSeconds: 60)
+        _ = try await client.update("manual", DocumentChange(ttlSeconds: .some(nil), pinned: true))
+        _ = try await client.update("manual", DocumentChange(ttlSeconds: 60))
         try await client.delete("manual")
         #expect(server.requests[3].text == #"{"pin":true,"ttl_seconds":null}"#)
         #expect(server.requests[4].text == #"{"ttl_seconds":60}"#)
@@ -125,14 +126,14 @@ import Testing
         let server = try await ScriptedServer { _ in .events(zip(cuts, cuts.dropFirst()).map { Array(bytes[$0..<$1]) })
         }
         let heard = Mutex<[String]>([])
-        var request = ChatRequest(document: "manual", question: "What?")
+        var request = CompletionBody(document: "manual", question: "What?")
         (request.maxTokens, request.temperature, request.seed) = (7, 0.5, 3)
         let answer = try await client(server).stream(request) { text in heard.withLock { $0.append(text) } }
         #expect(heard.withLock { $0 } == ["K", "ä", "se 🎂"])
         #expect(answer.text == "Käse 🎂")
-        #expect(answer.finishReason == "stop")
+        #expect(answer.finishReason == .stop)
         #expect(answer.model == "needle")
-        #expect(answer.usage?.promptTokensDetails?.cachedTokens == 12480)
+        #expect(answer.usage?.promptTokensDetails.cachedTokens == 12480)
         #expect(
             server.requests.first?.text
                 == #"{"document":"manual","max_tokens":7,"messages":[{"content":"What?","role":"user"}],"#
@@ -143,12 +144,12 @@ import Testing
     func complete() async throws {
         let server = try await ScriptedServer { _ in
             .json(
-                #"{"model":"needle","choices":[{"message":{"role":"assistant","content":"7411"},"finish_reason":"length"}],"#
+                #"{"id":"c","object":"chat.completion","created":1,"model":"needle","choices":[{"message":{"role":"assistant","content":"7411"},"finish_reason":"length"}],"#
                     + #""usage":\#(Sample.usage)}"#)
         }
-        let answer = try await client(server).complete(ChatRequest(question: "Port?"))
-        #expect((answer.text, answer.finishReason) == ("7411", "length"))
-        #expect(answer.usage?.timings?.decodeSeconds == 0.1)
+        let answer = try await client(server).complete(CompletionBody(question: "Port?"))
+        #expect((answer.text, answer.finishReason) == ("7411", .length))
+        #expect(answer.usage?.timings.decodeSeconds == 0.1)
         #expect(server.requests.first?.text == #"{"messages":[{"content":"Port?","role":"user"}],"stream":false}"#)
     }
 
@@ -250,7 +251,7 @@ import Testing
                 Sample.answer("a", ends: false)
                     + "data: {\"error\":{\"message\":\"broke\",\"type\":\"server_error\",\"code\":\"internal\"}}\n\n")
         }
-        let request = ChatRequest(question: "?")
+        let request = CompletionBody(question: "?")
         await #expect(
             throws: ClientError.api(status: 200, code: "internal", message: "broke", param: nil, retryAfterSeconds: nil)
         ) { try await client(failing).stream(request) { _ in } }
@@ -285,7 +286,7 @@ import Testing
         let server = try await ScriptedServer { _ in .events(Sample.answer("a", ends: false)).dropLast() + [.hold] }
         let client = client(server)
         let (begun, noteBegun) = AsyncStream<Void>.makeStream()
-        let task = Task { try await client.stream(ChatRequest(question: "?")) { _ in noteBegun.yield() } }
+        let task = Task { try await client.stream(CompletionBody(question: "?")) { _ in noteBegun.yield() } }
         for await _ in begun { break }
         task.cancel()
         await #expect(throws: ClientError.cancelled) { try await task.value }

@@ -1,4 +1,5 @@
 // Texts are checked before they are sent.
+import API
 import CakedClient
 import Foundation
 import Testing

@@ -141,7 +141,7 @@ extension [Step] {
 /// Answers of the API.
 enum Sample {
     static let document = #"""
-        {"id":"manual","object":"document","created":1700000000,"tokens":12480,"prefix_tokens":5,"entries":29952,\#
+        {"id":"manual","object":"document","state":"ready","created":1700000000,"tokens":12480,"prefix_tokens":5,"entries":29952,\#
         "entries_full":299520,"kept":0.1,"budget":1248,"method":"cake-reconstruct","rows":"f16","bytes":7864320,\#
         "bytes_full":76677120,"text_bytes":51234,"prefill_seconds":14.25,"model":"needle","pinned":false,\#
         "ttl_seconds":null,"expires":null,"last_used":1700000000,"hits":3,"preference_fell_back":false,\#
@@ -169,14 +169,16 @@ enum Sample {
         "prompt_tokens_details":{"cached_tokens":12480},"timings":{"prefill_seconds":0.05,"decode_seconds":0.1}}
         """#
 
+    private static let chunk = #"{"id":"c","object":"chat.completion.chunk","created":1,"model":"needle""#
+
     /// A chat completion stream of these texts.
     static func answer(_ texts: String..., ends: Bool = true) -> String {
         let texts = texts.map {
-            #"data: {"model":"needle","choices":[{"index":0,"delta":{"content":"\#($0)"}}]}"# + "\n\n"
+            #"data: \#(chunk),"choices":[{"index":0,"delta":{"content":"\#($0)"}}]}"# + "\n\n"
         }
         let end =
-            #"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}"# + "\n\n"
-            + #"data: {"choices":[],"usage":\#(usage)}"# + "\n\ndata: [DONE]\n\n"
+            #"data: \#(chunk),"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}"# + "\n\n"
+            + #"data: \#(chunk),"choices":[],"usage":\#(usage)}"# + "\n\ndata: [DONE]\n\n"
         return ": waiting\n\n" + texts.joined() + (ends ? end : "")
     }
 }

@@ -1,5 +1,6 @@
 // Eight clients put, delete and ask while the daemon is killed at random moments; an oracle knows what may be there after.
 
+import API
 import CakedClient
 import Foundation
 import TestDaemon
@@ -62,7 +63,7 @@ private struct Fact: Sendable {
             try await daemon.becomesIdle()
             let stored = try await daemon.client.documents()
             for (name, numbers) in allowed {
-                let number = stored.first { $0.id == name }.map { Fact.number(ofTextBytes: $0.textBytes ?? 0) } ?? 0
+                let number = stored.first { $0.id == name }.map { Fact.number(ofTextBytes: $0.textBytes) } ?? 0
                 if !numbers.contains(number) {
                     all.problems.append("\(name) is \(number), not one of \(numbers), after kill \(round)")
                 }
@@ -72,7 +73,7 @@ private struct Fact: Sendable {
             // Every round a few of the documents answer, so that all of them do many times.
             for document in stored.shuffled().prefix(3) {
                 let answer = try await ask(daemon.client, document.id)
-                let number = Fact.number(ofTextBytes: document.textBytes ?? 0)
+                let number = Fact.number(ofTextBytes: document.textBytes)
                 if answer != answers[number] { all.problems.append("\(document.id) answers \(answer)") }
                 all.answers += 1
             }
@@ -84,7 +85,7 @@ private struct Fact: Sendable {
     }
 
     private func ask(_ client: DaemonClient, _ name: String) async throws(ClientError) -> String {
-        var request = ChatRequest(document: name, question: Fact.question)
+        var request = CompletionBody(document: name, question: Fact.question)
         request.maxTokens = 12
         return try await client.complete(request).text
     }
@@ -101,7 +102,7 @@ private struct Fact: Sendable {
         return answers
     }
 
-    private static let options = PutOptions(keep: .percent(100))
+    private static let options = DocumentOptions(keep: .percent(100))
 
     private func clientsUntilKilled(
         _ daemon: Daemon, within milliseconds: Int, before: [String: Set<Int>], answers: [Int: String]

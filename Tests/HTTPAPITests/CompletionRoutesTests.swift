@@ -1,9 +1,9 @@
+import API
+import EngineInterface
 import Foundation
 import HTTPAPI
-import Inference
 import Synchronization
 import Testing
-import Tokenizers
 
 @Suite struct CompletionRoutesTests {
     static let question = #"{"document":"a","messages":[{"role":"user","content":"who?"}]"#
@@ -99,8 +99,8 @@ import Tokenizers
         #expect(
             asked.prompt
                 == .messages([
-                    .init(role: .system, content: "be brief"), .init(role: .user, content: "one two"),
-                    .init(role: .assistant, content: "hm"), .init(role: .user, content: "so?"),
+                    .init(.system, "be brief"), .init(.user, "one two"),
+                    .init(.assistant, "hm"), .init(.user, "so?"),
                 ]))
     }
 

@@ -1,6 +1,7 @@
+import API
+import EngineInterface
 import Foundation
 import HTTPAPI
-import Inference
 import Synchronization
 import Testing
 
@@ -27,16 +28,16 @@ import Testing
             #expect(share.status == 201)
         }
         let puts = service.state.withLock { $0.puts }
-        #expect(puts.map(\.keep) == [.percent(10), .percent(5), .budget(512), nil, .percent(10)])
-        #expect(puts[0].method == "cake")
-        #expect(puts[0].rows == "q8_0")
-        #expect(puts.map(\.effort) == ["fast", nil, nil, "best", nil])
-        #expect(puts.map(\.probes) == [["Who?", "A & b"], [], [], ["Who?"], []])
-        #expect(puts.map(\.ttlSeconds) == [60, nil, 9, nil, nil])
-        #expect(puts.map(\.pinned) == [true, false, true, false, false])
+        #expect(puts.map(\.options.keep) == [.percent(10), .percent(5), .budget(512), nil, .percent(10)])
+        #expect(puts[0].options.method == "cake")
+        #expect(puts[0].options.rows == "q8_0")
+        #expect(puts.map(\.options.effort) == ["fast", nil, nil, "best", nil])
+        #expect(puts.map(\.options.probes) == [["Who?", "A & b"], [], [], ["Who?"], []])
+        #expect(puts.map(\.options.ttlSeconds) == [60, nil, 9, nil, nil])
+        #expect(puts.map(\.options.pinned) == [true, false, true, false, false])
         #expect(puts[2].text == Array("hé".utf8))
         #expect(puts.allSatisfy { $0.owner == 1000 })
-        #expect(puts.allSatisfy { $0.check == nil })
+        #expect(puts.allSatisfy { $0.options.check == nil })
     }
 
     @Test("a check and a budget that is found by it are asked for in query and JSON alike")
@@ -54,7 +55,7 @@ import Testing
             #expect(flag.code == "invalid_parameter" && flag.param == "check")
         }
         let puts = service.state.withLock { $0.puts }
-        #expect(puts.map(\.keep) == [.auto, .auto, .auto] && puts.map(\.check) == [true, true, true])
+        #expect(puts.map(\.options.keep) == [.auto, .auto, .auto] && puts.map(\.options.check) == [true, true, true])
     }
 
     @Test("a detached put is answered with 202 as soon as it is safe, and says where the document stands")
@@ -76,7 +77,7 @@ import Testing
             let json = try await server.json("PUT", "/v1/documents/a", #"{"text":"x","detach":true}"#)
             #expect(json.status == 202)
         }
-        #expect(service.state.withLock { $0.puts.map(\.detached) } == [true, true, true])
+        #expect(service.state.withLock { $0.puts.map(\.options.detached) } == [true, true, true])
         #expect(service.state.withLock { $0.puts.map(\.user) } == [1000, 1000, 1000])
     }
 

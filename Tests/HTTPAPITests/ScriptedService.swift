@@ -1,7 +1,8 @@
 // A `DocumentService` whose every event and error the tests decide.
 
+import API
+import EngineInterface
 import Foundation
-import Inference
 import Synchronization
 
 final class ScriptedService: DocumentService {
@@ -49,11 +50,13 @@ final class ScriptedService: DocumentService {
     }
 
     static func document(_ name: String, bytes: Int = 5) -> Document {
-        Document(
-            id: name, created: 1000, tokens: 10, prefixTokens: 3, entries: 8, entriesFull: 80, budget: 1,
-            method: "cake", rows: "f16", bytes: 64, bytesFull: 640, textBytes: bytes, prefillSeconds: 0.5,
-            model: "tiny", pinned: false, ttlSeconds: nil, expires: nil, lastUsed: 1000, hits: 0,
-            preferenceFellBack: false, layers: [DocumentLayer(budget: 1, preference: 2, entries: [4, 4])])
+        var document = Document(id: name, model: "tiny")
+        (document.created, document.lastUsed, document.tokens, document.prefixTokens) = (1000, 1000, 10, 3)
+        document.setEntries(8, of: 80)
+        (document.budget, document.method, document.rows) = (1, "cake", "f16")
+        (document.bytes, document.bytesFull, document.textBytes, document.prefillSeconds) = (64, 640, bytes, 0.5)
+        document.layers = [DocumentLayer(budget: 1, preference: 2, entries: [4, 4])]
+        return document
     }
 
     @discardableResult func store(_ request: PutRequest) -> Document {
@@ -62,15 +65,14 @@ final class ScriptedService: DocumentService {
         return document
     }
 
-    let modelCard = ModelCard(
-        id: "tiny", createdSeconds: 7, contextLength: 4096, layers: 2, kvHeads: 2, parameters: 1000)
+    let modelCard = ModelCard(id: "tiny", created: 7, contextLength: 4096, parameters: 1000)
     let heartbeat: UInt64 = 1
 
     func status() -> EngineStatus {
-        var status = EngineStatus()
-        status.documents = 3
-        status.queuedQuestions = 2
-        status.runningDocuments = 1
+        var status = EngineStatus(modelCard)
+        status.daemon.documents = 3
+        status.daemon.queue.questions = 2
+        status.daemon.running.documents = 1
         return status
     }
 
@@ -127,7 +129,7 @@ final class ScriptedService: DocumentService {
         for (index, name) in names.enumerated() {
             let document = VerifiedDocument(id: name, bytes: 64, problem: name == "bad" ? "a checksum" : nil)
             verification.add(document)
-            feed.send(.checked(document, number: index + 1, total: names.count))
+            feed.send(.checked(CheckedDocument(document: document, number: index + 1, total: names.count)))
         }
         feed.send(.finished(verification))
         feed.finish()

@@ -1,8 +1,9 @@
 // A real server on a real Unix socket, and a client that sends whatever bytes a test wants.
 
+import API
+import EngineInterface
 import Foundation
 import HTTPAPI
-import Inference
 import Logging
 import NIOCore
 import ServiceLifecycle

@@ -1,6 +1,7 @@
+import API
+import EngineInterface
 import Foundation
 import HTTPAPI
-import Inference
 import ServiceLifecycle
 import Synchronization
 import Testing

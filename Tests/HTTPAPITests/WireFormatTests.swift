@@ -1,9 +1,9 @@
 // The bytes of every kind of answer, as they have been since the first version: a client of then reads a daemon of now.
 
-import CacheStore
+import API
+import EngineInterface
 import Foundation
 import HTTPAPI
-import Inference
 import Synchronization
 import Testing
 

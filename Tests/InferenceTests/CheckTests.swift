@@ -1,5 +1,6 @@
 // Where a document is checked, and what is made of what is found.
 
+import API
 import CacheStore
 import Foundation
 import Inference

@@ -1,10 +1,11 @@
 // The whole engine on the bundled model: what it takes up at start, what it leaves at a stop, and deletes in between.
 
+import API
+import EngineInterface
 import Foundation
 import Inference
 import Logging
 import Testing
-import Tokenizers
 
 @Suite(.serialized) struct EngineTests {
     /// A state directory that goes with the test.
@@ -67,7 +68,9 @@ import Tokenizers
     }
 
     private func request(_ name: String, more: [UInt8] = [], detached: Bool = false) -> PutRequest {
-        PutRequest(owner: 1, name: name, text: text + more, keep: .percent(100), method: "full", detached: detached)
+        PutRequest(
+            owner: 1, name: name, text: text + more,
+            options: DocumentOptions(keep: .percent(100), method: "full", detached: detached))
     }
 
     /// The stored document, whether it was written for this request, or the error.
@@ -86,7 +89,7 @@ import Tokenizers
 
     private func answer(_ question: String, about document: String, _ engine: Engine) async throws -> String {
         let request = CompletionRequest(
-            owner: 1, document: document, prompt: .messages([ChatMessage(role: .user, content: question)]))
+            owner: 1, document: document, prompt: .messages([ChatMessage(.user, question)]))
         var text = ""
         for try await event in engine.complete(request) { if case .text(let piece) = event { text += piece } }
         return text
@@ -138,8 +141,8 @@ import Tokenizers
         async let asked = answer(question, about: "a", engine)
         async let written = put(request("b", more: Array(" More.".utf8)), engine)
         // Both have been taken.
-        while engine.status().runningDocuments + engine.status().writtenDocuments < 2
-            || engine.status().runningQuestions + engine.status().answeredQuestions < 1
+        while engine.status().daemon.running.documents + engine.status().writtenDocuments < 2
+            || engine.status().daemon.running.questions + engine.status().answeredQuestions < 1
         {
             try await Task.sleep(for: .milliseconds(1))
         }

@@ -1,5 +1,6 @@
 // The event stream: order, back-pressure, and knowing when the reader has gone.
 
+import EngineInterface
 import Inference
 import Synchronization
 import Testing

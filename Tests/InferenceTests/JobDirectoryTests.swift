@@ -1,6 +1,8 @@
 // Unfinished readings on disk: found again whole, or not at all.
 
+import API
 import CacheStore
+import EngineInterface
 import Foundation
 import Inference
 import Logging
@@ -10,8 +12,10 @@ import Testing
     let folder = FileManager.default.temporaryDirectory.appending(path: "caked-jobs-\(UUID().uuidString)")
     let directory: JobDirectory
     let request = PutRequest(
-        owner: 7, name: "a.b-c_d", text: Array("Grüße".utf8), keep: .percent(12.5), method: "cake", rows: "q8_0",
-        ttlSeconds: 60, pinned: true, detached: true)
+        owner: 7, name: "a.b-c_d", text: Array("Grüße".utf8),
+        options: DocumentOptions(
+            keep: .percent(12.5), method: "cake", effort: "fast", probes: ["Who?"], rows: "q8_0", ttlSeconds: 60,
+            pinned: true, detached: true, check: true), user: 8)
     let key: DocumentKey
     let name: String
 
@@ -41,6 +45,22 @@ import Testing
         directory.remove(name)
         #expect(directory.unfinished().isEmpty)
         #expect(files.isEmpty)
+    }
+
+    @Test("a request is found that was written down when its options stood beside its name")
+    func earlier() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let json =
+            Array(
+                #"{"request":{"owner":7,"name":"a.b-c_d","text":[],"keep":{"percent":{"_0":12.5}},"method":"cake","#
+                    .utf8)
+            + Array(#""effort":"fast","probes":["Who?"],"rows":"q8_0","ttlSeconds":60,"pinned":true,"#.utf8)
+            + Array(#""detached":true,"check":true,"user":8},"textBytes":7}"#.utf8)
+        var writer = try ChecksummedWriter(path: folder.path + "/jobs/\(name).job")
+        try writer.write(Array("cakedjob1\n".utf8) + (0..<8).map { UInt8(truncatingIfNeeded: json.count >> ($0 * 8)) })
+        try writer.write(json + request.text)
+        try writer.finish()
+        #expect(directory.unfinished().map(\.request) == [request])
     }
 
     @Test("equal requests have the same files, others have their own")

@@ -1,6 +1,9 @@
 // Which row type a document gets: the request's, the configured one, or f16 where heads are no whole blocks.
 
+import API
+import CAKE
 import CacheStore
+import EngineInterface
 import Inference
 import Testing
 import Transformer
@@ -9,26 +12,37 @@ import Transformer
     @Test(
         "a request goes over the configuration, and heads that are no whole blocks are stored in f16 unless asked",
         arguments: [
-            (nil, "q8_0", 64, RowType.q8_0), ("f16", "q8_0", 64, .f16), ("q4", "q8_0", 128, .q4), (nil, "q4", 96, .q4),
-            (nil, "q8_0", 80, .f16), (nil, "q4", 80, .f16), ("f16", "q4", 80, .f16),
-        ] as [(String?, String, Int, RowType)])
-    func chosen(_ requested: String?, _ configured: String, _ headWidth: Int, _ expected: RowType) throws {
+            (nil, .q8_0, 64, .q8_0), (.f16, .q8_0, 64, .f16), (.q4, .q8_0, 128, .q4), (nil, .q4, 96, .q4),
+            (nil, .q8_0, 80, .f16), (nil, .q4, 80, .f16), (.f16, .q4, 80, .f16),
+        ] as [(StoredRows?, StoredRows, Int, RowType)])
+    func chosen(_ requested: StoredRows?, _ configured: StoredRows, _ headWidth: Int, _ expected: RowType) throws {
         #expect(try RowType(requested: requested, configured: configured, headWidth: headWidth) == expected)
     }
 
-    @Test(
-        "an unknown type and one that does not fit are refused, each with what to use instead",
-        arguments: [("q4_0", 64, "unknown_rows"), ("f32", 64, "unknown_rows"), ("q4", 80, "unsupported_rows")])
-    func refused(_ requested: String, _ headWidth: Int, _ code: String) {
+    @Test("a type that does not fit the model's heads is refused, with what to use instead")
+    func refused() {
         let error = #expect(throws: EngineError.self) {
-            try RowType(requested: requested, configured: "f16", headWidth: headWidth)
+            try RowType(requested: .q4, configured: .f16, headWidth: 80)
         }
-        guard case .invalid(let found, let message, let parameter)? = error else {
+        guard case .invalid(let code, let message, let parameter)? = error else {
             Issue.record("\(String(describing: error))")
             return
         }
-        #expect(found == code && parameter == "rows")
+        #expect(code == "unsupported_rows" && parameter == "rows")
         #expect(message.contains("use f16"))
+    }
+
+    @Test(
+        "every type a client may ask for is the store's and the kernels' of that name", arguments: StoredRows.allCases)
+    func sameNames(_ rows: StoredRows) throws {
+        let type = try RowType(requested: rows, configured: .f16, headWidth: 64)
+        #expect(type.rawValue == rows.rawValue && KVRows(type).rawValue == rows.rawValue)
+    }
+
+    @Test("every effort a client may ask for is the method's of that name, and there is no other")
+    func sameEfforts() throws {
+        #expect(Effort.allCases.map(\.rawValue) == Method.Effort.allCases.map(\.rawValue))
+        for effort in Effort.allCases { #expect(Method.Effort(effort).rawValue == effort.rawValue) }
     }
 
     @Test("the store and the kernels agree on every type's bytes, groups and blocks", arguments: RowType.allCases)

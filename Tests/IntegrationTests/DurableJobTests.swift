@@ -1,5 +1,6 @@
 // Readings that outlive the daemon, and documents that move: killed, stopped, joined, exported, with the real programs.
 
+import API
 import CakedClient
 import Foundation
 import TestDaemon
@@ -68,20 +69,20 @@ import Testing
         var kills = 0
         while kills < 10 {
             // Asked for again each time, as a script would: it joins what goes on by itself, or what was set aside.
-            var accepted = try await daemon.client.put("book", text, options: PutOptions(detached: true))
-            if accepted.state == "ready" {
+            var accepted = try await daemon.client.put("book", text, options: DocumentOptions(detached: true))
+            if accepted.state == .ready {
                 // Read to its end between two kills: the rest of them hit another reading.
                 #expect(try await exported("book", daemon) == expected)
                 try await daemon.client.delete("book")
-                accepted = try await daemon.client.put("book", text, options: PutOptions(detached: true))
+                accepted = try await daemon.client.put("book", text, options: DocumentOptions(detached: true))
             }
             // Some kills come before a checkpoint, some after one or two; the last one surely comes after one.
             if kills == 9 {
                 try await waitUntil("no checkpoint was written") {
                     if try metric("caked_checkpoints_written_total", daemon) > 0 { return true }
-                    if try await daemon.client.document("book").state == "ready" {
+                    if try await daemon.client.document("book").state == .ready {
                         try await daemon.client.delete("book")
-                        _ = try await daemon.client.put("book", text, options: PutOptions(detached: true))
+                        _ = try await daemon.client.put("book", text, options: DocumentOptions(detached: true))
                     }
                     return false
                 }
@@ -107,7 +108,7 @@ import Testing
         let client = daemon.client
         let attached = Task { try await client.put("book", text) }
         try await waitUntil("no checkpoint was written") { try metric("caked_checkpoints_written_total", daemon) > 0 }
-        #expect(try await client.document("book").state == "reading")
+        #expect(try await client.document("book").state == .reading)
         #expect(try await client.document("book").progress?.phase == "prefill")
         #expect(try await client.documents().isEmpty)
         #expect(try await client.documents(unfinished: true).map(\.id) == ["book"])
@@ -115,7 +116,7 @@ import Testing
         let outcome = await attached.result
         #expect(throws: ClientError.self) { try outcome.get() }
         try await daemon.start()
-        try await waitUntil("the reading did not go on") { try await daemon.client.document("book").state == "ready" }
+        try await waitUntil("the reading did not go on") { try await daemon.client.document("book").state == .ready }
         #expect(try metric("caked_documents_resumed_total", daemon) == 1)
         try await waitUntil("the job's files are still there") { jobFiles(daemon).isEmpty }
     }
@@ -125,8 +126,8 @@ import Testing
         let daemon = try await daemon()
         let text = try DocumentText(Self.text())
         for name in ["first", "second"] {
-            let accepted = try await daemon.client.put(name, text, options: PutOptions(detached: true))
-            #expect(accepted.state == "queued" || accepted.state == "reading")
+            let accepted = try await daemon.client.put(name, text, options: DocumentOptions(detached: true))
+            #expect(accepted.state == .queued || accepted.state == .reading)
         }
         #expect(jobFiles(daemon).filter { $0.hasSuffix(".job") }.count == 2)
         try await daemon.client.delete("second")
@@ -146,7 +147,7 @@ import Testing
         let text = try DocumentText(Self.text())
         let client = daemon.client
         let first = Task { try await client.put("book", text) }
-        try await waitUntil("it is not read") { (try? await client.document("book").state) == "reading" }
+        try await waitUntil("it is not read") { (try? await client.document("book").state) == .reading }
         let second = Task { try await client.put("book", text) }
         try await waitUntil("nobody joined") { try metric("caked_requests_joined_total", daemon) == 1 }
         first.cancel()
@@ -155,7 +156,7 @@ import Testing
         #expect(try metric("caked_documents_written_total", daemon) == 1)
 
         let alone = Task { try await client.put("other", text) }
-        try await waitUntil("it is not read") { (try? await client.document("other").state) == "reading" }
+        try await waitUntil("it is not read") { (try? await client.document("other").state) == .reading }
         alone.cancel()
         try await daemon.becomesIdle()
         await #expect(throws: ClientError.self) { try await client.document("other") }
@@ -173,8 +174,9 @@ import Testing
         #expect(imported.status == 0, "\(imported.errors)")
         #expect(imported.output.contains(#""id":"copy""#) && imported.output.contains(#""pinned":true"#))
         for question in heldOut.questions.prefix(4) {
-            let asked = try await here.client.complete(ChatRequest(document: "book", question: question.question))
-            let answered = try await there.client.complete(ChatRequest(document: "copy", question: question.question))
+            let asked = try await here.client.complete(CompletionBody(document: "book", question: question.question))
+            let answered = try await there.client.complete(
+                CompletionBody(document: "copy", question: question.question))
             #expect(answered.text == asked.text)
         }
         let copy = try await there.client.document("copy")
@@ -211,12 +213,12 @@ import Testing
         daemon.stop(SIGTERM)
         try await daemon.start()
         #expect(try hashes() == 1)
-        _ = try await daemon.client.complete(ChatRequest(document: "a", question: "Which code?"))
+        _ = try await daemon.client.complete(CompletionBody(document: "a", question: "Which code?"))
         daemon.stop(SIGTERM)
         try FileManager.default.setAttributes(
             [.modificationDate: Date(timeIntervalSince1970: 1e9)], ofItemAtPath: model.path)
         try await daemon.start()
         #expect(try hashes() == 2)
-        _ = try await daemon.client.complete(ChatRequest(document: "a", question: "Which code?"))
+        _ = try await daemon.client.complete(CompletionBody(document: "a", question: "Which code?"))
     }
 }

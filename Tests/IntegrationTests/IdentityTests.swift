@@ -1,5 +1,6 @@
 // A model file that was changed a little under its name: what the old one read is never answered from.
 
+import API
 import CakedClient
 import Foundation
 import TestDaemon
@@ -35,7 +36,7 @@ import Testing
         let document = try HeldOut.load().documents[0]
         let daemon = try await Daemon()
         _ = try await daemon.client.put(
-            "a", DocumentText(Array(document.text.utf8)), options: PutOptions(method: "cake"))
+            "a", DocumentText(Array(document.text.utf8)), options: DocumentOptions(method: "cake"))
         daemon.stop(SIGTERM)
         daemon.model = try model(key, bytes, in: daemon.folder)
         try await daemon.start()

@@ -1,5 +1,6 @@
 // Damage on the disk, with the real programs: found, told, kept to one document, mended; and documents of another model.
 
+import API
 import CakedClient
 import Foundation
 import TestDaemon
@@ -46,14 +47,14 @@ import Testing
     }
 
     private func ask(_ name: String, _ document: HeldOut.Document, _ daemon: Daemon) async throws -> String {
-        try await daemon.client.complete(ChatRequest(document: name, question: document.questions[0].question)).text
+        try await daemon.client.complete(CompletionBody(document: name, question: document.questions[0].question)).text
     }
 
     @Test("a flipped bit is found by verify and by a question, harms no other document, and is mended by rebuild")
     func damaged() async throws {
         let documents = try HeldOut.load().documents
         let daemon = try await Daemon()
-        let options = PutOptions(keep: .budget(90), method: "cake", rows: "q8_0", ttlSeconds: 9000, pinned: true)
+        let options = DocumentOptions(keep: .budget(90), method: "cake", rows: "q8_0", ttlSeconds: 9000, pinned: true)
         var expected: [String] = []
         for (number, name) in ["a", "b", "c"].enumerated() {
             _ = try await daemon.client.put(
@@ -80,7 +81,7 @@ import Testing
 
         #expect(try await daemon.client.documents().map(\.id) == ["b"])
         let all = try await daemon.client.documents(unfinished: true)
-        #expect(all.map(\.state) == ["damaged", "ready", "damaged"])
+        #expect(all.map(\.state) == [.damaged, .ready, .damaged])
         #expect(all[0].problem?.contains("checksum") == true && all[0].tokens == before.tokens)
         #expect(try daemon.cakectl(["ls"]).output.contains("damaged"))
         #expect(try daemon.cakectl(["show", "a"]).output.contains("cakectl rebuild a"))
@@ -98,7 +99,7 @@ import Testing
         let rebuilt = try daemon.cakectl(["rebuild", "a"])
         #expect(rebuilt.status == 0, "\(rebuilt)")
         let after = try await daemon.client.document("a")
-        #expect(after.state == "ready" && after.pinned == true && after.ttlSeconds == 9000)
+        #expect(after.state == .ready && after.pinned && after.ttlSeconds == 9000)
         #expect(after.budget == 90 && after.method == "cake" && after.rows == "q8_0" && after.layers == before.layers)
         #expect(try await ask("a", documents[0], daemon) == expected[0])
         // Of this one the text is what is damaged.
@@ -115,7 +116,8 @@ import Testing
         let daemon = try await Daemon()
         for number in 0..<4 {
             _ = try await daemon.client.put(
-                "d\(number)", DocumentText(Array(documents[number].text.utf8)), options: PutOptions(method: "cake"))
+                "d\(number)", DocumentText(Array(documents[number].text.utf8)), options: DocumentOptions(method: "cake")
+            )
         }
         let expected = try await ask("d0", documents[0], daemon)
         let client = daemon.client

@@ -1,5 +1,6 @@
 // Many clients, clients that vanish, signals and kills at any moment: right answers, clear refusals, nothing left over.
 
+import API
 import CakedClient
 import Foundation
 import Synchronization
@@ -10,9 +11,9 @@ import Testing
     static let fact = "The access code for Lisbon is 58213. The locker number for Oslo is 4471."
     static let questions = {
         var questions = [
-            ChatRequest(document: "facts", question: "What is the access code for Lisbon?"),
-            ChatRequest(document: "facts", question: "What is the locker number for Oslo?"),
-            ChatRequest(question: "What is the access code for Lisbon?"),
+            CompletionBody(document: "facts", question: "What is the access code for Lisbon?"),
+            CompletionBody(document: "facts", question: "What is the locker number for Oslo?"),
+            CompletionBody(question: "What is the access code for Lisbon?"),
         ]
         // Without its document the model may ramble.
         for index in questions.indices { questions[index].maxTokens = 24 }
@@ -21,7 +22,7 @@ import Testing
 
     private func putFacts(_ client: DaemonClient) async throws {
         let text = try DocumentText(Array(Self.fact.utf8))
-        _ = try await client.put("facts", text, options: PutOptions(keep: .percent(100)))
+        _ = try await client.put("facts", text, options: DocumentOptions(keep: .percent(100)))
     }
 
     private func answersAlone(_ client: DaemonClient) async throws -> [String] {
@@ -31,7 +32,7 @@ import Testing
     }
 
     // "answered", "refused" as busy or stopping, or what else happened.
-    private static func outcome(of question: ChatRequest, _ answer: String, _ client: DaemonClient) async -> String {
+    private static func outcome(of question: CompletionBody, _ answer: String, _ client: DaemonClient) async -> String {
         do {
             let text = try await client.complete(question).text
             return text == answer ? "answered" : "wrong: \(text)"

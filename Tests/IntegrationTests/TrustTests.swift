@@ -1,5 +1,6 @@
 // Documents that are checked, given the budget they need, or refused: with the real programs.
 
+import API
 import CakedClient
 import Foundation
 import TestDaemon
@@ -15,7 +16,7 @@ import Testing
     }
 
     private func put(
-        _ daemon: Daemon, _ name: String, _ text: String, _ options: PutOptions = PutOptions()
+        _ daemon: Daemon, _ name: String, _ text: String, _ options: DocumentOptions = DocumentOptions()
     ) async throws -> Document {
         try await daemon.client.put(name, DocumentText(Array(text.utf8)), options: options)
     }
@@ -35,7 +36,7 @@ import Testing
         #expect(found.budget == checked.budget && found.places == 8 && found.tokens == 192 && found.target == nil)
         #expect(found.known >= 8 && (found.recall ?? 0) > 0.3 && (found.rightFull ?? 0) > (found.right ?? 1))
         // What has been checked need not be again, nor read for somebody who does not ask.
-        for options in [PutOptions(checked: true), PutOptions()] {
+        for options in [DocumentOptions(check: true), DocumentOptions()] {
             let again = try await put(daemon, "a", text, options)
             #expect(again.wasCreated == false && again.check == found)
         }
@@ -48,7 +49,9 @@ import Testing
     @Test("with nothing evicted there is nothing to miss")
     func whole() async throws {
         let daemon = try await Daemon()
-        for options in [PutOptions(keep: .percent(100), checked: true), PutOptions(method: "full", checked: true)] {
+        for options in [
+            DocumentOptions(keep: .percent(100), check: true), DocumentOptions(method: "full", check: true),
+        ] {
             let check = try #require(try await put(daemon, "a", Self.text(), options).check)
             #expect(check.recall == 1 && (check.agreement ?? 0) > 0.97 && (check.kl ?? 1) < 1e-3, "\(check)")
         }
@@ -63,13 +66,13 @@ import Testing
             let document = try await put(daemon, "a", text)
             let check = try #require(document.check)
             #expect(check.target == target && check.budget == document.budget)
-            #expect((check.recall ?? 0) >= target || (document.kept ?? 0) > 0.49)
-            kept.append(document.kept ?? 0)
-            let again = try await put(daemon, "a", text, PutOptions(keep: .auto))
+            #expect((check.recall ?? 0) >= target || document.kept > 0.49)
+            kept.append(document.kept)
+            let again = try await put(daemon, "a", text, DocumentOptions(keep: .auto))
             #expect(again.wasCreated == false && again.budget == document.budget)
             #expect(
                 try await daemon.client.complete(
-                    ChatRequest(document: "a", question: "What is the registration number for Havana?")
+                    CompletionBody(document: "a", question: "What is the registration number for Havana?")
                 ).text.isEmpty == false)
         }
         #expect(kept[0] < kept[1] && kept[1] <= 0.51)
@@ -88,21 +91,21 @@ import Testing
         for part in ["below the configured floor", "80.0 %", "auto"] { #expect(result.errors.contains(part)) }
         #expect(try await daemon.client.documents(unfinished: true).isEmpty)
         // Nor read again and again where nobody waits for it: it stands there with its problem until the daemon stops.
-        let options = PutOptions(keep: .percent(5), method: "streamingllm", detached: true)
+        let options = DocumentOptions(keep: .percent(5), method: "streamingllm", detached: true)
         _ = try await put(daemon, "alone", Self.text(), options)
         var alone = try await daemon.client.document("alone")
-        for _ in 0..<3000 where ["queued", "reading"].contains(alone.state) {
+        for _ in 0..<3000 where [.queued, .reading].contains(alone.state) {
             try await Task.sleep(for: .milliseconds(20))
             alone = try await daemon.client.document("alone")
         }
-        #expect(alone.state == "interrupted" && alone.problem?.contains("below the configured floor") == true)
+        #expect(alone.state == .interrupted && alone.problem?.contains("below the configured floor") == true)
         daemon.stop(SIGTERM)
         try await daemon.start()
         #expect(try await daemon.client.documents(unfinished: true).isEmpty)
         // What cannot be checked is not held against a document.
         let short = try await put(daemon, "short", "The access code for Lisbon is 58213.")
         #expect(short.check?.places == 0 && short.check?.recall == nil)
-        #expect(try await put(daemon, "whole", Self.text(), PutOptions(keep: .percent(100))).check?.recall == 1)
+        #expect(try await put(daemon, "whole", Self.text(), DocumentOptions(keep: .percent(100))).check?.recall == 1)
     }
 
     @Test("or it gets the next larger budget that is not below the floor, and asking again reads nothing")
@@ -110,9 +113,9 @@ import Testing
         let daemon = try await daemon("check_floor: 0.7\nbelow_floor: enlarge\nkeep: 4%\n")
         let text = try Self.text()
         let document = try await put(daemon, "a", text)
-        #expect((document.check?.recall ?? 0) >= 0.7 && (document.kept ?? 0) > 0.045 && (document.kept ?? 1) < 0.51)
+        #expect((document.check?.recall ?? 0) >= 0.7 && document.kept > 0.045 && document.kept < 0.51)
         #expect(try await put(daemon, "a", text).wasCreated == false)
-        let enough = try await put(daemon, "b", text, PutOptions(keep: .percent(60)))
-        #expect(abs((enough.kept ?? 0) - 0.6) < 0.01)
+        let enough = try await put(daemon, "b", text, DocumentOptions(keep: .percent(60)))
+        #expect(abs(enough.kept - 0.6) < 0.01)
     }
 }

@@ -1,5 +1,6 @@
 // The whole path with the real programs: cached once, asked many times, through restarts and kills.
 
+import API
 import CakedClient
 import Foundation
 import TestDaemon
@@ -12,8 +13,8 @@ import Testing
         for number in 0..<8 {
             for name in 0..<2 {
                 let question = heldOut.documents[name].questions[number].question
-                let answer = try await client.complete(ChatRequest(document: "doc-\(name)", question: question))
-                #expect(answer.usage?.promptTokensDetails?.cachedTokens ?? 0 > 1900)
+                let answer = try await client.complete(CompletionBody(document: "doc-\(name)", question: question))
+                #expect(answer.usage?.promptTokensDetails.cachedTokens ?? 0 > 1900)
                 answers.append(answer.text)
             }
         }
@@ -28,7 +29,7 @@ import Testing
             let document = try await daemon.client.put(
                 "doc-\(name)", DocumentText(Array(heldOut.documents[name].text.utf8)))
             #expect(document.wasCreated == true)
-            #expect(abs((document.kept ?? 0) - 0.1) < 0.002)
+            #expect(abs(document.kept - 0.1) < 0.002)
         }
         let before = try await answers(daemon.client, heldOut)
         let right = (0..<16).filter { before[$0].contains(heldOut.documents[$0 % 2].questions[$0 / 2].value) }
@@ -62,7 +63,7 @@ import Testing
             var answers: [String] = []
             for question in heldOut.documents[0].questions.prefix(8) {
                 answers.append(
-                    try await daemon.client.complete(ChatRequest(document: "doc", question: question.question)).text)
+                    try await daemon.client.complete(CompletionBody(document: "doc", question: question.question)).text)
             }
             return answers
         }
@@ -79,17 +80,17 @@ import Testing
         let heldOut = try HeldOut.load()
         let daemon = try await Daemon()
         let small = Array("The access code for Lisbon is 58213.".utf8)
-        _ = try await daemon.client.put("small", DocumentText(small), options: PutOptions(keep: .percent(100)))
+        _ = try await daemon.client.put("small", DocumentText(small), options: DocumentOptions(keep: .percent(100)))
         let long = Array(heldOut.documents.prefix(6).map(\.text).joined(separator: "\n\n").utf8)
         let client = daemon.client
         let reading = Task { try await client.put("long", DocumentText(long)) }
-        while (try await client.status()).running?.documents != 1 { try await Task.sleep(for: .milliseconds(5)) }
+        while (try await client.status()).running.documents != 1 { try await Task.sleep(for: .milliseconds(5)) }
         daemon.stop(SIGKILL)
         await #expect(throws: (any Error).self) { try await reading.value }
         try await daemon.start()
         #expect(try await daemon.client.documents().map(\.id) == ["small"])
         let answer = try await daemon.client.complete(
-            ChatRequest(document: "small", question: "What is the access code for Lisbon?"))
+            CompletionBody(document: "small", question: "What is the access code for Lisbon?"))
         #expect(answer.text == "The access code for Lisbon is 58213.")
     }
 
@@ -99,16 +100,16 @@ import Testing
         let daemon = try await Daemon()
         _ = try await daemon.client.put(
             "small", DocumentText(Array("The access code for Lisbon is 58213.".utf8)),
-            options: PutOptions(keep: .percent(100)))
+            options: DocumentOptions(keep: .percent(100)))
         let long = Array(heldOut.documents.prefix(6).map(\.text).joined(separator: "\n\n").utf8)
         let client = daemon.client
         let reading = Task { try await client.put("long", DocumentText(long)) }
-        while (try await client.status()).running?.documents != 1 { try await Task.sleep(for: .milliseconds(5)) }
+        while (try await client.status()).running.documents != 1 { try await Task.sleep(for: .milliseconds(5)) }
         let answer = try await client.complete(
-            ChatRequest(document: "small", question: "What is the access code for Lisbon?"))
+            CompletionBody(document: "small", question: "What is the access code for Lisbon?"))
         #expect(answer.text == "The access code for Lisbon is 58213.")
         #expect(
-            try await client.status().running?.documents == 1, "the document was read before the question was answered")
+            try await client.status().running.documents == 1, "the document was read before the question was answered")
         #expect(try await reading.value.tokens > 10_000)
     }
 
@@ -119,15 +120,15 @@ import Testing
         let client = daemon.client
         let long = Array(heldOut.documents.prefix(6).map(\.text).joined(separator: "\n\n").utf8)
         let reading = Task { try await client.put("long", DocumentText(long)) }
-        while (try await client.status()).running?.documents != 1 { try await Task.sleep(for: .milliseconds(5)) }
+        while (try await client.status()).running.documents != 1 { try await Task.sleep(for: .milliseconds(5)) }
         reading.cancel()
         await #expect(throws: (any Error).self) { try await reading.value }
-        for _ in 0..<200 where (try await client.status()).running?.documents != 0 {
+        for _ in 0..<200 where (try await client.status()).running.documents != 0 {
             try await Task.sleep(for: .milliseconds(20))
         }
-        #expect(try await client.status().running?.documents == 0)
+        #expect(try await client.status().running.documents == 0)
         #expect(try await client.documents().isEmpty)
-        let answer = try await client.complete(ChatRequest(question: "What is the access code for Lisbon?"))
+        let answer = try await client.complete(CompletionBody(question: "What is the access code for Lisbon?"))
         #expect(!answer.text.isEmpty)
     }
 

@@ -1,5 +1,6 @@
 // The real programs on a temporary socket and state directory, started and killed by the tests.
 
+import API
 package import CakedClient
 package import Foundation
 
@@ -110,8 +111,8 @@ package final class Daemon {
         var last = ""
         for _ in 0..<1000 {
             let status = try await client.status()
-            if status.running?.documents == 0, status.running?.questions == 0, status.queue?.documents == 0,
-                status.queue?.questions == 0
+            if status.running.documents == 0, status.running.questions == 0, status.queue.documents == 0,
+                status.queue.questions == 0
             {
                 return
             }

@@ -1,5 +1,7 @@
 // Who waits for a document that is being read: any number of clients, or nobody when it was asked to go on alone.
 
+import API
+import EngineInterface
 import Synchronization
 
 /// The clients of one reading job, from any thread.

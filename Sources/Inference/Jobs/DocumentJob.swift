@@ -1,7 +1,9 @@
 // A document on its way into the store: what was asked, who waits for it, and which files it has.
 
+import API
 import CAKE
 import CacheStore
+import EngineInterface
 import Glibc
 import Synchronization
 
@@ -28,7 +30,7 @@ final class DocumentJob: Sendable {
         self.request = request
         self.plan = plan
         self.ticket = ticket
-        audience = Audience(feed, isDetached: request.detached)
+        audience = Audience(feed, isDetached: request.options.detached)
         let expiry = plan.ttlSeconds.map(String.init) ?? ""
         fileName = JobDirectory.fileName(
             key,
@@ -51,12 +53,11 @@ final class DocumentJob: Sendable {
     /// The document as it can be shown before it is there.
     func document(state: DocumentState? = nil) -> Document {
         let progress = audience.progress
-        var document = Document(
-            id: key.name, created: acceptedSeconds, tokens: plan.tokens.count, prefixTokens: plan.prefixTokens,
-            entries: 0, entriesFull: 0, budget: plan.budget, method: plan.method.name, rows: plan.rows.rawValue,
-            bytes: 0, bytesFull: 0, textBytes: plan.text.count, prefillSeconds: 0, model: plan.model,
-            pinned: plan.pinned, ttlSeconds: plan.ttlSeconds, expires: nil, lastUsed: acceptedSeconds, hits: 0,
-            preferenceFellBack: false, layers: nil)
+        var document = Document(id: key.name, model: plan.model)
+        (document.created, document.lastUsed) = (acceptedSeconds, acceptedSeconds)
+        (document.tokens, document.prefixTokens) = (plan.tokens.count, plan.prefixTokens)
+        (document.budget, document.method, document.rows) = (plan.budget, plan.method.name, plan.rows.rawValue)
+        (document.textBytes, document.pinned, document.ttlSeconds) = (plan.text.count, plan.pinned, plan.ttlSeconds)
         document.state = state ?? (progress == nil ? .queued : .reading)
         document.progress = progress
         return document

@@ -1,6 +1,8 @@
 // From a request to a question the engine can answer: cheap checks first, then the prompt tokenized, then the document.
 
+import API
 import CacheStore
+import EngineInterface
 import Tokenizers
 import Transformer
 
@@ -81,8 +83,7 @@ struct PreparedQuestion: Sendable {
             segments =
                 switch prompt {
                 case .text(let text): [.text(text)]
-                case .messages(let messages):
-                    try hasDocument ? loaded.template.continuation(messages) : loaded.template.render(messages)
+                case .messages(let messages): try Self.segments(messages, hasDocument: hasDocument, loaded: loaded)
                 }
         } catch {
             throw .invalid(code: "invalid_messages", message: "\(error)", parameter: "messages")
@@ -103,14 +104,15 @@ struct PreparedQuestion: Sendable {
     }
 
     private static func checkedStops(_ stops: [String]) throws(EngineError) -> [String] {
-        guard stops.count <= StopMatcher.maxStops, stops.allSatisfy({ $0.utf8.count <= StopMatcher.maxStopBytes })
-        else {
-            throw .invalid(
-                code: "invalid_parameter",
-                message: "at most \(StopMatcher.maxStops) stop texts of at most \(StopMatcher.maxStopBytes) bytes each",
-                parameter: "stop")
-        }
+        do throws(RequestError) { try CompletionBody.check(stops: stops) } catch { throw EngineError(error) }
         return stops
+    }
+
+    private static func segments(
+        _ turns: [API.ChatMessage], hasDocument: Bool, loaded: LoadedModel
+    ) throws(TokenizerError) -> [PromptSegment] {
+        let messages = turns.map(Tokenizers.ChatMessage.init)
+        return try hasDocument ? loaded.template.continuation(messages) : loaded.template.render(messages)
     }
 
     private static func sampler(_ request: SamplingRequest) throws(EngineError) -> Sampler {
@@ -123,5 +125,18 @@ struct PreparedQuestion: Sendable {
         } catch {
             throw .invalid(code: "invalid_parameter", message: "\(error)", parameter: nil)
         }
+    }
+}
+
+extension Tokenizers.ChatMessage {
+    /// The same turn, in the template's words.
+    fileprivate init(_ turn: API.ChatMessage) {
+        let role: Role =
+            switch turn.role {
+            case .system: .system
+            case .user: .user
+            case .assistant: .assistant
+            }
+        self.init(role: role, content: turn.content)
     }
 }

@@ -1,6 +1,8 @@
 // A document that is being read: what the engine has of it, or the clerk while it writes or reads a checkpoint.
 
+import API
 import CacheStore
+import EngineInterface
 import Transformer
 
 /// The moving parts of one reading, on one thread at a time: they travel in a `Parcel`.

@@ -1,7 +1,9 @@
 // The documents that are on their way into the store, so that the same request joins the one that runs, and everybody
 // can see how far each is.
 
+import API
 import CacheStore
+import EngineInterface
 import Synchronization
 
 /// Jobs that wait, run or were set aside, by name; from any thread.

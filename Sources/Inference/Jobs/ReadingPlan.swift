@@ -1,7 +1,9 @@
 // What reading a document takes: checked and fixed before it waits for its turn.
 
+import API
 import CAKE
 import CacheStore
+import EngineInterface
 import Tokenizers
 import Transformer
 
@@ -55,10 +57,12 @@ extension ReadingPlan {
             throw .invalid(
                 code: "empty_document", message: "the document is empty; send some text", parameter: "text")
         }
-        let method = try Self.method(request, configuration)
-        let probes = try Self.probes(request.probes, method: method, loaded: loaded)
+        let options = request.options
+        do throws(RequestError) { try options.validate() } catch { throw EngineError(error) }
+        let method = try Self.method(options, configuration)
+        let probes = try Self.probes(options.probes, method: method, loaded: loaded)
         let rows = try RowType(
-            requested: request.rows, configured: configuration.defaultRows,
+            requested: options.rows.flatMap(StoredRows.init), configured: configuration.defaultRows,
             headWidth: loaded.model.configuration.headWidth)
         let limit = loaded.card.contextLength - Self.answerReserveTokens
         func tooLong(_ count: String) -> EngineError {
@@ -75,7 +79,7 @@ extension ReadingPlan {
         if atLeast > limit { throw tooLong("at least \(atLeast)") }
         let (tokens, prefixTokens, templatePrefix) = loaded.documentTokens(document)
         if tokens.count > limit { throw tooLong("\(tokens.count)") }
-        let keep = request.keep ?? configuration.defaultKeep
+        let keep = options.keep ?? configuration.defaultKeep
         let budget = try Self.budget(keep, method: method, tokens: tokens.count, prefixTokens: prefixTokens)
         let terms = CheckTerms(
             request, keep: keep, budget: budget, method: method, tokens: tokens, prefixTokens: prefixTokens,
@@ -85,30 +89,24 @@ extension ReadingPlan {
 
         var textHash = Hash128()
         textHash.update(request.text)
-        let options = Options(
+        let canonical = Options(
             method: method, probes: probes, asked: asked, rows: rows.rawValue, fingerprint: loaded.fingerprint.fields)
         self.init(
             text: request.text, tokens: tokens, prefixTokens: prefixTokens,
             templatePrefix: templatePrefix,
             method: method, probes: probes, budget: terms?.budgets.last ?? budget, terms: terms, rows: rows,
-            ttlSeconds: request.ttlSeconds,
-            pinned: request.pinned, textHash: textHash.hex, optionsHash: CanonicalForm(options).hash,
+            ttlSeconds: options.ttlSeconds, pinned: options.pinned, textHash: textHash.hex,
+            optionsHash: CanonicalForm(canonical).hash,
             model: loaded.card.id)
     }
 
     // A name may say the effort itself, "cake-global:fast": then only another word of the request goes over it.
     private static func method(
-        _ request: PutRequest, _ configuration: EngineConfiguration
+        _ options: DocumentOptions, _ configuration: EngineConfiguration
     ) throws(EngineError) -> Method {
-        let name = request.method ?? configuration.defaultMethod
-        let word = request.effort ?? (name.contains(":") ? nil : configuration.defaultEffort)
-        let effort = word.flatMap(Method.Effort.init(rawValue:))
-        if let word, effort == nil {
-            let known = Method.Effort.allCases.map(\.rawValue).joined(separator: ", ")
-            throw .invalid(
-                code: "unknown_effort", message: "unknown effort \"\(word)\"; use one of: \(known)",
-                parameter: "effort")
-        }
+        let name = options.method ?? configuration.defaultMethod
+        let asked = options.effort.flatMap(Effort.init)
+        let effort = (asked ?? (name.contains(":") ? nil : configuration.defaultEffort)).map(Method.Effort.init)
         do throws(CAKEError) {
             let method = try Method.preset(name)
             return effort.map { method.with(effort: $0) } ?? method
@@ -156,11 +154,6 @@ extension ReadingPlan {
         if case .everything = method.allocation { return tokens }
         switch keep {
         case .percent(let percent):
-            guard percent > 0, percent <= 100 else {
-                throw .invalid(
-                    code: "invalid_budget",
-                    message: "keep is \(percent) %; it must be more than 0 % and at most 100 %", parameter: "keep")
-            }
             return method.budget(keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefixTokens)
         case .auto:
             return CheckTerms.ladder(method, tokens: tokens, prefixTokens: prefixTokens).last ?? tokens

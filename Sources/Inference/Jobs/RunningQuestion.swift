@@ -1,6 +1,8 @@
 // One question while it is answered: read in pieces, then decoded token by token.
 
+import API
 import CacheStore
+import EngineInterface
 import Tokenizers
 import Transformer
 

@@ -1,6 +1,8 @@
 // Everything read from one model file: weights, tokenizer, chat template, fingerprint.
 
+import API
 import CAKE
+import EngineInterface
 import GGUF
 import Glibc
 import Tokenizers
@@ -65,9 +67,8 @@ package final class LoadedModel: Sendable {
                 weights: weights ?? Fingerprint.weights(of: file))
             if model.isRepacked { file.releasePages() }
             card = ModelCard(
-                id: Self.identifier(name: shape.name, path: path), createdSeconds: Self.modificationSeconds(path),
-                contextLength: shape.contextLength, layers: shape.layers, kvHeads: shape.kvHeads,
-                parameters: file.tensors.reduce(0) { $0 + $1.elementCount })
+                id: Self.identifier(name: shape.name, path: path), created: Self.modificationSeconds(path),
+                contextLength: shape.contextLength, parameters: file.tensors.reduce(0) { $0 + $1.elementCount })
             reconstructionTokens = try Self.questionTokens(
                 Self.reconstructionInstruction, tokenizer: tokenizer, template: template)
             var probes: [[Int32]] = []
@@ -113,7 +114,8 @@ package final class LoadedModel: Sendable {
     private static func questionTokens(
         _ question: String, tokenizer: Tokenizer, template: ChatTemplate
     ) throws(TokenizerError) -> [Int32] {
-        tokenizer.encode(try template.continuation([ChatMessage(role: .user, content: question)]), continuing: true)
+        tokenizer.encode(
+            try template.continuation([Tokenizers.ChatMessage(role: .user, content: question)]), continuing: true)
     }
 
     // The name a client uses: general.name if it is a plain one, else the file's name without its ending.

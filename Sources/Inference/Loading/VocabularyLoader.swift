@@ -1,5 +1,6 @@
 // Reads the tokenizer's description out of a GGUF file's metadata.
 
+import EngineInterface
 import GGUF
 import Tokenizers
 

@@ -1,6 +1,7 @@
 // A document's way through the engine: looked up, read, checked, and with the clerk in between and at the end.
 
 import CacheStore
+import EngineInterface
 import Logging
 import Transformer
 

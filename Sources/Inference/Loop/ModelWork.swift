@@ -1,6 +1,7 @@
 // The engine's work with the model and the store: questions are stepped together, documents read tile by tile.
 
 import CacheStore
+import EngineInterface
 import Logging
 import Transformer
 

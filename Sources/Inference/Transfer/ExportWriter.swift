@@ -1,6 +1,7 @@
 // Writes a stored document as an export, straight from the memory map.
 
 import CacheStore
+import EngineInterface
 import Synchronization
 
 /// The pieces of one export, in order.

@@ -1,7 +1,9 @@
 // Takes an imported document into the store: what the file says is compared with the model before anything is believed.
 
+import API
 import CAKE
 import CacheStore
+import EngineInterface
 import Synchronization
 import Transformer
 
@@ -129,21 +131,6 @@ final class Importer: @unchecked Sendable {
         } catch {
             throw EngineError(error)
         }
-    }
-}
-
-/// What an import sets itself.
-public struct ImportOptions: Equatable, Sendable {
-    /// The document's name here; nil: the one it had.
-    public var name: String?
-    /// Seconds from now after which the document expires; nil: never.
-    public var ttlSeconds: Int?
-    /// Whether the store may never reclaim it.
-    public var pinned: Bool
-
-    /// The name it had, for ever, unless told otherwise.
-    public init(name: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false) {
-        (self.name, self.ttlSeconds, self.pinned) = (name, ttlSeconds, pinned)
     }
 }
 

@@ -1,5 +1,6 @@
 // A compact cache on trial: checked at one budget after another until one is good enough, a fraction of a second a step.
 
+import API
 import CAKE
 import CacheStore
 import Transformer

@@ -1,5 +1,6 @@
 // Where a document's compact cache is compared with the full one: quotes of it, and what comes right after them.
 
+import API
 import Glibc
 import Tokenizers
 import Transformer
@@ -55,7 +56,7 @@ extension LoadedModel {
 
     /// The request as a user would make it, cut where the quote belongs.
     private var requestTokens: (before: [Int32], after: [Int32])? {
-        let request = ChatMessage(role: .user, content: "What comes right after \"\(Self.quoteMark)\"?")
+        let request = Tokenizers.ChatMessage(role: .user, content: "What comes right after \"\(Self.quoteMark)\"?")
         guard let segments = try? template.continuation([request]),
             let index = segments.firstIndex(where: { $0.content.contains(Self.quoteMark) }),
             let mark = segments[index].content.firstIndex(of: Self.quoteMark)

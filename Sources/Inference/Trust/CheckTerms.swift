@@ -1,7 +1,9 @@
 // What a document's check is for: to be reported, to choose the budget, or to refuse what is too small.
 
+import API
 import CAKE
 import CacheStore
+import EngineInterface
 import Transformer
 
 /// What becomes of a document whose cache recalls less than the configured floor.
@@ -41,7 +43,7 @@ struct CheckTerms: Sendable, Equatable {
     ) {
         let floor = configuration.checkFloor > 0 ? configuration.checkFloor : nil
         let chooses = keep == .auto
-        guard request.check == true || chooses || floor != nil else { return nil }
+        guard request.options.check == true || chooses || floor != nil else { return nil }
         self.floor = floor
         startsSmall = !chooses
         budgets = [budget]

@@ -1,6 +1,8 @@
 // Unfinished readings on disk: what was asked, and how far it was, so that a restart goes on instead of starting again.
 
+import API
 import CacheStore
+import EngineInterface
 import FoundationEssentials
 import Glibc
 import Logging
@@ -107,13 +109,20 @@ package final class JobDirectory: Sendable {
         guard var reader = ChecksummedReader(path: file(name, ".job")),
             reader.read(Self.jobMagic.count) == Self.jobMagic,
             let size = reader.read(8).map(Self.number), size <= Self.maximumDescriptionBytes,
-            let json = reader.read(size),
-            let description = try? JSONDecoder().decode(Description.self, from: Data(json)),
+            let json = reader.read(size), let description = Self.described(json),
             let text = reader.read(reader.remainingBytes), text.count == description.textBytes
         else { return nil }
         var request = description.request
         request.text = text
         return request
+    }
+
+    private static func described(_ json: [UInt8]) -> (request: PutRequest, textBytes: Int)? {
+        let decoder = JSONDecoder()
+        if let it = try? decoder.decode(Description.self, from: Data(json)) { return (it.request, it.textBytes) }
+        return (try? decoder.decode(EarlierDescription.self, from: Data(json))).map {
+            ($0.request.request, $0.textBytes)
+        }
     }
 
     private func age(of name: String) -> Int {

@@ -1,6 +1,7 @@
 // What happens to a job's files as it is accepted, read, finished, given up: the clerk's side of durable jobs.
 
 import CacheStore
+import EngineInterface
 import Logging
 import Synchronization
 import Transformer

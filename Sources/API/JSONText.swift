@@ -1,45 +1,29 @@
-// JSON in and out: bounded before it is decoded, with errors that name the field.
+// JSON in and out: the same value always has the same bytes, and what a client sends is bounded before it is decoded.
 
 import FoundationEssentials
-import HTTPTypes
-import Hummingbird
-import HummingbirdCore
-import NIOCore
 
 /// JSON as bytes.
-package enum JSONText {
-    /// `value` with sorted keys, so that the same value always has the same bytes.
-    static func encode(_ value: some Encodable) -> [UInt8] {
+public enum JSONText {
+    /// `value` on one line with sorted keys.
+    public static func encode(_ value: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        do {
-            return Array(try encoder.encode(value))
-        } catch {
-            // Only a value that cannot be written as JSON gets here, and none of ours is one.
-            return Array(#"{"error":{"message":"unencodable answer","type":"server_error","code":"internal"}}"#.utf8)
-        }
+        return Array(try encoder.encode(value))
     }
 
-    /// An answer with `value` as its body.
-    static func response(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
-        Response(
-            status: status, headers: [.contentType: "application/json"],
-            body: .init(byteBuffer: ByteBuffer(bytes: encode(value))))
+    /// An answer of a daemon; throws `DecodingError`.
+    public static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8]) throws -> T {
+        try JSONDecoder().decode(type, from: Data(bytes))
     }
 
-    /// Decodes a client's JSON after checking how deeply it nests.
-    static func decode<T: Decodable>(_ type: T.Type, from body: ByteBuffer, maxDepth: Int) throws -> T {
-        try decode(type, from: body.readableBytesView, maxDepth: maxDepth)
-    }
-
-    /// Decodes bytes, wherever they come from.
-    package static func decode<T: Decodable>(
+    /// A client's request; throws `RequestError` where it nests too deeply, is no JSON, or has a field that will not do.
+    public static func request<T: Decodable>(
         _ type: T.Type, from body: some RandomAccessCollection<UInt8>, maxDepth: Int
     ) throws -> T {
         guard nests(body, within: maxDepth) else {
-            throw APIError(.badRequest, "json_too_deep", "the JSON nests more than \(maxDepth) levels deep")
+            throw RequestError("json_too_deep", "the JSON nests more than \(maxDepth) levels deep")
         }
         do {
             return try JSONDecoder().decode(type, from: Data(body))
@@ -50,8 +34,7 @@ package enum JSONText {
 
     /// Whether no more than `limit` arrays and objects are open at any point.
     ///
-    /// Strings are skipped; the text need not
-    /// be valid JSON.
+    /// Strings are skipped; the text need not be valid JSON.
     static func nests(_ text: some Sequence<UInt8>, within limit: Int) -> Bool {
         var depth = 0
         var inString = false
@@ -79,7 +62,7 @@ package enum JSONText {
         return true
     }
 
-    private static func translated(_ error: DecodingError) -> APIError {
+    private static func translated(_ error: DecodingError) -> RequestError {
         switch error {
         case .keyNotFound(let key, let context):
             let name = path(context.codingPath + [key])
@@ -89,14 +72,13 @@ package enum JSONText {
         case .valueNotFound(let type, let context):
             return wrongType(expected: "\(type)", context.codingPath)
         case .dataCorrupted(let context) where !context.codingPath.isEmpty:
-            let name = path(context.codingPath)
-            return .invalid("`\(name)` has a value that does not fit", param: name)
+            return unfit(path(context.codingPath))
         default:
-            return APIError(.badRequest, "invalid_json", "the body is not valid JSON")
+            return RequestError("invalid_json", "the body is not valid JSON")
         }
     }
 
-    private static func wrongType(expected type: String, _ codingPath: [any CodingKey]) -> APIError {
+    private static func wrongType(expected type: String, _ codingPath: [any CodingKey]) -> RequestError {
         let wanted =
             switch type {
             case "String": "a text"
@@ -108,6 +90,10 @@ package enum JSONText {
         guard !codingPath.isEmpty else { return .invalid("the body must be a JSON object", param: nil) }
         let name = path(codingPath)
         return .invalid("`\(name)` must be \(wanted)", param: name)
+    }
+
+    fileprivate static func unfit(_ name: String) -> RequestError {
+        .invalid("`\(name)` has a value that does not fit", param: name)
     }
 
     /// `messages[2].content` for the path of that field.
@@ -138,31 +124,7 @@ extension KeyedDecodingContainer {
         } catch {
             // Where a number is too large or has a fraction Foundation throws an error of its own, which would become
             // "not valid JSON" further up.
-            let name = JSONText.path(codingPath + [key])
-            throw APIError.invalid("`\(name)` has a value that does not fit", param: name)
+            throw JSONText.unfit(JSONText.path(codingPath + [key]))
         }
-    }
-}
-
-extension Request {
-    /// The whole body, unless it is larger than `limit` bytes; then it is refused, by its declared size if there is one.
-    ///
-    /// `lease` is its share of the memory for bodies; hold it as long as the body, or what was made of it.
-    func wholeBody(limitBytes: Int, lease: BodyBudget.Lease) async throws -> ByteBuffer {
-        if let encoding = headers[.contentEncoding], encoding.lowercased() != "identity" {
-            throw APIError.unsupported("bodies are taken uncompressed", param: "Content-Encoding")
-        }
-        if let declared = headers[.contentLength].flatMap({ Int($0) }), declared > limitBytes {
-            throw APIError.bodyTooLarge(limitBytes: limitBytes)
-        }
-        var whole = ByteBuffer()
-        for try await var part in body {
-            guard whole.readableBytes + part.readableBytes <= limitBytes else {
-                throw APIError.bodyTooLarge(limitBytes: limitBytes)
-            }
-            try lease.grow(byBytes: part.readableBytes)
-            whole.writeBuffer(&part)
-        }
-        return whole
     }
 }

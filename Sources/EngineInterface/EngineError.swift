@@ -1,5 +1,7 @@
 // What can go wrong with a request, each with the stable code a client may act on.
 
+import API
+
 /// A failed request: its kind decides the HTTP status, its code never changes, its message names the cause and the mend.
 public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The request itself is wrong (HTTP 400).
@@ -57,4 +59,11 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
 
     /// The code and the message, for logs.
     public var description: String { "\(code): \(message)" }
+}
+
+extension EngineError {
+    /// What is wrong with a request whatever the document and the model are.
+    public init(_ error: RequestError) {
+        self = .invalid(code: error.code, message: error.message, parameter: error.param)
+    }
 }

@@ -1,5 +1,6 @@
 // What the engine needs to know before it starts.
 
+import API
 import Transformer
 
 /// The engine's settings, validated by whoever reads them from files and flags.
@@ -20,10 +21,10 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var defaultKeep = Keep.percent(10)
     /// The CAKE preset when a request does not say.
     public var defaultMethod = "cake-global"
-    /// What observing may cost when a request does not say: "fast", "balanced" or "best".
-    public var defaultEffort = "best"
-    /// The row type when a request does not say: "f16", "q8_0" or "q4".
-    public var defaultRows = "q8_0"
+    /// What observing may cost when a request does not say.
+    public var defaultEffort = Effort.best
+    /// The row type when a request does not say.
+    public var defaultRows = StoredRows.q8_0
     /// The recall that a budget chosen by the engine reaches, where one up to half of the entries does.
     public var checkTarget = 0.9
     /// The recall below which no document is stored as it is; 0: none, and documents are checked only when asked.

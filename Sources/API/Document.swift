@@ -1,7 +1,5 @@
 // A cached document as the API shows it, and what of it was kept.
 
-import CacheStore
-
 /// One layer of a cached document.
 public struct DocumentLayer: Codable, Equatable, Sendable {
     /// Average entries for each KV head, as allocated before rounding.
@@ -33,7 +31,7 @@ public enum DocumentState: String, Codable, Sendable {
     case damaged
 }
 
-/// A cached document: the API's `document` object, encoded with snake-case keys.
+/// A cached document: the API's `document` object.
 public struct Document: Codable, Equatable, Sendable {
     /// The name it was put under.
     public var id: String
@@ -46,45 +44,45 @@ public struct Document: Codable, Equatable, Sendable {
     /// Why it is interrupted or damaged.
     public var problem: String?
     /// When it was committed, Unix seconds; when it was asked for, as long as it is not.
-    public var created: Int
+    public var created = 0
     /// Document tokens, the template's prefix included: the position a question starts at.
-    public var tokens: Int
+    public var tokens = 0
     /// Tokens of the template before the document.
-    public var prefixTokens: Int
+    public var prefixTokens = 0
     /// Entries kept over all layers and KV heads.
-    public var entries: Int
+    public private(set) var entries = 0
     /// Entries of the full cache.
-    public var entriesFull: Int
+    public private(set) var entriesFull = 0
     /// `entries / entriesFull`.
-    public var kept: Double
+    public private(set) var kept = 0.0
     /// The budget asked for: average entries for each layer and KV head.
-    public var budget: Int
+    public var budget = 0
     /// The CAKE preset.
-    public var method: String
+    public var method = ""
     /// How rows are stored.
-    public var rows: String
+    public var rows = ""
     /// Bytes of the compact cache in the store.
-    public var bytes: Int
+    public var bytes = 0
     /// Bytes the full cache would take in the same row type.
-    public var bytesFull: Int
+    public var bytesFull = 0
     /// Bytes of the text.
-    public var textBytes: Int
+    public var textBytes = 0
     /// Seconds it took to read.
-    public var prefillSeconds: Double
+    public var prefillSeconds = 0.0
     /// The model it was read with.
     public var model: String
     /// Whether the store may never reclaim it.
-    public var pinned: Bool
-    /// Its time to live from `created`; nil: for ever.
+    public var pinned = false
+    /// Its time to live from the last use; nil: for ever.
     public var ttlSeconds: Int?
     /// When it expires, Unix seconds; nil: never.
     public var expires: Int?
     /// When a question last read it, Unix seconds.
-    public var lastUsed: Int
+    public var lastUsed = 0
     /// Questions that read it.
-    public var hits: Int
+    public var hits = 0
     /// Whether the layer preferences were unusable and budgets fell back to uniform.
-    public var preferenceFellBack: Bool
+    public var preferenceFellBack = false
     /// The budget it was written with, if it has been shrunk since.
     public var shrunkFrom: Int?
     /// When it was shrunk last, Unix seconds.
@@ -93,36 +91,17 @@ public struct Document: Codable, Equatable, Sendable {
     public var check: CheckFigures?
     /// Layer by layer; nil in lists.
     public var layers: [DocumentLayer]?
+    /// In the last event of a put: false when the same text and options were there already.
+    public var wasCreated: Bool?
 
-    /// All fields but `object`, of a document that is ready.
-    public init(
-        id: String, created: Int, tokens: Int, prefixTokens: Int, entries: Int, entriesFull: Int, budget: Int,
-        method: String, rows: String, bytes: Int, bytesFull: Int, textBytes: Int, prefillSeconds: Double,
-        model: String, pinned: Bool, ttlSeconds: Int?, expires: Int?, lastUsed: Int, hits: Int,
-        preferenceFellBack: Bool, layers: [DocumentLayer]?
-    ) {
-        self.id = id
-        self.created = created
-        self.tokens = tokens
-        self.prefixTokens = prefixTokens
-        self.entries = entries
-        self.entriesFull = entriesFull
-        self.kept = entriesFull > 0 ? Double(entries) / Double(entriesFull) : 0
-        self.budget = budget
-        self.method = method
-        self.rows = rows
-        self.bytes = bytes
-        self.bytesFull = bytesFull
-        self.textBytes = textBytes
-        self.prefillSeconds = prefillSeconds
-        self.model = model
-        self.pinned = pinned
-        self.ttlSeconds = ttlSeconds
-        self.expires = expires
-        self.lastUsed = lastUsed
-        self.hits = hits
-        self.preferenceFellBack = preferenceFellBack
-        self.layers = layers
+    /// A document of which only the name is known; what else is known is set field by field.
+    public init(id: String, model: String) {
+        (self.id, self.model) = (id, model)
+    }
+
+    /// Sets how many of the full cache's entries are kept, and the share that this is.
+    public mutating func setEntries(_ count: Int, of full: Int) {
+        (entries, entriesFull, kept) = (count, full, full > 0 ? Double(count) / Double(full) : 0)
     }
 
     enum CodingKeys: String, CodingKey {
@@ -143,6 +122,7 @@ public struct Document: Codable, Equatable, Sendable {
         case shrunkFrom = "shrunk_from"
         case shrunkAt = "shrunk_at"
         case check, layers
+        case wasCreated = "was_created"
     }
 }
 

@@ -1,4 +1,4 @@
-// What was found when a document's compact cache was compared with the full one, as its manifest remembers it.
+// What was found when a document's compact cache was compared with the full one.
 
 /// Figures of a check: the caches' next-token distributions at places of the document.
 public struct CheckFigures: Codable, Equatable, Sendable {
@@ -27,7 +27,7 @@ public struct CheckFigures: Codable, Equatable, Sendable {
     public init(budget: Int) { self.budget = budget }
 
     /// Whether no share lies outside 0 to 1, and no number is negative or infinite.
-    var isPossible: Bool {
+    package var isPossible: Bool {
         let shares = [recall, agreement, right, rightFull, target].compactMap(\.self)
         return budget >= 0 && places >= 0 && known >= 0 && known <= tokens && shares.allSatisfy { (0...1).contains($0) }
             && kl.map { $0.isFinite && $0 >= 0 } ?? true

@@ -1,16 +1,6 @@
 // What a client asks of the engine, and what it hears back while the work goes on.
 
-import Tokenizers
-
-/// How much of a document's cache to keep.
-public enum Keep: Codable, Equatable, Sendable {
-    /// A share of all entries, more than 0 and at most 100.
-    case percent(Double)
-    /// The average number of entries for each layer and KV head, the observation window and protected entries included.
-    case budget(Int)
-    /// As little as recalls the configured share of what the document's check asks for, and at most half.
-    case auto
-}
+import API
 
 /// A document to read once and cache.
 public struct PutRequest: Codable, Equatable, Sendable {
@@ -20,66 +10,17 @@ public struct PutRequest: Codable, Equatable, Sendable {
     public var name: String
     /// The text, UTF-8.
     public var text: [UInt8]
-    /// How much to keep; nil: the configured default.
-    public var keep: Keep?
-    /// The CAKE preset; nil: the configured default.
-    public var method: String?
-    /// What observing may cost, "fast", "balanced" or "best"; nil: the configured default.
-    public var effort: String?
-    /// Questions like those that will be asked: they help to judge the entries, and are not kept.
-    public var probes: [String]
-    /// How rows are stored, "f16", "q8_0" or "q4"; nil: the configured default.
-    public var rows: String?
-    /// Seconds from now after which the document expires; nil: never.
-    public var ttlSeconds: Int?
-    /// Whether the store may never reclaim it.
-    public var pinned: Bool
-    /// Whether the reading goes on when nobody waits for it, and survives a restart.
-    public var detached: Bool
-    /// Whether the cache is compared with the full one before it is stored; nil: where keep or configuration need it.
-    public var check: Bool?
+    /// How it is to be read and kept.
+    public var options: DocumentOptions
     /// The uid that asks, which may wait in the queue for no more than its share; `owner` where namespaces are not shared.
     public var user: UInt32
 
     /// A request with the defaults for everything but the text.
     public init(
-        owner: UInt32, name: String, text: [UInt8], keep: Keep? = nil, method: String? = nil, effort: String? = nil,
-        probes: [String] = [], rows: String? = nil, ttlSeconds: Int? = nil, pinned: Bool = false,
-        detached: Bool = false, check: Bool? = nil, user: UInt32? = nil
+        owner: UInt32, name: String, text: [UInt8], options: DocumentOptions = DocumentOptions(), user: UInt32? = nil
     ) {
-        self.owner = owner
-        self.name = name
-        self.text = text
-        self.check = check
-        self.keep = keep
-        self.method = method
-        self.effort = effort
-        self.probes = probes
-        self.rows = rows
-        self.ttlSeconds = ttlSeconds
-        self.pinned = pinned
-        self.detached = detached
+        (self.owner, self.name, self.text, self.options) = (owner, name, text, options)
         self.user = user ?? owner
-    }
-}
-
-/// How far a document has been read.
-public struct PutProgress: Codable, Equatable, Sendable {
-    /// "prefill", perhaps "check", then "store".
-    public var phase: String
-    /// The layer at work, from 1.
-    public var layer: Int
-    /// The model's layers.
-    public var layers: Int
-    /// The share of the work that is done, 0 to 1.
-    public var fraction: Double
-
-    /// All four fields.
-    public init(phase: String, layer: Int, layers: Int, fraction: Double) {
-        self.phase = phase
-        self.layer = layer
-        self.layers = layers
-        self.fraction = fraction
     }
 }
 
@@ -167,39 +108,6 @@ public struct CompletionRequest: Sendable {
     }
 }
 
-/// Why an answer ended, as OpenAI names it.
-public enum FinishReason: String, Codable, Sendable {
-    /// The model ended its turn, or a stop text came.
-    case stop
-    /// The token limit or the model's context was reached.
-    case length
-}
-
-/// What an answer cost.
-public struct Usage: Equatable, Sendable {
-    /// Tokens of the document and the question.
-    public var promptTokens: Int
-    /// Document tokens that were served from the cache instead of being read again.
-    public var cachedTokens: Int
-    /// Tokens generated.
-    public var completionTokens: Int
-    /// Seconds spent on reading the question.
-    public var prefillSeconds: Double
-    /// Seconds from the first token to the last.
-    public var decodeSeconds: Double
-
-    /// All five fields.
-    public init(
-        promptTokens: Int, cachedTokens: Int, completionTokens: Int, prefillSeconds: Double, decodeSeconds: Double
-    ) {
-        self.promptTokens = promptTokens
-        self.cachedTokens = cachedTokens
-        self.completionTokens = completionTokens
-        self.prefillSeconds = prefillSeconds
-        self.decodeSeconds = decodeSeconds
-    }
-}
-
 /// What happens while a question is answered, in order; `finished` is the last.
 public enum CompletionEvent: Sendable {
     /// The question has been accepted and understood.
@@ -208,4 +116,12 @@ public enum CompletionEvent: Sendable {
     case text(String)
     /// The answer is complete.
     case finished(reason: FinishReason, usage: Usage)
+}
+
+/// What happens while documents are verified, in order; `finished` is the last.
+public enum VerifyEvent: Sendable {
+    /// One more is checked; a reader that falls behind misses some.
+    case checked(CheckedDocument)
+    /// All are checked.
+    case finished(Verification)
 }

@@ -1,0 +1,162 @@
+// The body of OpenAI's completion requests: what caked does is taken, what it cannot do is refused by name, and what it does
+// not know is ignored.
+
+/// `POST /v1/chat/completions` and `POST /v1/completions`.
+public struct CompletionBody: Codable, Equatable, Sendable {
+    /// The most texts that may end an answer, OpenAI allows 4, others up to 16; they are compared with every token.
+    public static let maximumStops = 16
+    /// Bytes of one of them: it is held back whole, so it stays short.
+    public static let maximumStopBytes = 256
+
+    /// The loaded model's id; anything else is refused.
+    public var model: String?
+    /// The cached document that the question is about.
+    public var document: String?
+    /// Entries to read of the document, on average for each layer and KV head; nil: all that are stored.
+    public var budget: Int?
+    /// The conversation so far, the question last.
+    public var messages: [ChatMessage]?
+    /// Text to be continued as it is.
+    public var prompt: String?
+    /// The most tokens to generate.
+    public var maxTokens: Int?
+    /// 0 is greedy.
+    public var temperature: Float?
+    /// Nucleus sampling.
+    public var topP: Float?
+    /// Sample among this many tokens.
+    public var topK: Int?
+    /// Sample among tokens at least this likely, relative to the likeliest.
+    public var minP: Float?
+    /// Above 1 discourages repetition.
+    public var repetitionPenalty: Float?
+    /// Makes sampling repeatable.
+    public var seed: Int64?
+    /// Texts that end the answer and are not part of it.
+    public var stop: [String] = []
+    /// Whether the answer comes as it is written.
+    public var streams = false
+    /// Whether a stream ends with what the answer cost.
+    public var includesUsage = false
+
+    /// A conversation, about `document` when one is named.
+    public init(document: String? = nil, messages: [ChatMessage]) {
+        (self.document, self.messages) = (document, messages)
+    }
+
+    /// A single question.
+    public init(document: String? = nil, question: String) {
+        self.init(document: document, messages: [ChatMessage(.user, question)])
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case model, document, budget, messages, prompt, temperature, seed, stop, stream
+        case maxTokens = "max_tokens"
+        case maxCompletionTokens = "max_completion_tokens"
+        case topP = "top_p"
+        case topK = "top_k"
+        case minP = "min_p"
+        case repetitionPenalty = "repetition_penalty"
+        case streamOptions = "stream_options"
+    }
+
+    private struct StreamOptions: Codable {
+        var includeUsage: Bool?
+        enum CodingKeys: String, CodingKey { case includeUsage = "include_usage" }
+    }
+}
+
+// MARK: As it is sent
+
+extension CompletionBody {
+    /// Only what is given, and whether to stream.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(model, forKey: .model)
+        try fields.encodeIfPresent(document, forKey: .document)
+        try fields.encodeIfPresent(budget, forKey: .budget)
+        try fields.encodeIfPresent(messages, forKey: .messages)
+        try fields.encodeIfPresent(prompt, forKey: .prompt)
+        try fields.encodeIfPresent(maxTokens, forKey: .maxTokens)
+        try fields.encodeIfPresent(temperature, forKey: .temperature)
+        try fields.encodeIfPresent(topP, forKey: .topP)
+        try fields.encodeIfPresent(topK, forKey: .topK)
+        try fields.encodeIfPresent(minP, forKey: .minP)
+        try fields.encodeIfPresent(repetitionPenalty, forKey: .repetitionPenalty)
+        try fields.encodeIfPresent(seed, forKey: .seed)
+        if !stop.isEmpty { try fields.encode(stop, forKey: .stop) }
+        try fields.encode(streams, forKey: .stream)
+        if streams, includesUsage { try fields.encode(StreamOptions(includeUsage: true), forKey: .streamOptions) }
+    }
+}
+
+// MARK: As it is taken
+
+extension CompletionBody {
+    /// Throws `RequestError` for what caked cannot do, and for values out of their range.
+    public init(from decoder: any Decoder) throws {
+        try UnsupportedFields.check(decoder)
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        model = try fields.decodeIfPresent(String.self, forKey: .model)
+        if let name = try fields.decodeIfPresent(String.self, forKey: .document) {
+            document = try DocumentName.checked(name, param: "document")
+        }
+        budget = try Self.number(fields, .budget, in: 1...Int(Int32.max), "at least 1")
+        if budget != nil, document == nil {
+            throw RequestError.invalid("`budget` is about a document; name one as `document`", param: "budget")
+        }
+        messages = try fields.decodeIfPresent([ChatMessage].self, forKey: .messages)
+        prompt = try fields.decodeIfPresent(OneOrMany.self, forKey: .prompt)?.single(param: "prompt")
+        let limits: [CodingKeys] = [.maxCompletionTokens, .maxTokens]
+        for key in limits where maxTokens == nil {
+            maxTokens = try Self.number(fields, key, in: 1...Int.max, "at least 1")
+        }
+        try readSampling(fields)
+        stop = try fields.decodeIfPresent(OneOrMany.self, forKey: .stop)?.texts ?? []
+        try Self.check(stops: stop)
+        streams = try fields.decodeIfPresent(Bool.self, forKey: .stream) ?? false
+        includesUsage = try fields.decodeIfPresent(StreamOptions.self, forKey: .streamOptions)?.includeUsage ?? false
+    }
+
+    /// Throws when so many texts, or texts of such a length, may not end an answer.
+    public static func check(stops: [String]) throws(RequestError) {
+        guard stops.count <= maximumStops, stops.allSatisfy({ (1...maximumStopBytes).contains($0.utf8.count) }) else {
+            throw .invalid(
+                "`stop` takes at most \(maximumStops) texts of 1 to \(maximumStopBytes) bytes", param: "stop")
+        }
+    }
+
+    private mutating func readSampling(_ fields: KeyedDecodingContainer<CodingKeys>) throws {
+        temperature = try Self.number(fields, .temperature, in: 0...2, "between 0 and 2")
+        topP = try Self.number(fields, .topP, in: Float.leastNonzeroMagnitude...1, "above 0 and at most 1")
+        topK = try Self.number(fields, .topK, in: 0...1_000_000, "between 0 and 1000000")
+        minP = try Self.number(fields, .minP, in: 0...1, "between 0 and 1")
+        repetitionPenalty = try Self.number(fields, .repetitionPenalty, in: 0.1...10, "between 0.1 and 10")
+        seed = try fields.number(Int64.self, forKey: .seed)
+    }
+
+    private static func number<N: Comparable & Decodable & Numeric>(
+        _ fields: KeyedDecodingContainer<CodingKeys>, _ key: CodingKeys, in range: ClosedRange<N>, _ wanted: String
+    ) throws -> N? {
+        guard let value = try fields.number(N.self, forKey: key) else { return nil }
+        guard range.contains(value) else {
+            throw RequestError.invalid("`\(key.rawValue)` must be \(wanted)", param: key.rawValue)
+        }
+        return value
+    }
+}
+
+/// A text, or an array of texts.
+private struct OneOrMany: Decodable {
+    var texts: [String]
+
+    init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        texts = try (try? value.decode(String.self)).map { [$0] } ?? value.decode([String].self)
+    }
+
+    func single(param: String) throws -> String {
+        guard texts.count == 1 else { throw RequestError.unsupported("`\(param)` must be one text", param: param) }
+        return texts[0]
+    }
+}

@@ -1,0 +1,138 @@
+// The daemon's state and its model, as the API describes them.
+
+/// The version of caked.
+public enum CakedVersion {
+    /// Of the daemon and its API.
+    public static let current = "0.1.0"
+}
+
+/// `GET /v1/status`.
+public struct DaemonStatus: Codable, Equatable, Sendable {
+    /// Work by kind.
+    public struct Work: Codable, Equatable, Sendable {
+        /// Documents being read, or waiting for it.
+        public var documents = 0
+        /// Questions being answered, or waiting for it.
+        public var questions = 0
+    }
+
+    /// Unfinished documents that survive a restart.
+    public struct Jobs: Codable, Equatable, Sendable {
+        /// All of them.
+        public var durable = 0
+        /// Those that were interrupted or failed, and wait to be put again.
+        public var interrupted = 0
+    }
+
+    /// What was done to documents for the sake of space, since the start.
+    public struct Reclaimed: Codable, Equatable, Sendable {
+        /// Acts of a kind and the bytes they freed.
+        public struct Acts: Codable, Equatable, Sendable {
+            /// How many.
+            public var count = 0
+            /// Bytes freed.
+            public var bytes = 0
+        }
+
+        /// Documents whose time to live was over.
+        public var expired = Acts()
+        /// Documents that were shrunk.
+        public var shrunk = Acts()
+        /// Documents that had been used least recently and were deleted.
+        public var deleted = Acts()
+
+        /// Nothing yet.
+        public init() {}
+    }
+
+    /// The daemon's version.
+    public var version = CakedVersion.current
+    /// The loaded model.
+    public var model: String
+    /// The most tokens a document, its question and the answer may have together.
+    public var contextLength: Int
+    /// Compute threads.
+    public var threads = 0
+    /// Seconds since the start.
+    public var uptimeSeconds = 0.0
+    /// Documents in the store.
+    public var documents = 0
+    /// Bytes of their records.
+    public var storeBytes = 0
+    /// Bytes of the store's address space.
+    public var mapBytes = 0
+    /// Bytes of the store's file.
+    public var fileBytes = 0
+    /// Bytes of the file that later documents will use.
+    public var freeBytes = 0
+    /// The most that documents may take in the store; nil: as much as the map holds.
+    public var quotaBytes: Int?
+    /// Documents that were found damaged.
+    public var quarantinedDocuments = 0
+    /// Documents open for reading.
+    public var openDocuments = 0
+    /// How long the oldest of them has been open.
+    public var oldestReaderSeconds = 0.0
+    /// Readers that had died without ending and were cleared.
+    public var clearedReaders = 0
+    /// What was reclaimed since the start.
+    public var reclaimed = Reclaimed()
+    /// What waits.
+    public var queue = Work()
+    /// What is being worked on.
+    public var running = Work()
+    /// What survives a restart.
+    public var jobs = Jobs()
+
+    /// Nothing yet, of a model.
+    public init(model: String, contextLength: Int) {
+        (self.model, self.contextLength) = (model, contextLength)
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case version, model
+        case contextLength = "context_length"
+        case threads
+        case uptimeSeconds = "uptime_seconds"
+        case documents
+        case storeBytes = "store_bytes"
+        case mapBytes = "map_bytes"
+        case fileBytes = "file_bytes"
+        case freeBytes = "free_bytes"
+        case quotaBytes = "quota_bytes"
+        case quarantinedDocuments = "quarantined_documents"
+        case openDocuments = "open_documents"
+        case oldestReaderSeconds = "oldest_reader_seconds"
+        case clearedReaders = "cleared_readers"
+        case reclaimed, queue, running, jobs
+    }
+}
+
+/// The loaded model: one of `GET /v1/models`.
+public struct ModelCard: Codable, Equatable, Sendable {
+    /// The name clients may give as `model`.
+    public var id: String
+    /// Always "model".
+    public var object = "model"
+    /// When the file was made, Unix seconds.
+    public var created: Int
+    /// Who provides it.
+    public var ownedBy = "caked"
+    /// The most tokens a document, its question and the answer may have together.
+    public var contextLength: Int
+    /// Weights.
+    public var parameters: Int
+
+    /// All that differs from model to model.
+    public init(id: String, created: Int, contextLength: Int, parameters: Int) {
+        (self.id, self.created) = (id, created)
+        (self.contextLength, self.parameters) = (contextLength, parameters)
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id, object, created
+        case ownedBy = "owned_by"
+        case contextLength = "context_length"
+        case parameters
+    }
+}

@@ -1,0 +1,104 @@
+// The options of a document: every form of them says the same, and what cannot be meant is refused in each alike.
+
+import API
+import Testing
+
+@Suite("Document options") struct DocumentOptionsTests {
+    private static let depth = 64
+    private static let many = DocumentOptions(
+        keep: .percent(12.5), method: "cake", effort: "fast", probes: ["Who?", "A & b=c%20"], rows: "q8_0",
+        ttlSeconds: 60, pinned: true, detached: true, check: false)
+
+    private func refusal(_ work: () throws -> Void) -> RequestError? {
+        do {
+            try work()
+            return nil
+        } catch {
+            return error as? RequestError
+        }
+    }
+
+    @Test(
+        "what is written is read again, as a query and as JSON",
+        arguments: [
+            DocumentOptions(), many, DocumentOptions(keep: .auto), DocumentOptions(keep: .budget(512)),
+            DocumentOptions(keep: .percent(1e-5)), DocumentOptions(keep: .percent(100), check: true),
+            DocumentOptions(probes: ["Grüße?", "+ "]), DocumentOptions(ttlSeconds: DocumentOptions.maximumTTLSeconds),
+        ])
+    func roundTrip(_ options: DocumentOptions) throws {
+        #expect(try DocumentOptions(query: options.query) == options)
+        let body = PutBody(text: "x\u{0}\"", options: options)
+        #expect(try JSONText.request(PutBody.self, from: JSONText.encode(body), maxDepth: Self.depth) == body)
+    }
+
+    @Test("what is not given is not written")
+    func absent() throws {
+        #expect(DocumentOptions().query == "")
+        #expect(try JSONText.encode(DocumentOptions()) == Array("{}".utf8))
+        #expect(try JSONText.encode(DocumentChange()) == Array("{}".utf8))
+        let change = DocumentChange(ttlSeconds: .some(nil), keep: .budget(3))
+        #expect(try JSONText.encode(change) == Array(#"{"budget":3,"ttl_seconds":null}"#.utf8))
+    }
+
+    @Test(
+        "a value that cannot be meant is refused alike in JSON, in a query, in a change and where it comes as a value",
+        arguments: [
+            (DocumentOptions(keep: .percent(0)), "invalid_budget", "keep"),
+            (DocumentOptions(keep: .percent(100.5)), "invalid_budget", "keep"),
+            (DocumentOptions(keep: .percent(.nan)), "invalid_budget", "keep"),
+            (DocumentOptions(keep: .budget(0)), "invalid_budget", "budget"),
+            (DocumentOptions(effort: "most"), "unknown_effort", "effort"),
+            (DocumentOptions(rows: "f32"), "unknown_rows", "rows"),
+            (DocumentOptions(rows: ""), "unknown_rows", "rows"),
+            (DocumentOptions(ttlSeconds: 0), "invalid_parameter", "ttl_seconds"),
+            (DocumentOptions(ttlSeconds: DocumentOptions.maximumTTLSeconds + 1), "invalid_parameter", "ttl_seconds"),
+        ])
+    func refused(_ options: DocumentOptions, _ code: String, _ param: String) throws {
+        let found = try #require(refusal { try options.validate() })
+        #expect(found.code == code && found.param == param)
+        let body = try JSONText.encode(PutBody(text: "x", options: options))
+        #expect(refusal { _ = try JSONText.request(PutBody.self, from: body, maxDepth: Self.depth) } == found)
+        let query = try #require(refusal { _ = try DocumentOptions(query: options.query) })
+        #expect(query.code == code && query.param == (param == "ttl_seconds" ? "ttl" : param))
+        guard options.effort == nil, options.rows == nil else { return }
+        let change = DocumentChange(ttlSeconds: options.ttlSeconds.map { $0 }, keep: options.keep)
+        #expect(refusal { try change.validate() } == found)
+    }
+
+    @Test("the words of an option are named when another is given")
+    func words() {
+        #expect(Effort.wanted == "fast, balanced or best" && StoredRows.wanted == "f16, q8_0 or q4")
+        let error = refusal { try DocumentOptions(rows: "q4_0").validate() }
+        #expect(error?.message == "unknown row type \"q4_0\"; use f16, q8_0 or q4")
+    }
+
+    @Test(
+        "how much to keep is a percentage, a share or auto, whichever way it is written",
+        arguments: [
+            ("10%", .percent(10)), ("0.1", .percent(10)), ("1", .percent(100)), ("100%", .percent(100)),
+            ("0.5%", .percent(0.5)), ("auto", .auto), ("10", nil), ("0", nil), ("0%", nil), ("101%", nil), ("", nil),
+            ("%", nil), ("nan", nil), ("Auto", nil), ("-5%", nil),
+        ] as [(String, Keep?)])
+    func keep(_ text: String, _ expected: Keep?) {
+        #expect(Keep(text) == expected)
+    }
+
+    @Test("an import's options are read as they are written, and take a document's name only")
+    func imports() throws {
+        let options = ImportOptions(name: "a.b-c_d", ttlSeconds: 60, pinned: true)
+        #expect(options.query == "name=a.b-c_d&ttl=60&pin=true")
+        #expect(try ImportOptions(query: options.query) == options)
+        #expect(try ImportOptions(query: "").query == "")
+        #expect(refusal { _ = try ImportOptions(query: "name=a%2Fb") }?.code == "invalid_name")
+    }
+
+    @Test(
+        "a query's escapes are decoded, and a sign that begins none stands for itself",
+        arguments: [
+            ("method=a%20b", "a b"), ("method=a+b", "a b"), ("method=100%", "100%"), ("method=%zz", "%zz"),
+            ("method=%C3%BC", "ü"), ("method=a=b", "a=b"), ("%6dethod=x", "x"), ("method", ""),
+        ])
+    func escapes(_ query: String, _ method: String) throws {
+        #expect(try DocumentOptions(query: query).method == method)
+    }
+}
