@@ -47,7 +47,7 @@ package enum RecordFormat {
     /// A value needs a run of consecutive free pages, and space freed in pieces serves long runs badly: with parts this
     /// short a store under a quota grows to 1.5 times the quota, with whole heads to 1.8 (`CompactionTests`). Readers sum
     /// long heads in parts of this many entries, so that they lose nothing and their sums are the same.
-    static let maximumEntries = 1_024
+    package static let maximumEntries = 1_024
 
     package static let formatKey = Array("format".utf8)
     static let formatMagic: UInt32 = 0x5453_4B43

@@ -154,11 +154,9 @@ struct Reload: ParsableCommand {
 
     private func write(_ cache: CompactCache, key: DocumentKey, to directory: String) throws -> Manifest {
         let store = try DocumentStore(directory: directory)
-        guard let rows = RowType(rawValue: cache.rows.rawValue) else {
-            throw ValidationError("the store has no rows of type \(cache.rows.rawValue)")
-        }
         let shape = CacheShape(
-            layers: cache.layers, kvHeads: cache.kvHeads, headWidth: cache.headWidth, rows: rows, tokens: cache.tokens)
+            layers: cache.layers, kvHeads: cache.kvHeads, headWidth: cache.headWidth, rows: RowType(cache.rows),
+            tokens: cache.tokens)
         let staged = try store.begin(key, shape: shape)
         for layer in 0..<cache.layers { try staged.stage(layer: layer, of: cache) }
         return try staged.commit(

@@ -45,6 +45,17 @@ import Transformer
         for effort in Effort.allCases { #expect(Method.Effort(effort).rawValue == effort.rawValue) }
     }
 
+    @Test("every row type of the model has its word in the store, and back", arguments: KVRows.allCases)
+    func thereAndBack(_ rows: KVRows) {
+        #expect(KVRows(RowType(rows)) == rows && RowType(rows).rawValue == rows.rawValue)
+        #expect(KVRows.allCases.count == RowType.allCases.count)
+    }
+
+    @Test("the store ends parts of a head where sequences may end their sums")
+    func parts() {
+        #expect(RecordFormat.maximumEntries.isMultiple(of: BaseRows.splitEntries))
+    }
+
     @Test("the store and the kernels agree on every type's bytes, groups and blocks", arguments: RowType.allCases)
     func sameBytes(_ type: RowType) {
         let rows = KVRows(type)

@@ -1,0 +1,77 @@
+// One thing, three words for it: a client's, the store's and the model's, and the way from each to the next.
+
+import API
+import CAKE
+import CacheStore
+import EngineInterface
+import Transformer
+
+extension Method.Effort {
+    /// A client's word for an effort.
+    package init(_ effort: Effort) {
+        self =
+            switch effort {
+            case .fast: .fast
+            case .balanced: .balanced
+            case .best: .best
+            }
+    }
+}
+
+extension RowType {
+    /// How a document's rows are stored: as the request says, or else as configured.
+    ///
+    /// Heads that are no whole blocks are stored in f16, unless the request itself asks for another type.
+    package init(requested: StoredRows?, configured: StoredRows, headWidth: Int) throws(EngineError) {
+        let rows = RowType(requested ?? configured)
+        let fits = headWidth.isMultiple(of: rows.blockElements)
+        guard fits || requested == nil else {
+            throw .invalid(
+                code: "unsupported_rows",
+                message: """
+                    rows of type \(rows.rawValue) are blocks of \(rows.blockElements), and this model's heads have \(headWidth) \
+                    numbers; use f16
+                    """,
+                parameter: "rows")
+        }
+        self = fits ? rows : .f16
+    }
+}
+
+extension RowType {
+    /// A client's word for a row type.
+    init(_ rows: StoredRows) {
+        self =
+            switch rows {
+            case .f16: .f16
+            case .q8_0: .q8_0
+            case .q4: .q4
+            }
+    }
+}
+
+extension KVRows {
+    /// The store's word for a row type.
+    package init(_ rows: RowType) {
+        self =
+            switch rows {
+            case .f32: .f32
+            case .f16: .f16
+            case .q8_0: .q8_0
+            case .q4: .q4
+            }
+    }
+}
+
+extension RowType {
+    /// The model's word for a row type.
+    package init(_ rows: KVRows) {
+        self =
+            switch rows {
+            case .f32: .f32
+            case .f16: .f16
+            case .q8_0: .q8_0
+            case .q4: .q4
+            }
+    }
+}
