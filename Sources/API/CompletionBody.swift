@@ -8,6 +8,9 @@ public struct CompletionBody: Codable, Equatable, Sendable {
     /// Bytes of one of them: it is held back whole, so it stays short.
     public static let maximumStopBytes = 256
 
+    /// What a temperature may be.
+    public static let temperatures: ClosedRange<Float> = 0...2
+
     /// The loaded model's id; anything else is refused.
     public var model: String?
     /// The cached document that the question is about.
@@ -127,7 +130,7 @@ extension CompletionBody {
     }
 
     private mutating func readSampling(_ fields: KeyedDecodingContainer<CodingKeys>) throws {
-        temperature = try Self.number(fields, .temperature, in: 0...2, "between 0 and 2")
+        temperature = try Self.number(fields, .temperature, in: Self.temperatures, "between 0 and 2")
         topP = try Self.number(fields, .topP, in: Float.leastNonzeroMagnitude...1, "above 0 and at most 1")
         topK = try Self.number(fields, .topK, in: 0...1_000_000, "between 0 and 1000000")
         minP = try Self.number(fields, .minP, in: 0...1, "between 0 and 1")

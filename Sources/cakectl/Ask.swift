@@ -76,7 +76,9 @@ struct AnswerOptions: ParsableArguments {
     func validate() throws {
         guard budget ?? 1 > 0 else { throw ValidationError("--budget must be at least 1.") }
         guard maxTokens ?? 1 > 0 else { throw ValidationError("--max-tokens must be at least 1.") }
-        guard (0...2).contains(temperature ?? 0) else { throw ValidationError("--temperature must be 0 to 2.") }
+        guard CompletionBody.temperatures.contains(Float(temperature ?? 0)) else {
+            throw ValidationError("--temperature must be 0 to 2.")
+        }
     }
 
     func request(document: String, messages: [ChatMessage]) -> CompletionBody {
