@@ -103,7 +103,7 @@ let package = Package(
         .executableTarget(
             name: "caked",
             dependencies: [
-                "API", "EngineInterface", "HTTPAPI", "Inference", "Systemd", "Transformer",
+                "API", "CAKE", "EngineInterface", "HTTPAPI", "Inference", "Systemd", "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

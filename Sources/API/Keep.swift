@@ -10,11 +10,12 @@ public enum Keep: Equatable, Sendable {
     case auto
 
     /// What a share must be, for error messages.
-    public static let wantedShare = "a percentage such as 10% or a share such as 0.1, more than nothing and at most all"
+    public static let wantedShare =
+        "a percentage such as 10% or 10, or a share such as 0.1, more than nothing and at most all"
     /// What a value must be that may leave the share to the check.
     public static let wanted = wantedShare + ", or auto"
 
-    /// What "10%" or, as a share, "0.1" or "auto" stands for; nil where it is none of them or out of range.
+    /// What "10%" or "10" or, as a share, "0.1" or "auto" stands for; nil where it is none of them or out of range.
     public init?(_ text: String) {
         if text == "auto" {
             self = .auto
@@ -25,9 +26,11 @@ public enum Keep: Equatable, Sendable {
         }
     }
 
-    /// The percentage of "10%" or, as a share, "0.1"; nil where it is neither or out of range.
+    /// The percentage of "10%" or "10" or, as a share, "0.1"; nil where it is neither or out of range.
+    ///
+    /// A number without a sign is a share as far as it can be one: 1 is all.
     public static func percent(_ text: String) -> Double? {
-        let percent = text.hasSuffix("%") ? Double(text.dropLast()) : Double(text).map { $0 * 100 }
+        let percent = text.hasSuffix("%") ? Double(text.dropLast()) : Double(text).map { $0 > 1 ? $0 : $0 * 100 }
         return percent.flatMap { isPossible(percent: $0) ? $0 : nil }
     }
 

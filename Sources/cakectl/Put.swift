@@ -116,22 +116,14 @@ struct Put: DaemonCommand {
     }
 }
 
-/// A share of the cache, written in percent, or "auto".
+/// A share of the cache as everywhere, "10%", "10" or "0.1", or "auto".
 struct Share: ExpressibleByArgument {
     let keep: Keep
 
     init?(argument: String) {
-        if argument == "auto" {
-            keep = .auto
-            return
-        }
-        let hasSign = argument.hasSuffix("%")
-        guard let percent = Double(hasSign ? String(argument.dropLast()) : argument), percent > 0, percent <= 100 else {
-            return nil
-        }
-        // 0.1 may be meant as ten percent or as a thousandth: the sign decides.
-        guard hasSign || percent >= 1 else { return nil }
-        keep = .percent(percent)
+        // 1 without a sign is all to the daemon and one percent to many: here the sign decides.
+        guard let keep = Keep(argument), Double(argument) != 1 else { return nil }
+        self.keep = keep
     }
 }
 

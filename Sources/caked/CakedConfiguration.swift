@@ -1,6 +1,7 @@
 // Everything an administrator may set: what it is when nobody says, and who may say it.
 
 import API
+import CAKE
 import HTTPAPI
 import Inference
 import Logging
@@ -81,7 +82,10 @@ struct Setting: Sendable {
             $0.engine.defaultKeep = keep
             return true
         },
-        .text("method", \.engine.defaultMethod, wanted: "the name of a method such as cake-global"),
+        Setting(key: "method", wanted: "the name of a method such as cake-global") {
+            $0.engine.defaultMethod = $1
+            return (try? Method.preset($1)) != nil
+        },
         .choice("effort", \.engine.defaultEffort, Effort.allCases, wanted: Effort.wanted),
         .choice("rows", \.engine.defaultRows, StoredRows.allCases, wanted: StoredRows.wanted),
         .share("check_target", \.engine.checkTarget),

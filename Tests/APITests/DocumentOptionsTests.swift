@@ -76,7 +76,8 @@ import Testing
         "how much to keep is a percentage, a share or auto, whichever way it is written",
         arguments: [
             ("10%", .percent(10)), ("0.1", .percent(10)), ("1", .percent(100)), ("100%", .percent(100)),
-            ("0.5%", .percent(0.5)), ("auto", .auto), ("10", nil), ("0", nil), ("0%", nil), ("101%", nil), ("", nil),
+            ("0.5%", .percent(0.5)), ("auto", .auto), ("10", .percent(10)), ("1.5", .percent(1.5)), ("101", nil),
+            ("0", nil), ("0%", nil), ("101%", nil), ("", nil),
             ("%", nil), ("nan", nil), ("Auto", nil), ("-5%", nil),
         ] as [(String, Keep?)])
     func keep(_ text: String, _ expected: Keep?) {

@@ -54,6 +54,14 @@ import Testing
         #expect(server.requests.first?.text == "text")
     }
 
+    @Test("put takes a share as the daemon does", arguments: ["10%", "10", "0.1"])
+    func share(_ text: String) async throws {
+        let server = try await ScriptedServer { _ in .json(Sample.document) }
+        let result = try await run(["put", "manual", "-", "--keep", text], socket: server.socketPath, input: "text")
+        #expect(result.status == 0)
+        #expect(server.requests.map(\.target) == ["/v1/documents/manual?keep=10%25"])
+    }
+
     @Test(
         "put and show say in one line what a check found",
         arguments: [
@@ -269,7 +277,7 @@ import Testing
     @Test(
         "wrong usage is 64 and reaches no server",
         arguments: [
-            ["put", "a"], ["put", "a", "-", "--keep", "0.1"], ["put", "a", "-", "--keep", "101%"],
+            ["put", "a"], ["put", "a", "-", "--keep", "1"], ["put", "a", "-", "--keep", "101%"],
             ["put", "a", "-", "--keep", "5%", "--budget", "5"], ["put", "a", "-", "--budget", "0"],
             ["put", "a", "-", "--ttl", "5"], ["put", "a", "-", "--rows", "f8"], ["put", "../a", "-"],
             ["ask", "a", " "], ["ask", "a", "b", "--temperature", "-1"], ["ask", "a", "b", "--max-tokens", "0"],

@@ -83,7 +83,7 @@ struct CheckedConfiguration {
                 "caked: FILE:8: is `threads: &few 2`, but wanted is \(Self.scalar)",
                 "caked: FILE:9: is `template: !name gemma`, but wanted is \(Self.scalar)",
                 "caked: FILE:2: is `modle`, but wanted is a known key, perhaps `model`",
-                "caked: FILE:3: keep is `200%`, but wanted is a percentage such as 10% or a share such as 0.1, "
+                "caked: FILE:3: keep is `200%`, but wanted is a percentage such as 10% or 10, or a share such as 0.1, "
                     + "more than nothing and at most all, or auto",
                 "caked: FILE:4: rows is `f64`, but wanted is f16, q8_0 or q4",
                 "caked: CAKED_LOG_LEVEL: log_level is `loud`, but wanted is one of trace, debug, info, notice, "
@@ -92,6 +92,27 @@ struct CheckedConfiguration {
                 "caked: FILE: model is not set: wanted is the path of a GGUF file, as `model: FILE` here, "
                     + "as CAKED_MODEL or with --model",
             ])
+    }
+
+    @Test(
+        "what a request may not ask for may not be configured",
+        arguments: [
+            (
+                "keep", "0%",
+                "a percentage such as 10% or 10, or a share such as 0.1, more than nothing and at most all, or auto"
+            ),
+            ("effort", "most", "fast, balanced or best"), ("rows", "f32", "f16, q8_0 or q4"),
+            ("method", "fastest", "the name of a method such as cake-global"),
+        ])
+    func readingOptions(_ key: String, _ value: String, _ wanted: String) throws {
+        let checked = try CheckedConfiguration("\(key): \(value)\n", flags: ["--model", Self.model])
+        #expect(checked.status == 78)
+        #expect(checked.lines == ["caked: FILE:1: \(key) is `\(value)`, but wanted is \(wanted)"])
+    }
+
+    @Test("a method may be configured with its effort", arguments: ["cake", "cake-global:fast", "full"])
+    func methods(_ method: String) throws {
+        #expect(try CheckedConfiguration("method: \(method)\n", flags: ["--model", Self.model]).status == 0)
     }
 
     @Test(

@@ -132,7 +132,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         .putJSON("empty text", #"{"text":""}"#, "empty_document", param: "text"),
         .putJSON("text a number", #"{"text":5}"#, "invalid_parameter", param: "text"),
         .putJSON("keep a list", #"{"text":"x","keep":[1]}"#, "invalid_parameter", param: "keep"),
-        .putJSON("keep 10", #"{"text":"x","keep":10}"#, "invalid_budget", param: "keep"),
+        .putJSON("keep 101", #"{"text":"x","keep":101}"#, "invalid_budget", param: "keep"),
         .putJSON(
             "ttl huge", #"{"text":"x","ttl_seconds":9223372036854775807}"#, "invalid_parameter", param: "ttl_seconds"),
         .path("encoded parent", "..%2f..%2fetc%2fpasswd"), .path("dot dot", ".."), .path("hidden", ".a"),

@@ -97,7 +97,7 @@ import Testing
     }
 
     private static let refusedPuts = [
-        "{", "[]", "1", #"{}"#, #"{"text":1}"#, #"{"text":""}"#, #"{"text":"x","keep":0}"#, #"{"text":"x","keep":2}"#,
+        "{", "[]", "1", #"{}"#, #"{"text":1}"#, #"{"text":""}"#, #"{"text":"x","keep":0}"#, #"{"text":"x","keep":200}"#,
         #"{"text":"x","keep":"101%"}"#, #"{"text":"x","keep":"some"}"#, #"{"text":"x","keep":true}"#,
         #"{"text":"x","budget":0}"#, #"{"text":"x","budget":1.5}"#, #"{"text":"x","budget":"9"}"#,
         #"{"text":"x","budget":99999999999999999999}"#, #"{"text":"x","keep":"5%","budget":5}"#,
