@@ -164,6 +164,23 @@ public struct PutBody: Codable, Equatable, Sendable {
         (self.text, self.options) = (text, options)
     }
 
+    /// Throws when a text is not UTF-8, or has nothing but white space.
+    public static func check(text: [UInt8]) throws(RequestError) {
+        let param = OptionKey.text.rawValue
+        guard text.contains(where: { $0 > UInt8(ascii: " ") }) else {
+            throw RequestError("empty_document", "the document is empty; send some text", param: param)
+        }
+        do {
+            _ = try UTF8Span(validating: text.span)
+        } catch {
+            let place = error.byteOffsets.lowerBound
+            throw RequestError(
+                "not_utf8",
+                "the document is not UTF-8 (first wrong byte at \(place)); convert it first, for example with iconv",
+                param: param)
+        }
+    }
+
     /// Text and options stand side by side.
     public init(from decoder: any Decoder) throws {
         text = try decoder.container(keyedBy: OptionKey.self).decode(String.self, forKey: .text)

@@ -1,7 +1,6 @@
 // One answer in the form that was asked for, whole or in chunks.
 
 import API
-import EngineInterface
 import Glibc
 
 /// Writes one answer: its id and time are the same in every chunk.

@@ -94,7 +94,7 @@ struct DocumentRoutes: Sendable {
         // The query is looked at first: why read 64 MiB to refuse a misspelt number?
         var options = try DocumentOptions(query: isJSON ? "" : request.uri.query ?? "")
         let body = try await request.wholeBody(limitBytes: api.limits.documentBodyBytes, lease: lease)
-        var text: [UInt8]
+        let text: [UInt8]
         if isJSON {
             let put = try JSONText.request(
                 PutBody.self, from: body.readableBytesView, maxDepth: api.limits.jsonDepth)
@@ -102,17 +102,7 @@ struct DocumentRoutes: Sendable {
         } else {
             text = Array(body.readableBytesView)
         }
-        guard !text.isEmpty else {
-            throw RequestError("empty_document", "the document is empty", param: "text")
-        }
-        do {
-            _ = try UTF8Span(validating: text.span)
-        } catch {
-            throw RequestError(
-                "not_utf8",
-                "the document is not UTF-8 (first wrong byte at \(error.byteOffsets.lowerBound))",
-                param: "text")
-        }
+        try PutBody.check(text: text)
         return PutRequest(
             owner: context.owner, name: name, text: text, options: options, user: context.peer.user)
     }

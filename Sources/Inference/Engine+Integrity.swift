@@ -41,18 +41,11 @@ extension Engine {
                 code: "cannot_shrink",
                 message: "method \(manifest.method) keeps every entry; put the document again with another method")
         }
-        let smallest = method.smallestBudget(tokens: tokens, templatePrefixTokens: prefix)
-        let budget =
-            switch keep {
-            case .percent(let percent):
-                method.budget(keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefix)
-            case .budget(let entries): entries
-            case .auto:
-                throw .invalid(
-                    code: "invalid_budget",
-                    message: "auto compares with the full cache, which is gone: put the document again with keep auto",
-                    parameter: "keep")
-            }
+        guard let budget = method.budget(keep, tokens: tokens, prefixTokens: prefix) else {
+            throw .invalidBudget(
+                "auto compares with the full cache, which is gone: put the document again with keep auto",
+                parameter: "keep")
+        }
         guard budget <= manifest.budget else {
             throw .conflict(
                 code: "cannot_grow",
@@ -62,15 +55,7 @@ extension Engine {
                     """)
         }
         // A document that is small as it is stays so.
-        guard budget == manifest.budget || budget >= smallest else {
-            throw .invalid(
-                code: "invalid_budget",
-                message: """
-                    the budget is \(budget) entries; method \(manifest.method) always keeps \(smallest) of this document: use \
-                    at least \(smallest)
-                    """,
-                parameter: "budget")
-        }
+        if budget != manifest.budget { try method.check(budget: budget, tokens: tokens, prefixTokens: prefix) }
         return budget
     }
 

@@ -65,6 +65,18 @@ import Testing
         #expect(refusal { try change.validate() } == found)
     }
 
+    @Test(
+        "a text is UTF-8 with something to read",
+        arguments: [
+            ([], "empty_document"), (Array(" \n\t".utf8), "empty_document"), ([65, 0xC3, 0x28], "not_utf8"),
+            ([0xFF], "not_utf8"), (Array("a\u{0}Grüße".utf8), nil),
+        ] as [([UInt8], String?)])
+    func texts(_ text: [UInt8], _ code: String?) {
+        let error = refusal { try PutBody.check(text: text) }
+        #expect(error?.code == code && error?.param == code.map { _ in "text" })
+        if text.count == 3, code == "not_utf8" { #expect(error?.message.contains("first wrong byte at 1") == true) }
+    }
+
     @Test("the words of an option are named when another is given")
     func words() {
         #expect(Effort.wanted == "fast, balanced or best" && StoredRows.wanted == "f16, q8_0 or q4")

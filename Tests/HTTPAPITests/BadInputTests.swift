@@ -1,5 +1,3 @@
-import API
-import EngineInterface
 import Foundation
 import HTTPAPI
 import Synchronization

@@ -1,7 +1,5 @@
 // A real server on a real Unix socket, and a client that sends whatever bytes a test wants.
 
-import API
-import EngineInterface
 import Foundation
 import HTTPAPI
 import Logging

@@ -1,9 +1,7 @@
 // What went through the store answers exactly as what never did.
 
-import API
 import CAKE
 import CacheStore
-import EngineInterface
 import Foundation
 import Inference
 import Testing

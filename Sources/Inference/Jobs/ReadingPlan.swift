@@ -46,19 +46,14 @@ extension ReadingPlan {
     ///
     /// Costs a hash and a tokenization of the text.
     init(_ request: PutRequest, loaded: LoadedModel, configuration: EngineConfiguration) throws(EngineError) {
-        guard let document = String(validating: request.text, as: UTF8.self) else {
-            let offset = Self.firstInvalidByte(request.text)
-            throw .invalid(
-                code: "not_utf8",
-                message: "the text is not UTF-8 (byte \(offset)); convert it first, for example with iconv",
-                parameter: "text")
-        }
-        guard document.utf8.contains(where: { $0 > 0x20 }) else {
-            throw .invalid(
-                code: "empty_document", message: "the document is empty; send some text", parameter: "text")
-        }
         let options = request.options
-        do throws(RequestError) { try options.validate() } catch { throw EngineError(error) }
+        do throws(RequestError) {
+            try PutBody.check(text: request.text)
+            try options.validate()
+        } catch {
+            throw EngineError(error)
+        }
+        let document = String(decoding: request.text, as: UTF8.self)
         let method = try Self.method(options, configuration)
         let probes = try Self.probes(options.probes, method: method, loaded: loaded)
         let rows = try RowType(
@@ -143,40 +138,17 @@ extension ReadingPlan {
         return probes
     }
 
-    // A share is rounded up to what the method keeps in any case; an explicit number is taken at its word or refused.
     private static func budget(
         _ keep: Keep, method: Method, tokens: Int, prefixTokens: Int
     ) throws(EngineError) -> Int {
-        let smallest = min(tokens, method.smallestBudget(tokens: tokens, templatePrefixTokens: prefixTokens))
-        func refuse(_ message: String) -> EngineError {
-            .invalid(code: "invalid_budget", message: message, parameter: "budget")
-        }
         if case .everything = method.allocation { return tokens }
-        switch keep {
-        case .percent(let percent):
-            return method.budget(keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefixTokens)
-        case .auto:
+        guard let budget = method.budget(keep, tokens: tokens, prefixTokens: prefixTokens) else {
             return CheckTerms.ladder(method, tokens: tokens, prefixTokens: prefixTokens).last ?? tokens
-        case .budget(let entries):
-            if entries > tokens {
-                throw refuse("the budget is \(entries) entries, but the document has only \(tokens) tokens")
-            }
-            if entries < smallest {
-                throw refuse(
-                    """
-                    the budget is \(entries) entries; method \(method.name) always keeps \(smallest) of this \
-                    document: use at least \(smallest)
-                    """)
-            }
-            return entries
         }
-    }
-
-    private static func firstInvalidByte(_ bytes: [UInt8]) -> Int {
-        var offset = 0
-        var parser = Unicode.UTF8.ForwardParser()
-        var rest = bytes.makeIterator()
-        while case .valid(let scalar) = parser.parseScalar(from: &rest) { offset += scalar.count }
-        return offset
+        if budget > tokens {
+            throw .invalidBudget("the budget is \(budget) entries, but the document has only \(tokens) tokens")
+        }
+        try method.check(budget: budget, tokens: tokens, prefixTokens: prefixTokens)
+        return budget
     }
 }

@@ -1,6 +1,5 @@
 // Unfinished readings on disk: what was asked, and how far it was, so that a restart goes on instead of starting again.
 
-import API
 import CacheStore
 import EngineInterface
 import FoundationEssentials
