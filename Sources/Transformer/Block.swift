@@ -1,7 +1,9 @@
 // One decoder block on a batch of rows, all but its attention: what prefill and decode have in common.
 //
-//     x ─ RMSNorm ─ Wq Wk Wv ─ RoPE ─▶ queries, keys, values
-//     attended ─ Wo ─ (+x) ─ RMSNorm ─ Wgate Wup ─ SwiGLU ─ Wdown ─ (+x) ─▶ x
+//     x ─ norm ─ Wq Wk Wv ─ norm ─ RoPE ─▶ queries, keys, values
+//     attended ─ Wo ─ norm ─ (+x) ─ norm ─ Wgate Wup ─ SwiGLU ─ Wdown ─ norm ─ (+x) ─▶ x
+//
+// `ModelLayer` says which norms there are, and whether its heads turn.
 
 /// The activations of a batch of rows, allocated once, and the two halves of a block around attention.
 final class Block {
@@ -11,9 +13,9 @@ final class Block {
     let capacity: Int
 
     /// `[capacity, width]`: the normed residual stream, and what a half of the block adds to it.
-    let normed: FloatBuffer
-    let projected: FloatBuffer
-    /// `[capacity, heads, headWidth]`: rotated queries, scaled by 1/√headWidth, and what attention makes of them.
+    private let normed: FloatBuffer
+    private let projected: FloatBuffer
+    /// `[capacity, heads, headWidth]`: queries as attention takes them, scaled, and what it makes of them.
     let query: FloatBuffer
     let attended: FloatBuffer
     /// `[capacity, kvHeads, headWidth]`.
@@ -23,12 +25,12 @@ final class Block {
     private let gate: FloatBuffer
     private let up: FloatBuffer
     /// `[capacity, ropeDimensions / 2]`.
-    let cosines: FloatBuffer
-    let sines: FloatBuffer
+    private let cosines: FloatBuffer
+    private let sines: FloatBuffer
     /// The inputs of a product as bytes.
     private let quantised: FloatBuffer
     /// Per worker, room for a block of weights made ready.
-    let scratch: [FloatBuffer]
+    private let scratch: [FloatBuffer]
     private let scratchViews: [Floats]
 
     init(_ model: Model, pool: WorkerPool, rows: Int) throws(ModelError) {
@@ -65,87 +67,98 @@ final class Block {
         angles.run(on: pool)
     }
 
-    /// From the residual stream x `[rows, width]` to keys and values, and to queries unless nobody asks.
+    /// From the residual stream x `[rows, width]` to those of queries, keys and values that are wanted.
     func project(
-        _ layer: ModelLayer, _ panel: LayerPanel?, x: Floats, rows: Int, ranges: [RowRange], queries: Bool = true
+        _ wanted: Projections, _ layer: ModelLayer, _ panel: LayerPanel?, x: Floats, rows: Int, ranges: [RowRange]
     ) {
         let shape = model.configuration
-        normalise(x, layer.attentionNorm, rows: rows)
-        var products = RowProducts(
-            x: normed.floats, ranges: ranges, first: target(layer.key, panel, 1, key),
-            second: target(layer.value, panel, 2, value), third: queries ? target(layer.query, panel, 0, query) : nil,
-            scratch: scratchViews, quantised: quantised.floats)
-        products.run(on: pool)
-        rotate(key, heads: shape.kvHeads, rows: rows, scale: 1)
-        if queries { rotateQueries(rows: rows) }
-    }
-
-    /// From the residual stream x `[rows, width]` to the normed rows and the queries alone.
-    func projectQueries(_ layer: ModelLayer, _ panel: LayerPanel?, x: Floats, rows: Int, ranges: [RowRange]) {
-        normalise(x, layer.attentionNorm, rows: rows)
-        var products = RowProducts(
-            x: normed.floats, ranges: ranges, first: target(layer.query, panel, 0, query), scratch: scratchViews,
-            quantised: quantised.floats)
-        products.run(on: pool)
-        rotateQueries(rows: rows)
+        let input = normalise(x, layer.attentionNorm, rows: rows)
+        var targets: [RowProducts.Target] = []
+        if wanted.contains(.keys) { targets.append(target(layer, panel, .key, key)) }
+        if wanted.contains(.values) { targets.append(target(layer, panel, .value, value)) }
+        if wanted.contains(.queries) { targets.append(target(layer, panel, .query, query)) }
+        multiply(input, ranges, targets)
+        if wanted.contains(.keys) { prepare(key, shape.kvHeads, layer.keyNorm, layer, rows: rows, scale: 1) }
+        if wanted.contains(.queries) {
+            prepare(query, shape.heads, layer.queryNorm, layer, rows: rows, scale: layer.bounds.scale)
+        }
     }
 
     /// From what attention gathered, `[rows, heads · headWidth]`, to the block's output, added to x `[rows, width]`.
     func finish(
         _ layer: ModelLayer, _ panel: LayerPanel?, attended: Floats, x: Floats, rows: Int, ranges: [RowRange]
     ) {
-        let shape = model.configuration
-        multiply(attended, ranges, target(layer.attentionOutput, panel, 3, projected))
-        normalise(x, layer.feedForwardNorm, rows: rows, adding: projected.floats)
-        var gateAndUp = RowProducts(
-            x: normed.floats, ranges: ranges, first: target(layer.gate, panel, 4, gate),
-            second: target(layer.up, panel, 5, up), scratch: scratchViews, quantised: quantised.floats)
-        gateAndUp.run(on: pool)
-        var swiglu = SwiGLU(rows: rows, width: shape.feedForwardWidth, gate: gate.floats, up: up.floats)
+        multiply(attended, ranges, [target(layer, panel, .attentionOutput, projected)])
+        let input = add(projected, normed: layer.attentionOutputNorm, to: x, then: layer.feedForwardNorm, rows: rows)
+        multiply(input, ranges, [target(layer, panel, .gate, gate), target(layer, panel, .up, up)])
+        var swiglu = SwiGLU(
+            rows: rows, width: model.configuration.feedForwardWidth, gate: gate.floats, up: up.floats)
         swiglu.run(on: pool)
-        multiply(gate.floats, ranges, target(layer.down, panel, 6, projected))
-        var residual = AddRows(rows: rows, width: shape.width, x: x, addend: projected.floats)
-        residual.run(on: pool)
+        multiply(gate.floats, ranges, [target(layer, panel, .down, projected)])
+        _ = add(projected, normed: layer.feedForwardOutputNorm, to: x, then: nil, rows: rows)
     }
 
     /// The logits of x `[rows, width]`, `[rows, vocabulary]`.
     func logits(_ x: Floats, rows: Int, into logits: Floats) {
-        normalise(x, model.outputNorm, rows: rows)
-        var products = RowProducts(
-            x: normed.floats, ranges: [RowRange(first: 0, count: rows, isDense: false)],
-            first: RowProducts.Target(linear: model.output, panel: nil, y: logits), scratch: scratchViews,
-            quantised: quantised.floats)
-        products.run(on: pool)
+        let input = normalise(x, model.outputNorm, rows: rows)
+        multiply(
+            input, [RowRange(first: 0, count: rows, isDense: false)],
+            [RowProducts.Target(linear: model.output, panel: nil, y: logits)])
+        logits.slice(0, rows * model.configuration.vocabulary).multiply(by: 1 / model.configuration.logitScale)
     }
 
-    private func normalise(_ x: Floats, _ weight: FloatBuffer, rows: Int, adding addend: Floats? = nil) {
-        var norm = Normalise(
-            rows: rows, x: x, addend: addend, weight: weight.floats, epsilon: model.configuration.rmsEpsilon,
-            y: normed.floats)
-        norm.run(on: pool)
+    /// The normed rows of x; x itself where there is no norm.
+    private func normalise(_ x: Floats, _ norm: FloatBuffer?, rows: Int) -> Floats {
+        guard let norm else { return x }
+        var task = AddAndNormalise(
+            rows: rows, epsilon: model.configuration.rmsEpsilon, width: model.configuration.width, x: x,
+            norm: norm.floats, y: normed.floats)
+        task.run(on: pool)
+        return normed.floats
     }
 
-    private func rotateQueries(rows: Int) {
+    /// Adds what a half of the block made to the residual stream x; returns what the next half takes, as `normalise`.
+    private func add(
+        _ addend: FloatBuffer, normed addendNorm: FloatBuffer?, to x: Floats, then norm: FloatBuffer?, rows: Int
+    ) -> Floats {
         let shape = model.configuration
-        rotate(query, heads: shape.heads, rows: rows, scale: 1 / Float(shape.headWidth).squareRoot())
+        var task = AddAndNormalise(
+            rows: rows, epsilon: shape.rmsEpsilon, width: shape.width, x: x, addend: addend.floats,
+            addendNorm: addendNorm?.floats, addendScale: shape.residualScale, norm: norm?.floats, y: normed.floats)
+        task.run(on: pool)
+        return norm == nil ? x : normed.floats
     }
 
-    private func rotate(_ x: FloatBuffer, heads: Int, rows: Int, scale: Float) {
-        var rotation = Rotate(
-            rows: rows, heads: heads, headWidth: model.configuration.headWidth, x: x.floats, rope: model.rope,
-            cosines: cosines.floats, sines: sines.floats, scale: scale)
-        rotation.run(on: pool)
+    private func prepare(
+        _ x: FloatBuffer, _ heads: Int, _ norm: FloatBuffer?, _ layer: ModelLayer, rows: Int, scale: Float
+    ) {
+        let shape = model.configuration
+        var task = PrepareHeads(
+            rows: rows, heads: heads, headWidth: shape.headWidth, x: x.floats, norm: norm?.floats,
+            epsilon: shape.rmsEpsilon, rotation: layer.rotation, cosines: cosines.floats, sines: sines.floats,
+            scale: scale)
+        task.run(on: pool)
     }
 
-    private func multiply(_ x: Floats, _ ranges: [RowRange], _ target: RowProducts.Target) {
+    private func multiply(_ x: Floats, _ ranges: [RowRange], _ targets: [RowProducts.Target]) {
         var products = RowProducts(
-            x: x, ranges: ranges, first: target, scratch: scratchViews, quantised: quantised.floats)
+            x: x, ranges: ranges, targets, scratch: scratchViews, quantised: quantised.floats)
         products.run(on: pool)
     }
 
     private func target(
-        _ linear: Linear, _ panel: LayerPanel?, _ matrix: Int, _ y: FloatBuffer
+        _ layer: ModelLayer, _ panel: LayerPanel?, _ matrix: LayerMatrix, _ y: FloatBuffer
     ) -> RowProducts.Target {
-        RowProducts.Target(linear: linear, panel: panel?.matrices[matrix], y: y.floats)
+        RowProducts.Target(linear: layer[matrix], panel: panel?[matrix], y: y.floats)
     }
+}
+
+/// Which projections of a block's input somebody reads.
+struct Projections: OptionSet {
+    let rawValue: Int
+
+    static let queries = Projections(rawValue: 1)
+    static let keys = Projections(rawValue: 2)
+    static let values = Projections(rawValue: 4)
+    static let all: Projections = [.queries, .keys, .values]
 }

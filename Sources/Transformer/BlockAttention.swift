@@ -106,20 +106,13 @@ final class AttentionScratch {
     let room: Floats
     /// `[groupWidth, blockRows]`.
     let logSums: Floats
-    /// `[projectedRows, headWidth]` each: keys and values of one head before they are stored.
-    let projectedKeys: Floats
-    let projectedValues: Floats
     private let memory: FloatBuffer
-
-    /// Rows whose keys and values are computed at once.
-    static let projectedRows = 64
 
     init(headWidth: Int, groupWidth: Int) throws(ModelError) {
         let rows = BlockAttention.blockRows(groupWidth: groupWidth)
         let sizes = [
             caked_block_query_size(rows, headWidth) * groupWidth, caked_block_state_size(rows, groupWidth, headWidth),
-            caked_block_room_size(headWidth), rows * groupWidth, Self.projectedRows * headWidth,
-            Self.projectedRows * headWidth,
+            caked_block_room_size(headWidth), rows * groupWidth,
         ]
         // Each part on cache lines of its own.
         let places = sizes.map { ($0 + 15) / 16 * 16 }
@@ -129,8 +122,6 @@ final class AttentionScratch {
         state = part(1)
         room = part(2)
         logSums = part(3)
-        projectedKeys = part(4)
-        projectedValues = part(5)
         self.memory = memory
     }
 }

@@ -131,7 +131,7 @@ public final class Decoder {
         planRanges(pieces)
 
         for (index, layer) in model.layers.enumerated() {
-            block.project(layer, nil, x: hidden.floats, rows: rows, ranges: ranges)
+            block.project(.all, layer, nil, x: hidden.floats, rows: rows, ranges: ranges)
             for piece in pieces { store(piece, layer: index) }
             try attention.run(pieces, layer: index, pool: pool)
             block.finish(
@@ -181,8 +181,8 @@ public final class Decoder {
         let width = cache.heads * cache.headWidth
         var store = StoreRows(
             rows: piece.rows, keys: block.key.floats.slice(piece.firstRow * width, piece.rows * width),
-            values: block.value.floats.slice(piece.firstRow * width, piece.rows * width), cache: cache,
-            firstRow: piece.sequence.tailTokens)
+            values: block.value.floats.slice(piece.firstRow * width, piece.rows * width), heads: cache.heads,
+            cache: cache, firstRow: piece.sequence.tailTokens)
         store.run(on: pool)
     }
 

@@ -25,9 +25,9 @@ public final class DocumentPrefill {
         case prepare
         case tile(firstRow: Int)
         case observeWindow
-        case branchQueries(chunk: Int, firstRow: Int)
-        case branchHead(chunk: Int, head: Int)
-        case branchTile(chunk: Int, firstRow: Int)
+        case projectBranch(Int, firstRow: Int)
+        case attendBranch(Int, head: Int)
+        case finishBranch(Int, firstRow: Int)
         case compress
         case done
     }
@@ -39,7 +39,10 @@ public final class DocumentPrefill {
     /// The most places to check: likewise.
     public static let maximumChecks = 64
 
-    let reader: LayerReader
+    let room: LayerRoom
+    private let reader: LayerReader
+    /// Nil without branches.
+    private let branchReader: BranchReader?
     let layers: Int
     /// How kept rows are stored.
     let rows: KVRows
@@ -91,14 +94,20 @@ public final class DocumentPrefill {
         }
         self.rows = rows
         layers = shape.layers
-        let alwaysKept = AlwaysKept(method, tokens: ids.count, templatePrefixTokens: templatePrefixTokens)
-        reader = try LayerReader(
-            model: model, pool: pool, document: ids, method: method, sinks: alwaysKept.start.count, rows: rows.growing,
-            instruction: instruction, probes: probes, checks: checks.map(\.ids), meter: meter)
         self.checks = checks
+        let branches = Branches(
+            document: ids, method: method, instruction: instruction, probes: probes, checks: checks.map(\.ids))
+        room = try LayerRoom(
+            model: model, pool: pool, document: ids, branches: branches.ids, method: method, rows: rows.growing,
+            meter: meter)
+        reader = try LayerReader(room, method: method)
+        let alwaysKept = AlwaysKept(method, tokens: ids.count, templatePrefixTokens: templatePrefixTokens)
+        branchReader =
+            branches.all.isEmpty
+            ? nil
+            : try BranchReader(room, branches, method: method, sinks: alwaysKept.start.count, meter: meter)
         work = PrefillWork(
-            shape, tokens: ids.count, chunks: reader.reconstruction?.chunks ?? [],
-            everyRowObserves: method.observation == .everyRow)
+            shape, tokens: ids.count, branches: branches.all, everyRowObserves: method.observation == .everyRow)
     }
 
     private static func check(_ method: Method, instruction: Int, probes: [[Int32]]) throws(ModelError) {
@@ -144,16 +153,15 @@ public final class DocumentPrefill {
         }
     }
 
-    /// Bytes of KV rows allocated now, and the most so far.
-    public var kvBytes: (current: Int, peak: Int) { (meter.currentBytes, meter.peakBytes) }
-
     /// Does the next piece of work, a fraction of a second at most.
     ///
     /// Does nothing once done.
     public func step() throws(ModelError) -> Progress {
         switch stage {
         case .prepare:
-            reader.begin(layer: layer)
+            room.begin(layer: layer)
+            reader.begin()
+            branchReader?.begin()
             stage = .tile(firstRow: 0)
         case .tile(let firstRow):
             let rows = reader.readTile(firstRow: firstRow)
@@ -161,20 +169,17 @@ public final class DocumentPrefill {
             stage = afterTile(firstRow + rows)
         case .observeWindow:
             reader.observeWindow()
-            stage = afterDocument()
-        case .branchQueries(let chunk, let firstRow):
-            let next = firstRow + reader.projectBranch(chunk, firstRow: firstRow)
-            stage =
-                next < reader.rows(of: chunk)
-                ? .branchQueries(chunk: chunk, firstRow: next) : .branchHead(chunk: chunk, head: 0)
-        case .branchHead(let chunk, let head):
-            try reader.attendBranch(chunk, head: head)
-            work.branched(chunk: chunk)
-            stage = afterBranchHead(chunk, head: head)
-        case .branchTile(let chunk, let firstRow):
-            let next = firstRow + reader.finishBranch(chunk, firstRow: firstRow)
-            stage =
-                next < reader.rows(of: chunk) ? .branchTile(chunk: chunk, firstRow: next) : afterBranch(chunk)
+            stage = beginBranch(0)
+        case .projectBranch(let index, let firstRow):
+            let next = firstRow + (branchReader?.project(index, firstRow: firstRow) ?? 0)
+            stage = next < rows(of: index) ? .projectBranch(index, firstRow: next) : .attendBranch(index, head: 0)
+        case .attendBranch(let index, let head):
+            try branchReader?.attend(index, head: head)
+            work.attended(branch: index)
+            stage = afterBranchHead(index, head: head)
+        case .finishBranch(let index, let firstRow):
+            let next = firstRow + (branchReader?.finish(index, firstRow: firstRow) ?? 0)
+            stage = next < rows(of: index) ? .finishBranch(index, firstRow: next) : beginBranch(index + 1)
         case .compress:
             try compress()
         case .done:
@@ -186,30 +191,28 @@ public final class DocumentPrefill {
     }
 
     private func afterTile(_ next: Int) -> Stage {
-        if next < reader.tokens { return .tile(firstRow: next) }
-        return reader.window != nil ? .observeWindow : afterDocument()
+        if next < room.tokens { return .tile(firstRow: next) }
+        return reader.window != nil ? .observeWindow : beginBranch(0)
     }
 
-    private func afterDocument() -> Stage {
-        reader.reconstruction == nil ? .compress : .branchQueries(chunk: 0, firstRow: 0)
+    /// Goes on with a branch, or to the layer's end if it was the last.
+    private func beginBranch(_ index: Int) -> Stage {
+        index < (branchReader?.branches.count ?? 0) ? .projectBranch(index, firstRow: 0) : .compress
     }
 
-    private func afterBranchHead(_ chunk: Int, head: Int) -> Stage {
-        if head + 1 < reader.kvHeads { return .branchHead(chunk: chunk, head: head + 1) }
-        return reader.isFinished(chunk) ? .branchTile(chunk: chunk, firstRow: 0) : afterBranch(chunk)
+    private func afterBranchHead(_ index: Int, head: Int) -> Stage {
+        if head + 1 < room.layerRows.heads { return .attendBranch(index, head: head + 1) }
+        return branchReader?.isFinished(index) == true ? .finishBranch(index, firstRow: 0) : beginBranch(index + 1)
     }
 
-    private func afterBranch(_ chunk: Int) -> Stage {
-        chunk + 1 < (reader.reconstruction?.chunks.count ?? 0)
-            ? .branchQueries(chunk: chunk + 1, firstRow: 0) : .compress
-    }
+    private func rows(of branch: Int) -> Int { branchReader?.branches[branch].rows ?? 0 }
 
     /// Decides what stays of the layer just read, evicts from the earlier ones, then keeps the new layer's share.
     private func compress() throws(ModelError) {
-        let decision = cascade.add(reader.observation())
+        let decision = cascade.add(room.observation())
         for (index, layer) in kept.enumerated() { layer.truncate(to: decision.counts[index]) }
         kept.append(
-            try KeptLayer(gathering: decision.heads.map(\.positions), from: reader.layerRows, as: rows, meter: meter))
+            try KeptLayer(gathering: decision.heads.map(\.positions), from: room.layerRows, as: rows, meter: meter))
         layer += 1
         work.finished(layers: layer)
         stage = layer < layers ? .prepare : .done
@@ -218,10 +221,12 @@ public final class DocumentPrefill {
     /// What the full cache made of every place's tokens from the last one of its request on, `[places · truth]` rows.
     public func checkedRows() throws(ModelError) -> OutputRows {
         guard case .done = stage else { throw .invalidBatch("the document is not read to its end") }
-        let first = (reader.reconstruction?.chunks.count ?? 0) - checks.count
-        return try OutputRows(
-            checks.indices.map { reader.lastRows(checks[$0].truth.count, of: first + $0) },
-            width: reader.width)
+        var parts: [Floats] = []
+        if let branchReader {
+            let first = branchReader.branches.count - checks.count
+            parts = checks.indices.map { branchReader.lastRows(checks[$0].truth.count, of: first + $0) }
+        }
+        return try OutputRows(parts, width: room.model.configuration.width)
     }
 
     /// The compact cache, when `step` has said that all is done.
@@ -230,7 +235,7 @@ public final class DocumentPrefill {
         let retention = cascade.finish()
         for (index, layer) in kept.enumerated() { layer.truncate(to: retention.counts[index]) }
         return CompactCache(
-            kept: kept, retention: retention, rows: rows, kvHeads: reader.kvHeads,
-            headWidth: reader.layerRows.headWidth, peakKVBytes: meter.peakBytes)
+            kept: kept, retention: retention, rows: rows, kvHeads: room.layerRows.heads,
+            headWidth: room.layerRows.headWidth, peakKVBytes: meter.peakBytes)
     }
 }

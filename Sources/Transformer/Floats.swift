@@ -36,6 +36,12 @@ import Glibc
         unsafe base.update(repeating: value, count: count)
     }
 
+    /// Multiplies every one of them.
+    package func multiply(by scale: Float) {
+        guard scale != 1 else { return }
+        for index in 0..<count { unsafe base[index] *= scale }
+    }
+
     package func copy(from source: Floats) {
         precondition(source.count == count, "copies are of equal length")
         unsafe base.update(from: source.base, count: count)

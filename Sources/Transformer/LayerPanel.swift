@@ -3,8 +3,8 @@
 /// Room for the panels of a layer, where the model does not keep them.
 final class LayerPanel {
     private let memory: FloatBuffer
-    /// One panel per matrix of `ModelLayer.matrices`.
-    private(set) var matrices: [DensePanel] = []
+    /// In the order of `LayerMatrix`.
+    private var panels: [DensePanel] = []
 
     init(_ model: Model) throws(ModelError) {
         var largest = 0
@@ -14,11 +14,13 @@ final class LayerPanel {
         memory = try FloatBuffer(largest)
     }
 
+    subscript(_ matrix: LayerMatrix) -> DensePanel { panels[matrix.rawValue] }
+
     /// Makes the matrices of `layer` ready.
     func fill(from layer: ModelLayer, pool: WorkerPool) {
         var fill = PanelFill()
         var offset = 0
-        matrices = layer.matrices.map { linear in
+        panels = layer.matrices.map { linear in
             if let prepared = linear.prepared { return prepared }
             defer { offset += linear.panelSize }
             return fill.add(linear, in: memory.floats.slice(offset, linear.panelSize))

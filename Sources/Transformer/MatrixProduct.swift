@@ -26,17 +26,4 @@ enum MatrixProduct {
             CblasRowMajor, CblasTrans, CblasNoTrans, Int32(n), Int32(n), Int32(k), 1, a.base, Int32(aStride), a.base,
             Int32(aStride), 1, c.base, Int32(n))
     }
-
-    /// c `[m, n]` += a `[m, k]` · b, b `[k, n]`.
-    static func addTimes(
-        _ a: Floats, stride aStride: Int, _ b: Floats, stride bStride: Int, into c: Floats, stride cStride: Int,
-        m: Int, n: Int, k: Int
-    ) {
-        guard m > 0, n > 0, k > 0 else { return }
-        precondition(
-            a.count >= (m - 1) * aStride + k && b.count >= (k - 1) * bStride + n && c.count >= (m - 1) * cStride + n)
-        unsafe cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(m), Int32(n), Int32(k), 1, a.base, Int32(aStride),
-            b.base, Int32(bStride), 1, c.base, Int32(cStride))
-    }
 }

@@ -20,7 +20,7 @@ extension DocumentPrefill {
 
     /// How large a checkpoint is now, up to some kilobytes.
     public var checkpointBytes: Int {
-        unsafe reader.hiddenBytes.count + meter.currentBytes - reader.layerRows.bufferBytes
+        unsafe room.streamBytes.count + meter.currentBytes - room.layerRows.bufferBytes
     }
 
     /// Hands a checkpoint to `write`, piece by piece; no step may be made meanwhile.
@@ -39,7 +39,7 @@ extension DocumentPrefill {
             }
         }
         for layer in kept { try unsafe write(layer.bytes) }
-        try unsafe write(UnsafeRawBufferPointer(reader.hiddenBytes))
+        try unsafe write(UnsafeRawBufferPointer(room.streamBytes))
     }
 
     /// Goes on from a checkpoint of a prefill with the same parameters, before the first step; `read` fills each piece it is
@@ -67,11 +67,11 @@ extension DocumentPrefill {
         for _ in 0..<done {
             preferences.append(Double(bitPattern: UInt64(littleEndian: try take(1, UInt64(0))[0])))
             var ranked: [RankedEntries] = []
-            for _ in 0..<reader.kvHeads {
+            for _ in 0..<room.layerRows.heads {
                 let count = Int(clamping: UInt64(littleEndian: try take(1, UInt64(0))[0]))
-                guard count <= reader.tokens else { throw .unusableCheckpoint("it keeps more entries than there are") }
+                guard count <= room.tokens else { throw .unusableCheckpoint("it keeps more entries than there are") }
                 let positions = try take(count, UInt32(0))
-                guard positions.allSatisfy({ Int($0) < reader.tokens }) else {
+                guard positions.allSatisfy({ Int($0) < room.tokens }) else {
                     throw .unusableCheckpoint("it keeps an entry beyond the document")
                 }
                 ranked.append(RankedEntries(positions: positions, indicators: try take(count, Float(0))))
@@ -81,10 +81,10 @@ extension DocumentPrefill {
         for layer in heads {
             kept.append(
                 try unsafe KeptLayer(
-                    counts: layer.map(\.count), rows: rows, headWidth: reader.layerRows.headWidth,
+                    counts: layer.map(\.count), rows: rows, headWidth: room.layerRows.headWidth,
                     meter: meter, fill: read))
         }
-        try unsafe read(reader.hiddenBytes)
+        try unsafe read(room.streamBytes)
         cascade.resume(Cascade.Progress(heads: heads, preferences: preferences))
         layer = done
         work.finished(layers: done)
@@ -99,10 +99,11 @@ extension DocumentPrefill {
     }
 
     private var dimensions: [UInt64] {
-        let headWidth = reader.layerRows.headWidth
+        let headWidth = room.layerRows.headWidth
         let sizes = [
-            layer, layers, reader.tokens, reader.kvHeads, headWidth, rows.keyBytes(entries: 32, headWidth: headWidth),
-            unsafe reader.hiddenBytes.count,
+            layer, layers, room.tokens, room.layerRows.heads, headWidth,
+            rows.keyBytes(entries: 32, headWidth: headWidth),
+            unsafe room.streamBytes.count,
         ]
         return sizes.map { UInt64($0).littleEndian }
     }

@@ -7,32 +7,25 @@ struct PrefillWork {
     private let rowWork: Double
     private let attentionWork: Double
     private let kvHeads: Int
-    private let chunks: [ReconstructionRows.Chunk]
+    private let branches: [Branch]
     private let everyRowObserves: Bool
     private var done = 0.0
 
-    init(_ shape: ModelConfiguration, tokens: Int, chunks: [ReconstructionRows.Chunk], everyRowObserves: Bool) {
-        rowWork = Self.matrices(shape)
-        // A query and a key: a product with the key and one with the value.
-        attentionWork = 4 * Double(shape.heads * shape.headWidth)
+    init(_ shape: ModelConfiguration, tokens: Int, branches: [Branch], everyRowObserves: Bool) {
+        rowWork = 2 * Double(shape.blockWeights)
+        attentionWork = 2 * Double(shape.attentionWeights)
         layers = Double(shape.layers)
         kvHeads = shape.kvHeads
-        self.chunks = chunks
+        self.branches = branches
         self.everyRowObserves = everyRowObserves
         layerWork = 0
-        layerWork = read(keysBefore: 0, rows: tokens) + chunks.reduce(0) { $0 + branch($1) }
-    }
-
-    /// Operations of one row in a layer's matrices.
-    private static func matrices(_ shape: ModelConfiguration) -> Double {
-        let attention = shape.width * shape.headWidth * (2 * shape.heads + 2 * shape.kvHeads)
-        return 2 * Double(attention + 3 * shape.width * shape.feedForwardWidth)
+        layerWork = read(keysBefore: 0, rows: tokens) + branches.reduce(0) { $0 + operations($1) }
     }
 
     /// Observed scores are computed once more: half the work of attention.
-    private func branch(_ chunk: ReconstructionRows.Chunk) -> Double {
-        Double(chunk.rows)
-            * (rowWork + attentionWork * (Double(chunk.reads.count) + 0.5 * Double(chunk.judges.count)))
+    private func operations(_ branch: Branch) -> Double {
+        Double(branch.rows)
+            * (rowWork + attentionWork * (Double(branch.reads.count) + 0.5 * Double(branch.judges.count)))
     }
 
     private func read(keysBefore: Int, rows: Int) -> Double {
@@ -43,7 +36,7 @@ struct PrefillWork {
     /// Rows of a tile: about a tenth of a second of work on two cores, and many enough for dense products.
     static func tileRows(_ shape: ModelConfiguration, tokens: Int, isInteger: Bool) -> Int {
         let stepWork = isInteger ? 24e9 : 8e9
-        let row = matrices(shape) + 4 * Double(shape.heads * shape.headWidth) * Double(tokens)
+        let row = 2 * Double(shape.blockWeights) + 2 * Double(shape.attentionWeights) * Double(tokens)
         return max(32, min(256, Int(stepWork / row) / 32 * 32))
     }
 
@@ -51,7 +44,7 @@ struct PrefillWork {
 
     mutating func read(rows: Int, keysBefore: Int) { done += read(keysBefore: keysBefore, rows: rows) }
 
-    mutating func branched(chunk: Int) { done += branch(chunks[chunk]) / Double(kvHeads) }
+    mutating func attended(branch: Int) { done += operations(branches[branch]) / Double(kvHeads) }
 
     mutating func finished(layers: Int) { done = layerWork * Double(layers) }
 }

@@ -60,7 +60,7 @@ package final class ProductProbe {
     package func run() {
         var products = RowProducts(
             x: x.floats, ranges: [RowRange(first: 0, count: rows, isDense: rows >= RowRange.denseRows)],
-            first: RowProducts.Target(linear: linear, panel: panel, y: y.floats), scratch: scratch.map(\.floats),
+            [RowProducts.Target(linear: linear, panel: panel, y: y.floats)], scratch: scratch.map(\.floats),
             quantised: quantised.floats)
         products.run(on: pool)
     }

@@ -10,11 +10,14 @@ struct RotaryEmbedding: Sendable {
     private let style: ModelConfiguration.RopeStyle
     /// Radians per position, `[half]`.
     private let frequencies: [Double]
+    /// Cosines and sines are multiplied with it.
+    private let magnitude: Double
 
     /// `factors`, `[half]`, divide the frequencies (`rope_freqs.weight`).
     init(_ configuration: ModelConfiguration, factors: [Float]?) {
         half = configuration.ropeDimensions / 2
         style = configuration.ropeStyle
+        magnitude = Double(configuration.ropeMagnitude)
         frequencies = (0..<half).map { pair in
             pow(Double(configuration.ropeBase), -2 * Double(pair) / Double(configuration.ropeDimensions))
                 / Double(factors?[pair] ?? 1) / Double(configuration.ropeScale)
@@ -27,8 +30,8 @@ struct RotaryEmbedding: Sendable {
     func angles(position: Int, cosines: Floats, sines: Floats) {
         for pair in 0..<half {
             let angle = Double(position) * frequencies[pair]
-            cosines[pair] = Float(cos(angle))
-            sines[pair] = Float(sin(angle))
+            cosines[pair] = Float(cos(angle) * magnitude)
+            sines[pair] = Float(sin(angle) * magnitude)
         }
     }
 

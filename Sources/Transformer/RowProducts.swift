@@ -39,15 +39,14 @@ struct RowProducts: ~Copyable {
     /// Room for all rows as bytes.
     let quantised: Floats
 
-    init(
-        x: Floats, ranges: [RowRange], first: Target, second: Target? = nil, third: Target? = nil, scratch: [Floats],
-        quantised: Floats
-    ) {
+    /// Up to three targets, at least one.
+    init(x: Floats, ranges: [RowRange], _ targets: [Target], scratch: [Floats], quantised: Floats) {
+        precondition((1...3).contains(targets.count))
         self.x = x
         self.ranges = ranges
-        self.first = first
-        self.second = second
-        self.third = third
+        first = targets[0]
+        second = targets.count > 1 ? targets[1] : nil
+        third = targets.count > 2 ? targets[2] : nil
         self.scratch = scratch
         self.quantised = quantised
     }

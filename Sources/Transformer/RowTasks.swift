@@ -21,38 +21,31 @@ extension RowTask {
     }
 }
 
-/// y = RMSNorm(x + addend) · weight, and x becomes x + addend: the residual connection and the norm that follows it.
-struct Normalise: RowTask {
+/// x ← x + scale · norm(addend): the residual connection; then y = norm(x), if something reads it.
+struct AddAndNormalise: RowTask {
     let rows: Int
-    /// `[rows, width]`; `addend` and `y` likewise.
+    let epsilon: Float
+    let width: Int
+    /// `[rows, width]`; `addend`, which is overwritten where it is normed or scaled, and `y` likewise.
     let x: Floats
     var addend: Floats?
-    let weight: Floats
-    let epsilon: Float
+    /// `[width]`; nil: added as it is.
+    var addendNorm: Floats?
+    var addendScale: Float = 1
+    /// `[width]`; nil: y is not written.
+    let norm: Floats?
     let y: Floats
 
     func run(_ range: Range<Int>) {
-        let width = weight.count
         for row in range {
             let x = x.slice(row * width, width)
-            if let addend { unsafe caked_add(addend.slice(row * width, width).base, x.base, width) }
-            unsafe caked_rms_norm(x.base, weight.base, epsilon, y.slice(row * width, width).base, width)
+            if let addend = addend?.slice(row * width, width) {
+                if let addendNorm { unsafe caked_rms_norm(addend.base, addendNorm.base, epsilon, addend.base, width) }
+                addend.multiply(by: addendScale)
+                unsafe caked_add(addend.base, x.base, width)
+            }
+            if let norm { unsafe caked_rms_norm(x.base, norm.base, epsilon, y.slice(row * width, width).base, width) }
         }
-    }
-}
-
-/// x += addend.
-struct AddRows: RowTask {
-    let rows: Int
-    let width: Int
-    /// `[rows, width]`; `addend` likewise.
-    let x: Floats
-    let addend: Floats
-
-    func run(_ range: Range<Int>) {
-        let count = range.count * width
-        let first = range.lowerBound * width
-        unsafe caked_add(addend.slice(first, count).base, x.slice(first, count).base, count)
     }
 }
 
@@ -89,53 +82,70 @@ struct FillAngles: RowTask {
     }
 }
 
-/// RoPE on every head of every row, then a scale: 1/√D for queries, so that attention need not think of it.
-struct Rotate: RowTask {
+/// What becomes of projected queries or keys: norm, RoPE, and a scale, that of attention for queries.
+struct PrepareHeads: RowTask {
     let rows: Int
     let heads: Int
     let headWidth: Int
     /// `[rows, heads, headWidth]`.
     let x: Floats
-    let rope: RotaryEmbedding
+    /// Over each head, `[headWidth]`, or over all of a row, `[heads · headWidth]`; nil: none.
+    let norm: Floats?
+    let epsilon: Float
+    /// nil: nothing turns.
+    let rotation: RotaryEmbedding?
     /// `[rows, half]`.
     let cosines: Floats
     let sines: Floats
-    var scale: Float = 1
+    let scale: Float
 
     func run(_ range: Range<Int>) {
-        let half = rope.half
         let width = heads * headWidth
         for row in range {
-            let cosines = cosines.slice(row * half, half)
-            let sines = sines.slice(row * half, half)
-            for head in 0..<heads {
-                rope.rotate(x.slice(row * width + head * headWidth, headWidth), cosines: cosines, sines: sines)
+            let x = x.slice(row * width, width)
+            if let norm {
+                for first in stride(from: 0, to: width, by: norm.count) {
+                    let part = x.slice(first, norm.count)
+                    unsafe caked_rms_norm(part.base, norm.base, epsilon, part.base, norm.count)
+                }
             }
-            guard scale != 1 else { continue }
-            let base = unsafe x.slice(row * width, width).base
-            for index in 0..<width { unsafe base[index] *= scale }
+            if let rotation {
+                let half = rotation.half
+                for head in 0..<heads {
+                    rotation.rotate(
+                        x.slice(head * headWidth, headWidth), cosines: cosines.slice(row * half, half),
+                        sines: sines.slice(row * half, half))
+                }
+            }
+            x.multiply(by: scale)
         }
     }
 }
 
-/// Stores the keys and values of a tile's rows in a layer's cache.
+/// Stores the keys and values of some rows: in all heads, or in the one that a cache of one head is for.
 struct StoreRows: RowTask {
     let rows: Int
-    /// `[rows, kvHeads, headWidth]`; `values` likewise.
+    /// `[rows, heads, headWidth]`; `values` likewise, nil where nobody reads them.
     let keys: Floats
-    let values: Floats
+    let values: Floats?
+    let heads: Int
+    /// The head that is the cache's first.
+    var firstHead = 0
     let cache: HeadRows
-    /// The cache row of the tile's first row.
+    /// The cache row of the first row.
     let firstRow: Int
 
     func run(_ range: Range<Int>) {
         let width = cache.headWidth
         for row in range {
             for head in 0..<cache.heads {
-                let offset = (row * cache.heads + head) * width
-                cache.store(
-                    head: head, row: firstRow + row, key: keys.slice(offset, width),
-                    value: values.slice(offset, width))
+                let offset = (row * heads + firstHead + head) * width
+                let key = keys.slice(offset, width)
+                if let values {
+                    cache.store(head: head, row: firstRow + row, key: key, value: values.slice(offset, width))
+                } else {
+                    cache.storeKey(head: head, row: firstRow + row, key)
+                }
             }
         }
     }

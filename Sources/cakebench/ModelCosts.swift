@@ -13,11 +13,7 @@ struct ModelCosts: Encodable {
     let head_weights: Int
     let is_quantised: Bool
     let file_bytes: Int
-    private let layers: Int
-    private let width: Int
-    private let attentionWidth: Int
-    private let kvHeads: Int
-    private let headWidth: Int
+    private let shape: ModelConfiguration
 
     private enum CodingKeys: CodingKey {
         case block_bytes, head_bytes, block_weights, head_weights, is_quantised, file_bytes
@@ -28,23 +24,17 @@ struct ModelCosts: Encodable {
         let matrices = file.tensors.filter { $0.name.hasPrefix("blk.") && $0.dimensions.count == 2 }
         let head = file.tensor("output.weight") ?? file.tensor("token_embd.weight")
         block_bytes = matrices.reduce(0) { $0 + $1.byteCount }
-        block_weights = matrices.reduce(0) { $0 + $1.elementCount }
         head_bytes = head?.byteCount ?? 0
         head_weights = head?.elementCount ?? 0
         is_quantised = matrices.contains { ![.f32, .f16, .bf16].contains($0.type) }
         file_bytes = file.fileBytes
-        layers = shape.layers
-        width = shape.width
-        attentionWidth = shape.heads * shape.headWidth
-        kvHeads = shape.kvHeads
-        headWidth = shape.headWidth
+        block_weights = shape.layers * shape.blockWeights
+        self.shape = shape
     }
-
-    private var keyValueWidth: Int { 2 * kvHeads * headWidth }
 
     /// Bytes of so many entries for each layer and head.
     func cacheBytes(entries: Int, _ rows: KVRows) -> Int {
-        layers * kvHeads * rows.bytes(entries: entries, headWidth: headWidth)
+        shape.layers * shape.kvHeads * rows.bytes(entries: entries, headWidth: shape.headWidth)
     }
 
     /// Bytes that decoding one token reads, over a cache of so many entries per layer and head.
@@ -54,14 +44,13 @@ struct ModelCosts: Encodable {
 
     /// Operations of reading a document in the matrices: the last layer needs keys and values alone, and nothing the head.
     func prefillOperations(tokens: Int) -> Double {
-        let layer = block_weights / layers
-        return 2 * Double(tokens) * Double(block_weights - layer + width * keyValueWidth)
+        2 * Double(tokens) * Double((shape.layers - 1) * shape.blockWeights + shape.keyValueWeights)
     }
 
     /// Operations of its attention in all layers but the last: a product with each key before, and one with its value.
     func prefillAttentionOperations(tokens: Int) -> Double {
         let pairs = Double(tokens) * Double(tokens + 1) / 2
-        return 4 * pairs * Double(attentionWidth) * Double(layers - 1)
+        return 2 * pairs * Double(shape.attentionWeights) * Double(shape.layers - 1)
     }
 
     /// Seconds that reading a document takes at least.

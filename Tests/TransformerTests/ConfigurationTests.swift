@@ -35,7 +35,7 @@ struct ConfigurationTests {
     static let spoiled: [Spoiled] = [
         Spoiled(word: "mamba") { $0.metadata[0] = ("general.architecture", .string("mamba")) },
         Spoiled(word: "general.architecture") { $0.metadata.removeFirst() },
-        metadata("attention.sliding_window", .uint32(4_096), "sliding window"),
+        metadata("attention.sliding_window", .uint32(511), "sliding window"),
         metadata("expert_count", .uint32(8), "mixture of experts"),
         metadata("ssm.state_size", .uint32(16), "state-space"),
         metadata("rope.scaling.type", .string("yarn"), "yarn"),

@@ -1,0 +1,100 @@
+// The decoders that can be run, an entry each: how its block differs from Llama's, and which metadata it takes.
+
+/// What a model of one `general.architecture` computes.
+///
+/// The properties of an entry are Llama's unless it says otherwise. Tensors, metadata and order are those of llama.cpp's
+/// `llama-arch.cpp` and `llama-model.cpp`.
+struct Architecture: Sendable {
+    /// The tensors of a block's norms, behind `blk.N.`; nil: there is no norm.
+    struct Norms: Sendable {
+        /// What a norm of queries and keys (`attn_q_norm`, `attn_k_norm`), before RoPE, is taken over.
+        enum Span { case head, row }
+
+        var beforeAttention: String? = "attn_norm"
+        var queriesAndKeys: Span?
+        var afterAttention: String?
+        var beforeFeedForward: String? = "ffn_norm"
+        var afterFeedForward: String?
+    }
+
+    /// The layers whose queries and keys turn with their positions.
+    enum Rotation: Sendable {
+        case all
+        /// All but every so many-th.
+        case allBut(every: Int)
+        /// All, unless this key is false: then none.
+        case unless(key: String)
+    }
+
+    /// `general.architecture`.
+    let name: String
+    /// RoPE's pairs.
+    let ropeStyle: ModelConfiguration.RopeStyle
+    var rotation = Rotation.all
+    var norms = Norms()
+    /// The matrices that always have a bias; any other may have one.
+    var biased: [LayerMatrix] = []
+    /// Options that it must have, may have, and has no use for; a model with any other is refused.
+    var needs: Set<ModelOption> = []
+    var takes: Set<ModelOption> = []
+    var ignores: Set<ModelOption> = []
+
+    static let all = [
+        Architecture(name: "llama", ropeStyle: .interleaved),
+        Architecture(name: "qwen2", ropeStyle: .neox, biased: [.query, .key, .value]),
+    ]
+
+    /// The entry of that name.
+    static func named(_ name: String) throws(ModelError) -> Architecture {
+        guard let entry = all.first(where: { $0.name == name }) else { throw .unsupportedArchitecture(name) }
+        return entry
+    }
+}
+
+/// Metadata that change the forward pass, without the architecture's name before them.
+enum ModelOption: String, CaseIterable, Sendable {
+    case slidingWindow = "attention.sliding_window"
+    case experts = "expert_count"
+    case convolution = "ssm.conv_kernel"
+    case state = "ssm.state_size"
+    case recurrence = "wkv.head_size"
+    case alibi = "attention.max_alibi_bias"
+    case clamp = "attention.clamp_kqv"
+    case attentionScale = "attention.scale"
+    case attentionCap = "attn_logit_softcapping"
+    case logitCap = "final_logit_softcapping"
+    case logitScale = "logit_scale"
+    case residualScale = "residual_scale"
+    case embeddingScale = "embedding_scale"
+    case causal = "attention.causal"
+    case parallelResidual = "use_parallel_residual"
+
+    /// What a model that sets it has.
+    var feature: String {
+        switch self {
+        case .slidingWindow: "attention over a sliding window"
+        case .experts: "a mixture of experts"
+        case .convolution, .state: "a recurrent (state-space) layer"
+        case .recurrence: "a recurrent layer"
+        case .alibi: "ALiBi"
+        case .clamp: "clamping of queries, keys and values"
+        case .attentionScale: "a scale of attention of its own"
+        case .attentionCap: "soft-capping of attention"
+        case .logitCap: "soft-capping of logits"
+        case .logitScale: "a scale of the logits"
+        case .residualScale: "a scale of the residual stream"
+        case .embeddingScale: "a scale of the embedding"
+        case .causal: "attention that is not causal"
+        case .parallelResidual: "a parallel residual"
+        }
+    }
+
+    /// What a flag is in a model without the feature; nil: it is a number, and 0 there.
+    var plainFlag: Bool? {
+        switch self {
+        case .causal: true
+        case .parallelResidual: false
+        default: nil
+        }
+    }
+}

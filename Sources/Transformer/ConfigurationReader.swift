@@ -1,0 +1,121 @@
+// Metadata of an untrusted file, looked up with bounds under its architecture's name.
+
+import GGUF
+
+/// Looks metadata up under the architecture's name, with bounds.
+struct ConfigurationReader {
+    let architecture: Architecture
+    private let metadata: GGUFMetadata
+    private let prefix: String
+
+    init(metadata: GGUFMetadata) throws(ModelError) {
+        let key = "general.architecture"
+        guard let name = try Self.wrapped({ () throws(GGUFError) in try metadata.string(key) }) else {
+            throw .missingKey(key)
+        }
+        self.metadata = metadata
+        architecture = try Architecture.named(name)
+        prefix = name + "."
+    }
+
+    func name() throws(ModelError) -> String {
+        try Self.wrapped { () throws(GGUFError) in try metadata.string("general.name") } ?? ""
+    }
+
+    /// A size from 1 to `limit`.
+    func size(_ key: String, upTo limit: Int, default fallback: Int? = nil) throws(ModelError) -> Int {
+        guard let value = try integer(key) ?? fallback else { throw .missingKey(prefix + key) }
+        guard (1...limit).contains(value) else { throw invalid(key, value, "from 1 to \(limit)") }
+        return value
+    }
+
+    func positive(_ key: String, default fallback: Float?) throws(ModelError) -> Float {
+        guard let value = try float(key) ?? fallback else { throw .missingKey(prefix + key) }
+        guard value.isFinite, value > 0 else {
+            throw .invalidValue(key: prefix + key, value: "\(value)", needed: "a positive number")
+        }
+        return value
+    }
+
+    /// A factor without a type is linear, as llama.cpp has it; `scale_linear` is the key's old name.
+    func ropeScale() throws(ModelError) -> Float {
+        let kind = try string("rope.scaling.type") ?? "linear"
+        switch kind {
+        case "none": return 1
+        case "linear":
+            let key = try float("rope.scaling.factor") == nil ? "rope.scale_linear" : "rope.scaling.factor"
+            return try float(key) == 0 ? 1 : positive(key, default: 1)
+        default:
+            throw .unsupportedFeature(
+                key: prefix + "rope.scaling.type", value: kind, feature: "RoPE scaling of this type")
+        }
+    }
+
+    func unrotatedEvery() throws(ModelError) -> Int? {
+        switch architecture.rotation {
+        case .all: return nil
+        case .allBut(let every): return every
+        case .unless(let key): return try flag(key) == false ? 1 : nil
+        }
+    }
+
+    /// A factor that only some architectures have; 0 is as good as none.
+    func scale(_ option: ModelOption, default fallback: Float = 1) throws(ModelError) -> Float {
+        guard reads(option), let value = try float(option.rawValue), value != 0 else {
+            guard !architecture.needs.contains(option) else { throw .missingKey(prefix + option.rawValue) }
+            return fallback
+        }
+        return try positive(option.rawValue, default: nil)
+    }
+
+    /// A window as long as the context bounds nothing.
+    func window(contextLength: Int) throws(ModelError) -> Int? {
+        guard !architecture.ignores.contains(.slidingWindow) else { return nil }
+        return try integer(ModelOption.slidingWindow.rawValue).flatMap { (1..<contextLength).contains($0) ? $0 : nil }
+    }
+
+    private func reads(_ option: ModelOption) -> Bool {
+        architecture.needs.contains(option) || architecture.takes.contains(option)
+    }
+
+    /// Refuses what would change the forward pass and is not built.
+    func refuseUnsupportedOptions() throws(ModelError) {
+        for option in ModelOption.allCases {
+            guard option != .slidingWindow, !reads(option), !architecture.ignores.contains(option) else { continue }
+            var value: String?
+            if let plain = option.plainFlag {
+                value = try flag(option.rawValue).flatMap { $0 == plain ? nil : "\($0)" }
+            } else {
+                value = try float(option.rawValue).flatMap { number in
+                    number == 0 ? nil : Int(exactly: number).map { "\($0)" } ?? "\(number)"
+                }
+            }
+            guard let value else { continue }
+            throw .unsupportedFeature(key: prefix + option.rawValue, value: value, feature: option.feature)
+        }
+    }
+
+    func invalid(_ key: String, _ value: Int, _ needed: String) -> ModelError {
+        .invalidValue(key: prefix + key, value: "\(value)", needed: needed)
+    }
+
+    private func integer(_ key: String) throws(ModelError) -> Int? {
+        try Self.wrapped { () throws(GGUFError) in try metadata.integer(prefix + key) }
+    }
+
+    private func float(_ key: String) throws(ModelError) -> Float? {
+        try Self.wrapped { () throws(GGUFError) in try metadata.float(prefix + key) }
+    }
+
+    private func flag(_ key: String) throws(ModelError) -> Bool? {
+        try Self.wrapped { () throws(GGUFError) in try metadata.bool(prefix + key) }
+    }
+
+    private func string(_ key: String) throws(ModelError) -> String? {
+        try Self.wrapped { () throws(GGUFError) in try metadata.string(prefix + key) }
+    }
+
+    private static func wrapped<Value>(_ body: () throws(GGUFError) -> Value) throws(ModelError) -> Value {
+        do throws(GGUFError) { return try body() } catch { throw .file(error) }
+    }
+}

@@ -1,0 +1,117 @@
+// One decoder block as data: its matrices and norms by name, how its heads turn, and what they attend to.
+
+/// The matrices of a block, in the order in which a row meets them.
+enum LayerMatrix: Int, CaseIterable, Sendable {
+    case query, key, value, attentionOutput, gate, up, down
+
+    /// Its tensor, between `blk.N.` and `.weight`.
+    var tensor: String {
+        switch self {
+        case .query: "attn_q"
+        case .key: "attn_k"
+        case .value: "attn_v"
+        case .attentionOutput: "attn_output"
+        case .gate: "ffn_gate"
+        case .up: "ffn_up"
+        case .down: "ffn_down"
+        }
+    }
+
+    /// What it maps, `[outputs, inputs]`.
+    func shape(_ model: ModelConfiguration) -> (inputs: Int, outputs: Int) {
+        switch self {
+        case .query: (model.width, model.heads * model.headWidth)
+        case .key, .value: (model.width, model.kvHeads * model.headWidth)
+        case .attentionOutput: (model.heads * model.headWidth, model.width)
+        case .gate, .up: (model.width, model.feedForwardWidth)
+        case .down: (model.feedForwardWidth, model.width)
+        }
+    }
+}
+
+/// What scores of attention are multiplied with, and how far back they reach.
+struct AttentionBounds: Sendable {
+    /// 1/√D in the paper.
+    let scale: Float
+    /// The last tokens that a row sees, itself included; nil: all before it.
+    ///
+    /// Nothing else is computed yet, so a model that has one is refused.
+    let window: Int?
+}
+
+/// One decoder block; a norm that is nil is left out.
+///
+///     x ← x + norm(Wo attention(RoPE(norm(Wq h)), RoPE(norm(Wk h)), Wv h))     h = norm(x)
+///     x ← x + norm(Wdown SwiGLU(Wgate h, Wup h))                               h = norm(x)
+struct ModelLayer: Sendable {
+    /// In the order of `LayerMatrix`.
+    private(set) var matrices: [Linear]
+    /// `[width]`, as all norms but those of queries and keys.
+    let attentionNorm: FloatBuffer?
+    /// Over a head, `[headWidth]`, or over all heads of a row, `[heads · headWidth]`; of keys `[kvHeads · headWidth]`.
+    let queryNorm: FloatBuffer?
+    let keyNorm: FloatBuffer?
+    /// nil: queries and keys know nothing of positions.
+    let rotation: RotaryEmbedding?
+    let bounds: AttentionBounds
+    let attentionOutputNorm: FloatBuffer?
+    let feedForwardNorm: FloatBuffer?
+    let feedForwardOutputNorm: FloatBuffer?
+
+    init(
+        _ index: Int, _ shape: ModelConfiguration, _ architecture: Architecture, _ rope: RotaryEmbedding,
+        _ tensors: inout TensorReader
+    ) throws(ModelError) {
+        let block = "blk.\(index)."
+        func norm(_ name: String?, _ count: Int, _ tensors: inout TensorReader) throws(ModelError) -> FloatBuffer? {
+            guard let name else { return nil }
+            return try tensors.vector(block + name + ".weight", count: count)
+        }
+        let norms = architecture.norms
+        attentionNorm = try norm(norms.beforeAttention, shape.width, &tensors)
+        matrices = []
+        for matrix in LayerMatrix.allCases {
+            let (inputs, outputs) = matrix.shape(shape)
+            let linear = try tensors.linear(block + matrix.tensor, inputs: inputs, outputs: outputs)
+            guard linear.bias != nil || !architecture.biased.contains(matrix) else {
+                throw .missingTensor(block + matrix.tensor + ".bias")
+            }
+            matrices.append(linear)
+        }
+        let heads = norms.queriesAndKeys == .row ? (shape.heads, shape.kvHeads) : (1, 1)
+        let hasHeadNorms = norms.queriesAndKeys != nil
+        queryNorm = try norm(hasHeadNorms ? "attn_q_norm" : nil, heads.0 * shape.headWidth, &tensors)
+        keyNorm = try norm(hasHeadNorms ? "attn_k_norm" : nil, heads.1 * shape.headWidth, &tensors)
+        rotation = shape.isRotated(layer: index) ? rope : nil
+        bounds = AttentionBounds(scale: shape.attentionScale, window: shape.attentionWindow)
+        if let window = bounds.window {
+            let option = ModelOption.slidingWindow
+            throw .unsupportedFeature(
+                key: shape.architecture + "." + option.rawValue, value: "\(window)", feature: option.feature)
+        }
+        attentionOutputNorm = try norm(norms.afterAttention, shape.width, &tensors)
+        feedForwardNorm = try norm(norms.beforeFeedForward, shape.width, &tensors)
+        feedForwardOutputNorm = try norm(norms.afterFeedForward, shape.width, &tensors)
+    }
+
+    subscript(_ matrix: LayerMatrix) -> Linear { matrices[matrix.rawValue] }
+
+    /// Has products of `matrix` read re-tiled weights.
+    mutating func repack(_ matrix: LayerMatrix, _ panel: DensePanel) { matrices[matrix.rawValue].repacked = panel }
+}
+
+extension ModelConfiguration {
+    /// Weights of some matrices of a block: multiply-adds of a row.
+    func weights(_ matrices: [LayerMatrix]) -> Int {
+        matrices.reduce(0) { $0 + $1.shape(self).inputs * $1.shape(self).outputs }
+    }
+
+    /// Multiply-adds of a row in all matrices of a block.
+    public var blockWeights: Int { weights(LayerMatrix.allCases) }
+
+    /// Multiply-adds of a row in those of its keys and values.
+    public var keyValueWeights: Int { weights([.key, .value]) }
+
+    /// Multiply-adds of a query row and a key it sees in all heads of a block: a product with the key, one with the value.
+    public var attentionWeights: Int { 2 * heads * headWidth }
+}

@@ -1,0 +1,72 @@
+// Tensors by name, each checked against the shape that the configuration makes it.
+
+import CKernels
+import GGUF
+
+/// Finds tensors by name, checks type and shape, and remembers which were read.
+struct TensorReader {
+    let file: GGUFFile
+    /// Whether quantised weights may be multiplied as bytes.
+    let integers: Bool
+    private var read: Set<String> = []
+
+    init(file: GGUFFile, integers: Bool) {
+        self.file = file
+        self.integers = integers
+    }
+
+    /// The matrix `name.weight` of shape `[outputs, inputs]`, with `name.bias` if the file has one.
+    mutating func linear(_ name: String, inputs: Int, outputs: Int) throws(ModelError) -> Linear {
+        let tensor = try find(name + ".weight", dimensions: [inputs, outputs])
+        guard Linear.supportedTypes.contains(tensor.type) else {
+            throw .unsupportedTensorType(tensor: tensor.name, type: tensor.type.name)
+        }
+        let type = caked_type(rawValue: tensor.type.rawValue)
+        let bytes = unsafe file.bytes(of: tensor)
+        let rowBytes = caked_bytes(type, inputs)
+        let needed = rowBytes.multipliedReportingOverflow(by: outputs)
+        guard rowBytes > 0, !needed.overflow, needed.partialValue <= bytes.count, let base = bytes.baseAddress
+        else {
+            throw .wrongShape(tensor: tensor.name, dimensions: tensor.dimensions, expected: [inputs, outputs])
+        }
+        let bias = try optionalVector(name + ".bias", count: outputs)
+        return unsafe Linear(base, type: type, inputs: inputs, outputs: outputs, bias: bias, integers: integers)
+    }
+
+    /// A vector, as floats.
+    mutating func vector(_ name: String, count: Int) throws(ModelError) -> FloatBuffer {
+        let tensor = try find(name, dimensions: [count])
+        guard [.f32, .f16, .bf16].contains(tensor.type) else {
+            throw .unsupportedTensorType(tensor: name, type: tensor.type.name)
+        }
+        let bytes = unsafe file.bytes(of: tensor)
+        let type = caked_type(rawValue: tensor.type.rawValue)
+        guard bytes.count >= caked_bytes(type, count) else {
+            throw .wrongShape(tensor: name, dimensions: tensor.dimensions, expected: [count])
+        }
+        let values = try FloatBuffer(count)
+        if let source = bytes.baseAddress { unsafe caked_dequantise(type, source, values.floats.base, count) }
+        return values
+    }
+
+    mutating func optionalVector(_ name: String, count: Int) throws(ModelError) -> FloatBuffer? {
+        file.tensor(name) == nil ? nil : try vector(name, count: count)
+    }
+
+    /// A tensor nobody asked for belongs to a network that is not this one (normed queries, gates, adapters).
+    func refuseUnread() throws(ModelError) {
+        for tensor in file.tensors where !read.contains(tensor.name) { throw .unsupportedTensor(tensor.name) }
+    }
+
+    private mutating func find(_ name: String, dimensions: [Int]) throws(ModelError) -> GGUFTensor {
+        guard let tensor = file.tensor(name) else { throw .missingTensor(name) }
+        // Trailing extents of 1 are the same shape.
+        var found = tensor.dimensions
+        while found.count > dimensions.count, found.last == 1 { found.removeLast() }
+        guard found == dimensions else {
+            throw .wrongShape(tensor: name, dimensions: tensor.dimensions, expected: dimensions)
+        }
+        read.insert(name)
+        return tensor
+    }
+}
