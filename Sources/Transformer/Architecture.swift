@@ -42,6 +42,7 @@ struct Architecture: Sendable {
     static let all = [
         Architecture(name: "llama", ropeStyle: .interleaved),
         Architecture(name: "qwen2", ropeStyle: .neox, biased: [.query, .key, .value]),
+        Architecture(name: "qwen3", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
     ]
 
     /// The entry of that name.

@@ -56,7 +56,7 @@ extension ModelError: CustomStringConvertible {
         switch self {
         case .unsupportedArchitecture(let name):
             "the model's architecture \"\(printable(name))\" is not supported; "
-                + "\(ModelConfiguration.architectures.joined(separator: " and ")) are. Use a model of one of these."
+                + "these are: \(ModelConfiguration.architectures.joined(separator: ", ")). Use a model of one of them."
         case .missingKey(let key):
             "the model file has no \(printable(key)). Convert the model again with a current llama.cpp."
         case .invalidValue(let key, let value, let needed):
@@ -68,7 +68,7 @@ extension ModelError: CustomStringConvertible {
             "the model file has no tensor \(printable(name)). Download it again, or convert the model again."
         case .unsupportedTensor(let name):
             "the model has a tensor \(printable(name)), a part of a network that is not supported. "
-                + "Use a plain \(ModelConfiguration.architectures.joined(separator: " or ")) model."
+                + "Use a plain model of one of these: \(ModelConfiguration.architectures.joined(separator: ", "))."
         case .wrongShape(let tensor, let dimensions, let expected):
             "the tensor \(printable(tensor)) is \(dimensions), but the model's metadata make it \(expected). "
                 + "Convert the model again with a current llama.cpp."

@@ -88,10 +88,12 @@ struct ConfigurationTests {
         #expect(error?.description.contains(spoiled.word) == true, "\(error?.description ?? "nothing thrown")")
     }
 
-    @Test("qwen2 without its biases is refused")
-    func missingBias() {
-        let model = TinyModel(TinyShape(name: "qwen2", architecture: "qwen2"))
-        #expect(throws: ModelError.missingTensor("blk.0.attn_q.bias")) { try model.load() }
+    @Test(
+        "a model without a tensor that its architecture has is refused",
+        arguments: [("qwen2", "blk.0.attn_q.bias"), ("qwen3", "blk.0.attn_q_norm.weight")])
+    func missingPart(_ architecture: String, _ tensor: String) {
+        let model = TinyModel(TinyShape(name: architecture, architecture: architecture))
+        #expect(throws: ModelError.missingTensor(tensor)) { try model.load() }
     }
 
     @Test("RoPE factors that are not positive are refused", arguments: [Float(0), -1, .nan, .infinity])

@@ -29,6 +29,8 @@ extension TinyModel {
             var query = multiply(normed, block + "attn_q")
             var key = multiply(normed, block + "attn_k")
             let value = multiply(normed, block + "attn_v")
+            query = query.map { normParts($0, values(block + "attn_q_norm.weight")) }
+            key = key.map { normParts($0, values(block + "attn_k_norm.weight")) }
             for (row, place) in rows.enumerated() {
                 for head in 0..<shape.heads { rotate(&query[row], from: head * width, place.position) }
                 for head in 0..<shape.kvHeads { rotate(&key[row], from: head * width, place.position) }
@@ -118,6 +120,12 @@ extension TinyModel {
         return zip(x, weight).map { $0 * scale * $1 }
     }
 
+    /// Norms every part of x that is as long as the weight; x itself without a weight.
+    private func normParts(_ x: [Double], _ weight: [Double]) -> [Double] {
+        guard !weight.isEmpty else { return x }
+        return stride(from: 0, to: x.count, by: weight.count).flatMap { norm(Array(x[$0..<$0 + weight.count]), weight) }
+    }
+
     private func multiply(_ x: [[Double]], _ name: String) -> [[Double]] {
         let weight = values(name + ".weight")
         let bias = values(name + ".bias")
@@ -141,9 +149,8 @@ extension TinyModel {
             var angle = Double(position) * pow(1_000, -2 * Double(pair) / Double(dimensions))
             angle /= Double(ropeFactors?[pair] ?? 1)
             angle /= Double(shape.ropeScale ?? 1)
-            let neox = shape.architecture == "qwen2"
-            let one = start + (neox ? pair : 2 * pair)
-            let other = start + (neox ? pair + dimensions / 2 : 2 * pair + 1)
+            let one = start + (shape.neox ? pair : 2 * pair)
+            let other = start + (shape.neox ? pair + dimensions / 2 : 2 * pair + 1)
             let (a, b) = (row[one], row[other])
             row[one] = a * cos(angle) - b * sin(angle)
             row[other] = a * sin(angle) + b * cos(angle)

@@ -20,8 +20,13 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var ropeDimensions: Int?
     var ropeFactors = false
     var ropeScale: Float?
+    var neox = false
     var biases = false
+    /// What norms of queries and keys span.
+    var headNorms: HeadNorms?
     var tied = false
+
+    enum HeadNorms { case head, row }
 
     var testDescription: String { name }
 
@@ -29,7 +34,8 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
         TinyShape(name: "grouped queries"),
         TinyShape(name: "as many KV heads as heads", kvHeads: 4),
         TinyShape(name: "one KV head", kvHeads: 1),
-        TinyShape(name: "qwen2: biases, NeoX RoPE", architecture: "qwen2", biases: true),
+        TinyShape(name: "qwen2: biases, NeoX RoPE", architecture: "qwen2", neox: true, biases: true),
+        TinyShape(name: "qwen3: norms of heads", architecture: "qwen3", neox: true, headNorms: .head),
         TinyShape(name: "llama with biases", biases: true),
         TinyShape(name: "Llama 3.1's RoPE factors", ropeFactors: true),
         TinyShape(name: "linear RoPE scaling", ropeScale: 4),
@@ -105,8 +111,9 @@ struct TinyModel {
             tensors.append((name + ".weight", [inputs, outputs], random.floats(inputs * outputs, scale: scale)))
             if bias { tensors.append((name + ".bias", [outputs], random.floats(outputs, scale: 0.5))) }
         }
-        func norm(_ name: String) {
-            tensors.append((name, [shape.width], random.floats(shape.width, scale: 0.3, around: 1)))
+        func norm(_ name: String, _ count: Int? = nil) {
+            let count = count ?? shape.width
+            tensors.append((name, [count], random.floats(count, scale: 0.3, around: 1)))
         }
         let queryWidth = shape.heads * shape.headWidth
         let keyWidth = shape.kvHeads * shape.headWidth
@@ -122,6 +129,10 @@ struct TinyModel {
             matrix(block + "attn_k", shape.width, keyWidth, bias: shape.biases)
             matrix(block + "attn_v", shape.width, keyWidth, bias: shape.biases)
             matrix(block + "attn_output", queryWidth, shape.width)
+            if let span = shape.headNorms {
+                norm(block + "attn_q_norm.weight", span == .head ? shape.headWidth : queryWidth)
+                norm(block + "attn_k_norm.weight", span == .head ? shape.headWidth : keyWidth)
+            }
             norm(block + "ffn_norm.weight")
             matrix(block + "ffn_gate", shape.width, shape.feedForwardWidth)
             matrix(block + "ffn_up", shape.width, shape.feedForwardWidth)

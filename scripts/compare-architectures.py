@@ -1,0 +1,174 @@
+"""Compares the forward pass with llama.cpp's: small models of random weights, one for each case of the table below.
+
+    scripts/compare-architectures.py .build/release/cakebench [CASE ...]     # default: all cases
+
+Prints for each case how many greedy tokens agree, and how far the log-probabilities of the likeliest first tokens lie
+apart. Weights and KV rows are floats on both sides, so that little but a misread architecture tells them apart.
+Needs xllamacpp, numpy and gguf.
+"""
+
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import gguf
+import numpy
+import xllamacpp
+
+LAYERS, WIDTH, HEADS, KV_HEADS, FEED_FORWARD, CONTEXT = 5, 128, 4, 2, 256, 2_048
+RUNS, PROMPT_TOKENS, GREEDY_TOKENS, TOP = 4, 40, 48, 8
+TOKENIZER = pathlib.Path(__file__).parent.parent / "models/needle-4m/needle-4m-q8_0.gguf"
+
+QKV = ("attn_q", "attn_k", "attn_v")
+# Norms of a block, by their tensors, and what each spans.
+PLAIN = {"attn_norm": "width", "ffn_norm": "width"}
+HEADS_NORMED = {"attn_q_norm": "head", "attn_k_norm": "head"}
+
+# What is not Llama's: architecture, metadata under its name, norms, matrices with a bias, width of heads.
+CASES = {
+    "llama": dict(),
+    "llama, heads of their own width": dict(head_width=48),
+    "llama, linear RoPE": dict(metadata={"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}),
+    "llama, factor without a type": dict(metadata={"rope.scaling.factor": 4.0}),
+    "qwen2": dict(architecture="qwen2", biased=QKV),
+    "qwen3": dict(architecture="qwen3", head_width=48, norms=PLAIN | HEADS_NORMED),
+}
+
+
+def write(path, case, seed):
+    architecture = case.get("architecture", "llama")
+    head_width = case.get("head_width", WIDTH // HEADS)
+    random = numpy.random.default_rng(seed)
+    writer = gguf.GGUFWriter(path, architecture)
+    plain = copy_tokenizer(writer)
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(FEED_FORWARD)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    if head_width * HEADS != WIDTH:
+        writer.add_key_length(head_width)
+        writer.add_value_length(head_width)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10_000.0)
+    metadata = {"rope.dimension_count": head_width} | case.get("metadata", {})
+    for key, value in metadata.items():
+        kinds = {str: gguf.GGUFValueType.STRING, bool: gguf.GGUFValueType.BOOL, float: gguf.GGUFValueType.FLOAT32}
+        writer.add_key_value(f"{architecture}.{key}", value, kinds.get(type(value), gguf.GGUFValueType.UINT32))
+
+    def vector(name, count, around):
+        values = around + 0.4 * random.uniform(-1, 1, count)
+        writer.add_tensor(name, values.astype(numpy.float32))
+
+    def matrix(name, outputs, inputs, gain=1.5, rows=1.0):
+        values = rows * gain / math.sqrt(inputs) * random.standard_normal((outputs, inputs))
+        writer.add_tensor(name + ".weight", values.astype(numpy.float32))
+
+    spans = {"width": WIDTH, "head": head_width, "query row": HEADS * head_width, "key row": KV_HEADS * head_width}
+    queries, keys = spans["query row"], spans["key row"]
+    matrix("token_embd", len(plain), WIDTH, gain=math.sqrt(WIDTH))
+    # Half a character is a token that llama.cpp's server does not list: none is likely.
+    matrix("output", len(plain), WIDTH, gain=4, rows=plain[:, None])
+    vector("output_norm.weight", WIDTH, 1)
+    norms = case.get("norms", PLAIN)
+    for layer in range(LAYERS):
+        block = f"blk.{layer}."
+        for name, span in norms.items():
+            vector(f"{block}{name}.weight", spans[span], 1)
+        for name, outputs, inputs in (
+            ("attn_q", queries, WIDTH), ("attn_k", keys, WIDTH), ("attn_v", keys, WIDTH),
+            ("attn_output", WIDTH, queries), ("ffn_gate", FEED_FORWARD, WIDTH), ("ffn_up", FEED_FORWARD, WIDTH),
+            ("ffn_down", WIDTH, FEED_FORWARD),
+        ):
+            matrix(block + name, outputs, inputs)
+            if name in case.get("biased", ()):
+                vector(f"{block}{name}.bias", outputs, 0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return numpy.flatnonzero(plain)
+
+
+def copy_tokenizer(writer):
+    """Copies the bundled model's tokenizer; returns which of its tokens are plain text."""
+    fields = gguf.GGUFReader(TOKENIZER).fields
+    for name, field in fields.items():
+        if name.startswith("tokenizer."):
+            elements = field.types[-1] if len(field.types) > 1 else None
+            writer.add_key_value(name, field.contents(), field.types[0], elements)
+    texts, kinds = (fields["tokenizer.ggml." + name].contents() for name in ("tokens", "token_type"))
+    normal = int(gguf.TokenType.NORMAL)
+    return numpy.array([kind == normal and text.strip("Ġ").isalpha() and text.strip("Ġ").isascii()
+                        for text, kind in zip(texts, kinds)])
+
+
+def llama_cpp(path):
+    """A function from a prompt to greedy tokens and the likeliest first ones with their log-probabilities."""
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = path
+    parameters.n_ctx = CONTEXT
+    parameters.n_parallel = 1
+    parameters.warmup = False
+    parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    parameters.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    server = xllamacpp.Server(parameters)
+
+    def run(prompt):
+        answer = server.handle_completions({
+            "prompt": prompt, "max_tokens": GREEDY_TOKENS, "temperature": 0, "logprobs": TOP, "cache_prompt": False})
+        if "choices" not in answer:
+            raise RuntimeError(str(answer))
+        tokens = answer["choices"][0]["logprobs"]["content"]
+        return [token["id"] for token in tokens], {
+            token["id"]: token["logprob"] for token in tokens[0]["top_logprobs"]}
+
+    return run
+
+
+def caked(cakebench, path, prompt):
+    command = [cakebench, "logits", "--model", path, "--ids", ",".join(map(str, prompt)), "--rows", "f32",
+               "--greedy", str(GREEDY_TOKENS), "--top", "1000000"]
+    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    total = math.log(sum(math.exp(entry["logit"] - report["top"][0]["logit"]) for entry in report["top"]))
+    return report["greedy"], {
+        entry["id"]: entry["logit"] - report["top"][0]["logit"] - total for entry in report["top"]}
+
+
+def compare(cakebench, name, folder):
+    path = os.path.join(folder, "model.gguf")
+    tokens = write(path, CASES[name], seed=len(name))
+    theirs = llama_cpp(path)
+    random = numpy.random.default_rng(1)
+    equal = total = 0
+    distance = 0.0
+    for _ in range(RUNS):
+        prompt = [int(token) for token in random.choice(tokens, PROMPT_TOKENS)]
+        expected, likeliest = theirs(prompt)
+        greedy, logs = caked(cakebench, path, prompt)
+        # Tokens after the first that differs follow from it.
+        same = next((i for i, pair in enumerate(zip(expected, greedy)) if pair[0] != pair[1]), len(expected))
+        equal, total = equal + same, total + len(expected)
+        distance = max(distance, max(abs(logs[token] - value) for token, value in likeliest.items()))
+    return equal, total, distance
+
+
+def main():
+    cakebench, *names = sys.argv[1:]
+    print(f"{'case':<34} {'runs':>4}  greedy tokens equal  log-probabilities apart")
+    for name in names or CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                equal, total, distance = compare(cakebench, name, folder)
+                print(f"{name:<34} {RUNS:>4}  {equal:>6} of {total:<6}       {distance:.5f}", flush=True)
+            except (subprocess.CalledProcessError, RuntimeError) as error:
+                print(f"{name:<34}       {getattr(error, 'stderr', None) or error}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
