@@ -34,6 +34,8 @@ CASES = {
     "llama, heads of their own width": dict(head_width=48),
     "llama, linear RoPE": dict(metadata={"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}),
     "llama, factor without a type": dict(metadata={"rope.scaling.factor": 4.0}),
+    "llama, RoPE with a magnitude": dict(metadata={"rope.scaling.attn_factor": 1.25}),
+    "llama, sliding window": dict(metadata={"attention.sliding_window": 16}),
     "qwen2": dict(architecture="qwen2", biased=QKV),
     "qwen3": dict(architecture="qwen3", head_width=48, norms=PLAIN | HEADS_NORMED),
 }

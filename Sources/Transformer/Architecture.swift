@@ -40,7 +40,7 @@ struct Architecture: Sendable {
     var ignores: Set<ModelOption> = []
 
     static let all = [
-        Architecture(name: "llama", ropeStyle: .interleaved),
+        Architecture(name: "llama", ropeStyle: .interleaved, ignores: [.slidingWindow]),
         Architecture(name: "qwen2", ropeStyle: .neox, biased: [.query, .key, .value]),
         Architecture(name: "qwen3", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
     ]

@@ -35,11 +35,16 @@ struct ConfigurationTests {
     static let spoiled: [Spoiled] = [
         Spoiled(word: "mamba") { $0.metadata[0] = ("general.architecture", .string("mamba")) },
         Spoiled(word: "general.architecture") { $0.metadata.removeFirst() },
-        metadata("attention.sliding_window", .uint32(511), "sliding window"),
+        Spoiled(word: "sliding window") {
+            $0 = TinyModel(TinyShape(name: "qwen2", architecture: "qwen2", neox: true, biases: true))
+            $0.metadata.append(("qwen2.attention.sliding_window", .uint32(511)))
+        },
         metadata("expert_count", .uint32(8), "mixture of experts"),
         metadata("ssm.state_size", .uint32(16), "state-space"),
         metadata("rope.scaling.type", .string("yarn"), "yarn"),
         metadata("rope.scaling.type", .string("longrope"), "longrope"),
+        metadata("rope.scaling.factor", .float(-2)),
+        metadata("rope.scaling.attn_factor", .float(0)),
         metadata("attention.causal", .bool(false), "not causal"),
         metadata("attn_logit_softcapping", .float(30), "soft-capping"),
         metadata("block_count", .uint32(0)),
@@ -94,6 +99,20 @@ struct ConfigurationTests {
     func missingPart(_ architecture: String, _ tensor: String) {
         let model = TinyModel(TinyShape(name: architecture, architecture: architecture))
         #expect(throws: ModelError.missingTensor(tensor)) { try model.load() }
+    }
+
+    @Test("a sliding window as long as the context bounds nothing")
+    func longWindow() throws {
+        var model = TinyModel(TinyShape(name: "qwen2", architecture: "qwen2", neox: true, biases: true))
+        model.metadata.append(("qwen2.attention.sliding_window", .uint32(512)))
+        #expect(try model.load().configuration.attentionWindow == nil)
+    }
+
+    @Test("a RoPE factor of type none, or of 0, scales nothing", arguments: [("none", Float(4)), ("linear", 0)])
+    func unscaledRope(_ type: String, _ factor: Float) throws {
+        var model = TinyModel(TinyShape(name: "unscaled", ropeScale: factor))
+        model.metadata.append(("llama.rope.scaling.type", .string(type)))
+        #expect(try model.load().configuration.ropeScale == 1)
     }
 
     @Test("RoPE factors that are not positive are refused", arguments: [Float(0), -1, .nan, .infinity])

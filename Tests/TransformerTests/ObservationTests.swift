@@ -7,7 +7,7 @@ import Transformer
 
 @Suite("Observation")
 struct ObservationTests {
-    static let shapes = [TinyShape.all[0], TinyShape.all[1], TinyShape.all[3]]
+    static let shapes = [TinyShape.all[0], TinyShape.all[1], TinyShape.all[3], TinyShape.all[4]]
     let pool: WorkerPool
 
     init() throws { pool = try WorkerPool(threads: 2) }

@@ -151,7 +151,8 @@ extension TinyModel {
             angle /= Double(shape.ropeScale ?? 1)
             let one = start + (shape.neox ? pair : 2 * pair)
             let other = start + (shape.neox ? pair + dimensions / 2 : 2 * pair + 1)
-            let (a, b) = (row[one], row[other])
+            let magnitude = Double(shape.ropeMagnitude ?? 1)
+            let (a, b) = (row[one] * magnitude, row[other] * magnitude)
             row[one] = a * cos(angle) - b * sin(angle)
             row[other] = a * sin(angle) + b * cos(angle)
         }

@@ -20,11 +20,15 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var ropeDimensions: Int?
     var ropeFactors = false
     var ropeScale: Float?
+    /// What RoPE multiplies rotated elements with.
+    var ropeMagnitude: Float?
     var neox = false
     var biases = false
     /// What norms of queries and keys span.
     var headNorms: HeadNorms?
     var tied = false
+    /// Metadata beyond those of the shape, under the architecture's name.
+    var metadata: [(String, TinyModel.Value)] = []
 
     enum HeadNorms { case head, row }
 
@@ -38,7 +42,11 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
         TinyShape(name: "qwen3: norms of heads", architecture: "qwen3", neox: true, headNorms: .head),
         TinyShape(name: "llama with biases", biases: true),
         TinyShape(name: "Llama 3.1's RoPE factors", ropeFactors: true),
-        TinyShape(name: "linear RoPE scaling", ropeScale: 4),
+        TinyShape(
+            name: "linear RoPE scaling", ropeScale: 4, metadata: [("rope.scaling.type", .string("linear"))]),
+        TinyShape(name: "a RoPE factor without a type", ropeScale: 4),
+        TinyShape(name: "RoPE with a magnitude", ropeMagnitude: 1.25),
+        TinyShape(name: "a sliding window under llama", metadata: [("attention.sliding_window", .uint32(16))]),
         TinyShape(name: "partial RoPE", ropeDimensions: 4),
         TinyShape(name: "heads wider than width / heads", headWidth: 16),
         TinyShape(name: "tied head", tied: true),
@@ -99,9 +107,12 @@ struct TinyModel {
             metadata.append((a + "rope.dimension_count", .uint32(UInt32(dimensions))))
         }
         if let scale = shape.ropeScale {
-            metadata.append((a + "rope.scaling.type", .string("linear")))
             metadata.append((a + "rope.scaling.factor", .float(scale)))
         }
+        if let magnitude = shape.ropeMagnitude {
+            metadata.append((a + "rope.scaling.attn_factor", .float(magnitude)))
+        }
+        metadata += shape.metadata.map { (a + $0.0, $0.1) }
         let half = (shape.ropeDimensions ?? shape.headWidth) / 2
         ropeFactors = shape.ropeFactors ? (0..<half).map { 1 + Float($0 * $0) } : nil
 
