@@ -38,6 +38,7 @@ CASES = {
     "llama, sliding window": dict(metadata={"attention.sliding_window": 16}),
     "qwen2": dict(architecture="qwen2", biased=QKV),
     "qwen3": dict(architecture="qwen3", head_width=48, norms=PLAIN | HEADS_NORMED),
+    "smollm3": dict(architecture="smollm3"),
 }
 
 

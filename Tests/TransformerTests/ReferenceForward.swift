@@ -31,7 +31,8 @@ extension TinyModel {
             let value = multiply(normed, block + "attn_v")
             query = query.map { normParts($0, values(block + "attn_q_norm.weight")) }
             key = key.map { normParts($0, values(block + "attn_k_norm.weight")) }
-            for (row, place) in rows.enumerated() {
+            let isRotated = shape.unrotatedEvery.map { (layer + 1) % $0 != 0 } ?? true
+            for (row, place) in rows.enumerated() where isRotated {
                 for head in 0..<shape.heads { rotate(&query[row], from: head * width, place.position) }
                 for head in 0..<shape.kvHeads { rotate(&key[row], from: head * width, place.position) }
             }

@@ -22,6 +22,8 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var ropeScale: Float?
     /// What RoPE multiplies rotated elements with.
     var ropeMagnitude: Float?
+    /// Every so many-th layer is not rotated: what the architecture has, for the reference.
+    var unrotatedEvery: Int?
     var neox = false
     var biases = false
     /// What norms of queries and keys span.
@@ -40,6 +42,7 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
         TinyShape(name: "one KV head", kvHeads: 1),
         TinyShape(name: "qwen2: biases, NeoX RoPE", architecture: "qwen2", neox: true, biases: true),
         TinyShape(name: "qwen3: norms of heads", architecture: "qwen3", neox: true, headNorms: .head),
+        TinyShape(name: "smollm3: layers without RoPE", architecture: "smollm3", layers: 5, unrotatedEvery: 4),
         TinyShape(name: "llama with biases", biases: true),
         TinyShape(name: "Llama 3.1's RoPE factors", ropeFactors: true),
         TinyShape(
