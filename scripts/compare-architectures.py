@@ -27,6 +27,7 @@ QKV = ("attn_q", "attn_k", "attn_v")
 # Norms of a block, by their tensors, and what each spans.
 PLAIN = {"attn_norm": "width", "ffn_norm": "width"}
 HEADS_NORMED = {"attn_q_norm": "head", "attn_k_norm": "head"}
+GRANITE = {"embedding_scale": 3.0, "attention.scale": 0.1, "residual_scale": 0.4, "logit_scale": 0.5}
 
 # What is not Llama's: architecture, metadata under its name, norms, matrices with a bias, width of heads.
 CASES = {
@@ -38,6 +39,9 @@ CASES = {
     "llama, sliding window": dict(metadata={"attention.sliding_window": 16}),
     "qwen2": dict(architecture="qwen2", biased=QKV),
     "qwen3": dict(architecture="qwen3", head_width=48, norms=PLAIN | HEADS_NORMED),
+    "granite": dict(architecture="granite", metadata=GRANITE),
+    "granite, without RoPE": dict(architecture="granite", metadata=GRANITE | {"rope.scaling.finetuned": False}),
+    "granite, plain": dict(architecture="granite", metadata={"logit_scale": 1.0}),
     "smollm3": dict(architecture="smollm3"),
 }
 

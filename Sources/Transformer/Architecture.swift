@@ -43,6 +43,9 @@ struct Architecture: Sendable {
         Architecture(name: "llama", ropeStyle: .interleaved, ignores: [.slidingWindow]),
         Architecture(name: "qwen2", ropeStyle: .neox, biased: [.query, .key, .value]),
         Architecture(name: "qwen3", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
+        Architecture(
+            name: "granite", ropeStyle: .interleaved, rotation: .unless(key: "rope.scaling.finetuned"),
+            needs: [.logitScale], takes: [.embeddingScale, .attentionScale, .residualScale]),
         Architecture(name: "smollm3", ropeStyle: .interleaved, rotation: .allBut(every: 4)),
     ]
 

@@ -47,6 +47,8 @@ struct ConfigurationTests {
         metadata("rope.scaling.attn_factor", .float(0)),
         metadata("attention.causal", .bool(false), "not causal"),
         metadata("attn_logit_softcapping", .float(30), "soft-capping"),
+        metadata("logit_scale", .float(2), "scale of the logits"),
+        metadata("residual_scale", .float(0.5), "scale of the residual stream"),
         metadata("block_count", .uint32(0)),
         metadata("block_count", .uint32(4_000_000_000)),
         metadata("block_count", .uint32(3), "blk.2.attn_norm.weight"),
@@ -99,6 +101,17 @@ struct ConfigurationTests {
     func missingPart(_ architecture: String, _ tensor: String) {
         let model = TinyModel(TinyShape(name: architecture, architecture: architecture))
         #expect(throws: ModelError.missingTensor(tensor)) { try model.load() }
+    }
+
+    @Test("granite without a scale of its logits is refused, and one without other scales has none")
+    func graniteScales() throws {
+        #expect(throws: ModelError.missingKey("granite.logit_scale")) {
+            try TinyModel(TinyShape(name: "granite", architecture: "granite")).load()
+        }
+        let plain = TinyShape(name: "plain", architecture: "granite", metadata: [("logit_scale", .float(2))])
+        let configuration = try TinyModel(plain).load().configuration
+        #expect(configuration.logitScale == 2 && configuration.residualScale == 1 && configuration.embeddingScale == 1)
+        #expect(configuration.attentionScale == 1 / Float(plain.headWidth).squareRoot())
     }
 
     @Test("a sliding window as long as the context bounds nothing")

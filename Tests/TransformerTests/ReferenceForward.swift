@@ -19,10 +19,14 @@ extension TinyModel {
         _ rows: [(id: Int32, position: Int)], sees: (_ layer: Int, _ kvHead: Int, _ row: Int) -> [Int]
     ) -> ReferenceResult {
         let embedding = values("token_embd.weight")
-        var x = rows.map { row in (0..<shape.width).map { embedding[Int(row.id) * shape.width + $0] } }
+        let embeddingScale = Double(shape.scales?.embedding ?? 1)
+        var x = rows.map { row in
+            (0..<shape.width).map { embedding[Int(row.id) * shape.width + $0] * embeddingScale }
+        }
         var result = ReferenceResult()
         let group = shape.heads / shape.kvHeads
         let width = shape.headWidth
+        let attentionScale = shape.scales.map { Double($0.attention) } ?? 1 / Double(width).squareRoot()
         for layer in 0..<shape.layers {
             let block = "blk.\(layer)."
             let normed = x.map { norm($0, values(block + "attn_norm.weight")) }
@@ -46,7 +50,7 @@ extension TinyModel {
                     let keys = sees(layer, kv, row)
                     let scores = keys.map { other in
                         (0..<width).reduce(0.0) { $0 + query[row][head * width + $1] * key[other][kv * width + $1] }
-                            / Double(width).squareRoot()
+                            * attentionScale
                     }
                     let peak = scores.max() ?? 0
                     let sum = scores.reduce(0) { $0 + exp($1 - peak) }
@@ -68,7 +72,9 @@ extension TinyModel {
             add(multiply(hidden, block + "ffn_down"), to: &x)
         }
         let last = x.map { norm($0, values("output_norm.weight")) }
-        result.logits = multiply(last, shape.tied ? "token_embd" : "output")
+        result.logits = multiply(last, shape.tied ? "token_embd" : "output").map { logits in
+            logits.map { $0 / Double(shape.scales?.logits ?? 1) }
+        }
         return result
     }
 
@@ -141,7 +147,8 @@ extension TinyModel {
     }
 
     private func add(_ y: [[Double]], to x: inout [[Double]]) {
-        for row in x.indices { for i in x[row].indices { x[row][i] += y[row][i] } }
+        let scale = Double(shape.scales?.residual ?? 1)
+        for row in x.indices { for i in x[row].indices { x[row][i] += y[row][i] * scale } }
     }
 
     private func rotate(_ row: inout [Double], from start: Int, _ position: Int) {

@@ -29,8 +29,17 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     /// What norms of queries and keys span.
     var headNorms: HeadNorms?
     var tied = false
+    /// Factors of the embedding, of scores, of what is added to the residual stream, and of logits, by which they are divided.
+    var scales: Scales?
     /// Metadata beyond those of the shape, under the architecture's name.
     var metadata: [(String, TinyModel.Value)] = []
+
+    struct Scales: Sendable {
+        var embedding: Float
+        var attention: Float
+        var residual: Float
+        var logits: Float
+    }
 
     enum HeadNorms { case head, row }
 
@@ -42,6 +51,13 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
         TinyShape(name: "one KV head", kvHeads: 1),
         TinyShape(name: "qwen2: biases, NeoX RoPE", architecture: "qwen2", neox: true, biases: true),
         TinyShape(name: "qwen3: norms of heads", architecture: "qwen3", neox: true, headNorms: .head),
+        TinyShape(
+            name: "granite: scales", architecture: "granite",
+            scales: Scales(embedding: 3, attention: 0.2, residual: 0.4, logits: 2.5)),
+        TinyShape(
+            name: "granite without RoPE", architecture: "granite", unrotatedEvery: 1,
+            scales: Scales(embedding: 3, attention: 0.2, residual: 0.4, logits: 2.5),
+            metadata: [("rope.scaling.finetuned", .bool(false))]),
         TinyShape(name: "smollm3: layers without RoPE", architecture: "smollm3", layers: 5, unrotatedEvery: 4),
         TinyShape(name: "llama with biases", biases: true),
         TinyShape(name: "Llama 3.1's RoPE factors", ropeFactors: true),
@@ -114,6 +130,12 @@ struct TinyModel {
         }
         if let magnitude = shape.ropeMagnitude {
             metadata.append((a + "rope.scaling.attn_factor", .float(magnitude)))
+        }
+        if let scales = shape.scales {
+            metadata += [
+                (a + "embedding_scale", .float(scales.embedding)), (a + "attention.scale", .float(scales.attention)),
+                (a + "residual_scale", .float(scales.residual)), (a + "logit_scale", .float(scales.logits)),
+            ]
         }
         metadata += shape.metadata.map { (a + $0.0, $0.1) }
         let half = (shape.ropeDimensions ?? shape.headWidth) / 2
