@@ -26,6 +26,8 @@ TOKENIZER = pathlib.Path(__file__).parent.parent / "models/needle-4m/needle-4m-q
 QKV = ("attn_q", "attn_k", "attn_v")
 # Norms of a block, by their tensors, and what each spans.
 PLAIN = {"attn_norm": "width", "ffn_norm": "width"}
+BEHIND = {"post_attention_norm": "width", "post_ffw_norm": "width"}
+ROWS_NORMED = {"attn_q_norm": "query row", "attn_k_norm": "key row"}
 HEADS_NORMED = {"attn_q_norm": "head", "attn_k_norm": "head"}
 GRANITE = {"embedding_scale": 3.0, "attention.scale": 0.1, "residual_scale": 0.4, "logit_scale": 0.5}
 
@@ -39,6 +41,7 @@ CASES = {
     "llama, sliding window": dict(metadata={"attention.sliding_window": 16}),
     "qwen2": dict(architecture="qwen2", biased=QKV),
     "qwen3": dict(architecture="qwen3", head_width=48, norms=PLAIN | HEADS_NORMED),
+    "olmo2": dict(architecture="olmo2", norms=BEHIND | ROWS_NORMED),
     "granite": dict(architecture="granite", metadata=GRANITE),
     "granite, without RoPE": dict(architecture="granite", metadata=GRANITE | {"rope.scaling.finetuned": False}),
     "granite, plain": dict(architecture="granite", metadata={"logit_scale": 1.0}),

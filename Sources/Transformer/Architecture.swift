@@ -44,6 +44,11 @@ struct Architecture: Sendable {
         Architecture(name: "qwen2", ropeStyle: .neox, biased: [.query, .key, .value]),
         Architecture(name: "qwen3", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
         Architecture(
+            name: "olmo2", ropeStyle: .neox,
+            norms: Norms(
+                beforeAttention: nil, queriesAndKeys: .row, afterAttention: "post_attention_norm",
+                beforeFeedForward: nil, afterFeedForward: "post_ffw_norm")),
+        Architecture(
             name: "granite", ropeStyle: .interleaved, rotation: .unless(key: "rope.scaling.finetuned"),
             needs: [.logitScale], takes: [.embeddingScale, .attentionScale, .residualScale]),
         Architecture(name: "smollm3", ropeStyle: .interleaved, rotation: .allBut(every: 4)),

@@ -97,7 +97,11 @@ struct ConfigurationTests {
 
     @Test(
         "a model without a tensor that its architecture has is refused",
-        arguments: [("qwen2", "blk.0.attn_q.bias"), ("qwen3", "blk.0.attn_q_norm.weight")])
+        arguments: [
+            ("qwen2", "blk.0.attn_q.bias"),
+            ("qwen3", "blk.0.attn_q_norm.weight"),
+            ("olmo2", "blk.0.attn_q_norm.weight"),
+        ])
     func missingPart(_ architecture: String, _ tensor: String) {
         let model = TinyModel(TinyShape(name: architecture, architecture: architecture))
         #expect(throws: ModelError.missingTensor(tensor)) { try model.load() }

@@ -29,7 +29,7 @@ extension TinyModel {
         let attentionScale = shape.scales.map { Double($0.attention) } ?? 1 / Double(width).squareRoot()
         for layer in 0..<shape.layers {
             let block = "blk.\(layer)."
-            let normed = x.map { norm($0, values(block + "attn_norm.weight")) }
+            let normed = x.map { normParts($0, values(block + "attn_norm.weight")) }
             var query = multiply(normed, block + "attn_q")
             var key = multiply(normed, block + "attn_k")
             let value = multiply(normed, block + "attn_v")
@@ -64,12 +64,14 @@ extension TinyModel {
             result.attention.append(weights)
             result.residual.append(x)
             result.values.append(value)
-            add(multiply(attended, block + "attn_output"), to: &x)
-            let inner = x.map { norm($0, values(block + "ffn_norm.weight")) }
+            let output = multiply(attended, block + "attn_output")
+            add(output.map { normParts($0, values(block + "post_attention_norm.weight")) }, to: &x)
+            let inner = x.map { normParts($0, values(block + "ffn_norm.weight")) }
             let gate = multiply(inner, block + "ffn_gate")
             let up = multiply(inner, block + "ffn_up")
             let hidden = zip(gate, up).map { zip($0, $1).map { $0 / (1 + exp(-$0)) * $1 } }
-            add(multiply(hidden, block + "ffn_down"), to: &x)
+            let down = multiply(hidden, block + "ffn_down")
+            add(down.map { normParts($0, values(block + "post_ffw_norm.weight")) }, to: &x)
         }
         let last = x.map { norm($0, values("output_norm.weight")) }
         result.logits = multiply(last, shape.tied ? "token_embd" : "output").map { logits in

@@ -28,6 +28,8 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var biases = false
     /// What norms of queries and keys span.
     var headNorms: HeadNorms?
+    /// Whether norms stand behind the two halves of a block, in place of before them.
+    var postNorms = false
     var tied = false
     /// Factors of the embedding, of scores, of what is added to the residual stream, and of logits, by which they are divided.
     var scales: Scales?
@@ -51,6 +53,9 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
         TinyShape(name: "one KV head", kvHeads: 1),
         TinyShape(name: "qwen2: biases, NeoX RoPE", architecture: "qwen2", neox: true, biases: true),
         TinyShape(name: "qwen3: norms of heads", architecture: "qwen3", neox: true, headNorms: .head),
+        TinyShape(
+            name: "olmo2: norms behind, and of whole rows", architecture: "olmo2", neox: true, headNorms: .row,
+            postNorms: true),
         TinyShape(
             name: "granite: scales", architecture: "granite",
             scales: Scales(embedding: 3, attention: 0.2, residual: 0.4, logits: 2.5)),
@@ -160,7 +165,7 @@ struct TinyModel {
             ))
         for layer in 0..<shape.layers {
             let block = "blk.\(layer)."
-            norm(block + "attn_norm.weight")
+            norm(block + (shape.postNorms ? "post_attention_norm.weight" : "attn_norm.weight"))
             matrix(block + "attn_q", shape.width, queryWidth, bias: shape.biases)
             matrix(block + "attn_k", shape.width, keyWidth, bias: shape.biases)
             matrix(block + "attn_v", shape.width, keyWidth, bias: shape.biases)
@@ -169,7 +174,7 @@ struct TinyModel {
                 norm(block + "attn_q_norm.weight", span == .head ? shape.headWidth : queryWidth)
                 norm(block + "attn_k_norm.weight", span == .head ? shape.headWidth : keyWidth)
             }
-            norm(block + "ffn_norm.weight")
+            norm(block + (shape.postNorms ? "post_ffw_norm.weight" : "ffn_norm.weight"))
             matrix(block + "ffn_gate", shape.width, shape.feedForwardWidth)
             matrix(block + "ffn_up", shape.width, shape.feedForwardWidth)
             matrix(block + "ffn_down", shape.feedForwardWidth, shape.width)
