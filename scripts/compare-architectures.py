@@ -39,13 +39,21 @@ CASES = {
     "llama, factor without a type": dict(metadata={"rope.scaling.factor": 4.0}),
     "llama, RoPE with a magnitude": dict(metadata={"rope.scaling.attn_factor": 1.25}),
     "llama, sliding window": dict(metadata={"attention.sliding_window": 16}),
-    "qwen2": dict(architecture="qwen2", biased=QKV),
-    "qwen3": dict(architecture="qwen3", head_width=48, norms=PLAIN | HEADS_NORMED),
-    "olmo2": dict(architecture="olmo2", norms=BEHIND | ROWS_NORMED),
+    "internlm2": dict(architecture="internlm2"),
+    "ernie4_5": dict(architecture="ernie4_5"),
+    "smollm3": dict(architecture="smollm3"),
     "granite": dict(architecture="granite", metadata=GRANITE),
     "granite, without RoPE": dict(architecture="granite", metadata=GRANITE | {"rope.scaling.finetuned": False}),
     "granite, plain": dict(architecture="granite", metadata={"logit_scale": 1.0}),
-    "smollm3": dict(architecture="smollm3"),
+    "qwen2": dict(architecture="qwen2", biased=QKV),
+    "qwen2vl": dict(architecture="qwen2vl", biased=QKV, metadata={"rope.dimension_sections": [4, 6, 6, 0]}),
+    "seed_oss": dict(architecture="seed_oss", head_width=48, biased=QKV,
+                     norms={"attn_norm": "width", "post_attention_norm": "width"}),
+    "qwen3": dict(architecture="qwen3", head_width=48, norms=PLAIN | HEADS_NORMED),
+    "qwen3vl": dict(architecture="qwen3vl", head_width=48, norms=PLAIN | HEADS_NORMED,
+                    metadata={"rope.dimension_sections": [8, 8, 8, 0]}),
+    "olmo2": dict(architecture="olmo2", norms=BEHIND | ROWS_NORMED),
+    "exaone4": dict(architecture="exaone4", norms=BEHIND | HEADS_NORMED),
 }
 
 
@@ -67,9 +75,10 @@ def write(path, case, seed):
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10_000.0)
     metadata = {"rope.dimension_count": head_width} | case.get("metadata", {})
+    add = {str: writer.add_string, bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32,
+           list: writer.add_array}
     for key, value in metadata.items():
-        kinds = {str: gguf.GGUFValueType.STRING, bool: gguf.GGUFValueType.BOOL, float: gguf.GGUFValueType.FLOAT32}
-        writer.add_key_value(f"{architecture}.{key}", value, kinds.get(type(value), gguf.GGUFValueType.UINT32))
+        add[type(value)](f"{architecture}.{key}", value)
 
     def vector(name, count, around):
         values = around + 0.4 * random.uniform(-1, 1, count)

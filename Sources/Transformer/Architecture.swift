@@ -15,6 +15,13 @@ struct Architecture: Sendable {
         var afterAttention: String?
         var beforeFeedForward: String? = "ffn_norm"
         var afterFeedForward: String?
+
+        /// Behind the two halves of a block, in place of before them.
+        static func behind(queriesAndKeys: Span) -> Norms {
+            Norms(
+                beforeAttention: nil, queriesAndKeys: queriesAndKeys, afterAttention: "post_attention_norm",
+                beforeFeedForward: nil, afterFeedForward: "post_ffw_norm")
+        }
     }
 
     /// The layers whose queries and keys turn with their positions.
@@ -39,19 +46,24 @@ struct Architecture: Sendable {
     var takes: Set<ModelOption> = []
     var ignores: Set<ModelOption> = []
 
+    /// Of the vision models (`vl`), the text: their positions are one number for each token then.
     static let all = [
         Architecture(name: "llama", ropeStyle: .interleaved, ignores: [.slidingWindow]),
-        Architecture(name: "qwen2", ropeStyle: .neox, biased: [.query, .key, .value]),
-        Architecture(name: "qwen3", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
-        Architecture(
-            name: "olmo2", ropeStyle: .neox,
-            norms: Norms(
-                beforeAttention: nil, queriesAndKeys: .row, afterAttention: "post_attention_norm",
-                beforeFeedForward: nil, afterFeedForward: "post_ffw_norm")),
+        Architecture(name: "internlm2", ropeStyle: .interleaved),
+        Architecture(name: "ernie4_5", ropeStyle: .interleaved),
+        Architecture(name: "smollm3", ropeStyle: .interleaved, rotation: .allBut(every: 4)),
         Architecture(
             name: "granite", ropeStyle: .interleaved, rotation: .unless(key: "rope.scaling.finetuned"),
             needs: [.logitScale], takes: [.embeddingScale, .attentionScale, .residualScale]),
-        Architecture(name: "smollm3", ropeStyle: .interleaved, rotation: .allBut(every: 4)),
+        Architecture(name: "qwen2", ropeStyle: .neox, biased: [.query, .key, .value]),
+        Architecture(name: "qwen2vl", ropeStyle: .neox, biased: [.query, .key, .value]),
+        Architecture(
+            name: "seed_oss", ropeStyle: .neox, norms: Norms(beforeFeedForward: "post_attention_norm"),
+            biased: [.query, .key, .value]),
+        Architecture(name: "qwen3", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
+        Architecture(name: "qwen3vl", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
+        Architecture(name: "olmo2", ropeStyle: .neox, norms: .behind(queriesAndKeys: .row)),
+        Architecture(name: "exaone4", ropeStyle: .neox, norms: .behind(queriesAndKeys: .head)),
     ]
 
     /// The entry of that name.

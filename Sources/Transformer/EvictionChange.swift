@@ -4,7 +4,7 @@ import CKernels
 
 /// Distances ‖W_o (o − v)‖ without the width of the model: with M = W_oᵀ W_o of a query head, they are o·Mo − 2 Mo·v + v·Mv.
 ///
-/// A norm behind W_o, where an architecture has one, is left out: it scales all entries of a row alike, and rows nearly so.
+/// A norm behind W_o, where an architecture has one, is left out: the distance is that before it.
 final class EvictionChange {
     private let shape: ModelConfiguration
     private let pool: WorkerPool

@@ -65,8 +65,10 @@ extension TinyModel {
             result.residual.append(x)
             result.values.append(value)
             let output = multiply(attended, block + "attn_output")
-            add(output.map { normParts($0, values(block + "post_attention_norm.weight")) }, to: &x)
-            let inner = x.map { normParts($0, values(block + "ffn_norm.weight")) }
+            let behind = shape.postNorms ? values(block + "post_attention_norm.weight") : []
+            add(output.map { normParts($0, behind) }, to: &x)
+            let before = shape.postNorms ? [] : values(block + shape.feedForwardNorm + ".weight")
+            let inner = x.map { normParts($0, before) }
             let gate = multiply(inner, block + "ffn_gate")
             let up = multiply(inner, block + "ffn_up")
             let hidden = zip(gate, up).map { zip($0, $1).map { $0 / (1 + exp(-$0)) * $1 } }

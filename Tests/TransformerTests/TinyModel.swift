@@ -28,6 +28,8 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var biases = false
     /// What norms of queries and keys span.
     var headNorms: HeadNorms?
+    /// The norm before the feed-forward half.
+    var feedForwardNorm = "ffn_norm"
     /// Whether norms stand behind the two halves of a block, in place of before them.
     var postNorms = false
     var tied = false
@@ -56,6 +58,12 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
         TinyShape(
             name: "olmo2: norms behind, and of whole rows", architecture: "olmo2", neox: true, headNorms: .row,
             postNorms: true),
+        TinyShape(
+            name: "exaone4: norms behind, and of heads", architecture: "exaone4", neox: true, headNorms: .head,
+            postNorms: true),
+        TinyShape(
+            name: "seed_oss: another name of a norm", architecture: "seed_oss", neox: true, biases: true,
+            feedForwardNorm: "post_attention_norm"),
         TinyShape(
             name: "granite: scales", architecture: "granite",
             scales: Scales(embedding: 3, attention: 0.2, residual: 0.4, logits: 2.5)),
@@ -174,7 +182,7 @@ struct TinyModel {
                 norm(block + "attn_q_norm.weight", span == .head ? shape.headWidth : queryWidth)
                 norm(block + "attn_k_norm.weight", span == .head ? shape.headWidth : keyWidth)
             }
-            norm(block + (shape.postNorms ? "post_ffw_norm.weight" : "ffn_norm.weight"))
+            norm(block + (shape.postNorms ? "post_ffw_norm" : shape.feedForwardNorm) + ".weight")
             matrix(block + "ffn_gate", shape.width, shape.feedForwardWidth)
             matrix(block + "ffn_up", shape.width, shape.feedForwardWidth)
             matrix(block + "ffn_down", shape.feedForwardWidth, shape.width)
