@@ -226,11 +226,3 @@ public final class Decoder {
         }
     }
 }
-
-extension Model {
-    /// The logits `[vocabulary]` behind the last of `ids`, with rows kept as floats: the exact forward pass.
-    public func logits(ids: [Int32], pool: WorkerPool, rows: KVRows = .f32) throws(ModelError) -> [Float] {
-        let sequence = try Sequence(model: self, base: nil, rows: rows)
-        return try Decoder(model: self, pool: pool).feed(ids, to: sequence)
-    }
-}

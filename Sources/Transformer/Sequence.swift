@@ -53,9 +53,6 @@ public final class Sequence {
     /// Tokens that can still follow.
     public var remainingTokens: Int { model.configuration.contextLength - position }
 
-    /// Bytes of the tail's rows.
-    public var tailBytes: Int { meter.currentBytes }
-
     /// Makes room for `count` more tokens.
     func reserve(_ count: Int) throws(ModelError) {
         let shape = model.configuration

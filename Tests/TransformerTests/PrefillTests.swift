@@ -179,11 +179,12 @@ struct PrefillTests {
         let rest = Array(ids(330, shape)[50...])
         let cache = try read(document, model, pool, method: full, budget: 50, rows: .f32)
         let decoder = try Decoder(model: model, pool: pool, maxRowsPerStep: 33)
-        let sequence = try Sequence(model: model, base: cache.base)
+        let meter = KVMeter()
+        let sequence = try Sequence(model: model, base: cache.base, meter: meter)
         let logits = try decoder.feed(rest, to: sequence)
         #expect(distance(logits, tiny.forward(document + rest).logits[329]) < 5e-4)
         // Doubled as it grew: at most twice what it holds.
-        #expect(sequence.tailBytes <= 2 * 2 * 280 * 2 * 2 * 8 * 4 + 2 * 4_096)
+        #expect(meter.currentBytes <= 2 * 2 * 280 * 2 * 2 * 8 * 4 + 2 * 4_096)
     }
 
     @Test("a document is refused with its cause", arguments: [0, 1, 2, 3, 4, 5])

@@ -260,3 +260,11 @@ struct TinyModel {
         tensors.first { $0.name == name }?.values.map(Double.init) ?? []
     }
 }
+
+extension Model {
+    /// The logits `[vocabulary]` behind the last of `ids`, with rows kept as floats: the exact forward pass.
+    func logits(ids: [Int32], pool: WorkerPool, rows: KVRows = .f32) throws -> [Float] {
+        let sequence = try Sequence(model: self, base: nil, rows: rows)
+        return try Decoder(model: self, pool: pool).feed(ids, to: sequence)
+    }
+}
