@@ -30,6 +30,7 @@ BEHIND = {"post_attention_norm": "width", "post_ffw_norm": "width"}
 ROWS_NORMED = {"attn_q_norm": "query row", "attn_k_norm": "key row"}
 HEADS_NORMED = {"attn_q_norm": "head", "attn_k_norm": "head"}
 GRANITE = {"embedding_scale": 3.0, "attention.scale": 0.1, "residual_scale": 0.4, "logit_scale": 0.5}
+YARN = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 512}
 
 # What is not Llama's: architecture, metadata under its name, norms, matrices with a bias, width of heads.
 CASES = {
@@ -39,6 +40,8 @@ CASES = {
     "llama, factor without a type": dict(metadata={"rope.scaling.factor": 4.0}),
     "llama, RoPE with a magnitude": dict(metadata={"rope.scaling.attn_factor": 1.25}),
     "llama, sliding window": dict(metadata={"attention.sliding_window": 16}),
+    "llama, YaRN": dict(metadata=YARN),
+    "llama, YaRN, magnitude": dict(metadata=YARN | {"rope.scaling.attn_factor": 1.25}),
     "internlm2": dict(architecture="internlm2"),
     "ernie4_5": dict(architecture="ernie4_5"),
     "smollm3": dict(architecture="smollm3"),
@@ -49,6 +52,7 @@ CASES = {
     "qwen2vl": dict(architecture="qwen2vl", biased=QKV, metadata={"rope.dimension_sections": [4, 6, 6, 0]}),
     "seed_oss": dict(architecture="seed_oss", head_width=48, biased=QKV,
                      norms={"attn_norm": "width", "post_attention_norm": "width"}),
+    "qwen2, YaRN": dict(architecture="qwen2", biased=QKV, metadata=YARN),
     "qwen3": dict(architecture="qwen3", head_width=48, norms=PLAIN | HEADS_NORMED),
     "qwen3vl": dict(architecture="qwen3vl", head_width=48, norms=PLAIN | HEADS_NORMED,
                     metadata={"rope.dimension_sections": [8, 8, 8, 0]}),

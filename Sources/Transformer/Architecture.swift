@@ -88,6 +88,11 @@ enum ModelOption: String, CaseIterable, Sendable {
     case logitScale = "logit_scale"
     case residualScale = "residual_scale"
     case embeddingScale = "embedding_scale"
+    case yarnFastTurns = "rope.scaling.yarn_beta_fast"
+    case yarnSlowTurns = "rope.scaling.yarn_beta_slow"
+    case yarnExtrapolation = "rope.scaling.yarn_ext_factor"
+    case yarnMagnitude = "rope.scaling.yarn_attn_factor"
+    case yarnLogarithm = "rope.scaling.yarn_log_multiplier"
     case causal = "attention.causal"
     case parallelResidual = "use_parallel_residual"
 
@@ -106,12 +111,24 @@ enum ModelOption: String, CaseIterable, Sendable {
         case .logitScale: "a scale of the logits"
         case .residualScale: "a scale of the residual stream"
         case .embeddingScale: "a scale of the embedding"
+        case .yarnFastTurns, .yarnSlowTurns, .yarnExtrapolation, .yarnMagnitude, .yarnLogarithm:
+            "YaRN with constants of its own"
         case .causal: "attention that is not causal"
         case .parallelResidual: "a parallel residual"
         }
     }
 
-    /// What a flag is in a model without the feature; nil: it is a number, and 0 there.
+    /// What a number is in a model without the feature.
+    var plainNumber: Float {
+        switch self {
+        case .yarnFastTurns: Float(RotaryEmbedding.yarnFastTurns)
+        case .yarnSlowTurns: Float(RotaryEmbedding.yarnSlowTurns)
+        case .yarnExtrapolation, .yarnMagnitude: 1
+        default: 0
+        }
+    }
+
+    /// What a flag is there; nil: it is a number.
     var plainFlag: Bool? {
         switch self {
         case .causal: true

@@ -37,18 +37,24 @@ struct ConfigurationReader {
         return value
     }
 
-    /// A factor without a type is linear, as llama.cpp has it; `scale_linear` is the key's old name.
-    func ropeScale() throws(ModelError) -> Float {
-        let kind = try string("rope.scaling.type") ?? "linear"
-        switch kind {
-        case "none": return 1
-        case "linear":
-            let key = try float("rope.scaling.factor") == nil ? "rope.scale_linear" : "rope.scaling.factor"
-            return try float(key) == 0 ? 1 : positive(key, default: 1)
-        default:
+    /// How positions beyond those that a model was first made for are scaled.
+    enum RopeScaling: String { case none, linear, yarn }
+
+    /// Without a type it is linear, as llama.cpp has it.
+    func ropeScaling() throws(ModelError) -> RopeScaling {
+        let kind = try string("rope.scaling.type") ?? RopeScaling.linear.rawValue
+        guard let scaling = RopeScaling(rawValue: kind) else {
             throw .unsupportedFeature(
                 key: prefix + "rope.scaling.type", value: kind, feature: "RoPE scaling of this type")
         }
+        return scaling
+    }
+
+    /// The factor; `scale_linear` is the key's old name, and 0 is as good as none.
+    func ropeScale(_ scaling: RopeScaling) throws(ModelError) -> Float {
+        guard scaling != .none else { return 1 }
+        let key = try float("rope.scaling.factor") == nil ? "rope.scale_linear" : "rope.scaling.factor"
+        return try float(key) == 0 ? 1 : positive(key, default: 1)
     }
 
     func unrotatedEvery() throws(ModelError) -> Int? {
@@ -87,7 +93,7 @@ struct ConfigurationReader {
                 value = try flag(option.rawValue).flatMap { $0 == plain ? nil : "\($0)" }
             } else {
                 value = try float(option.rawValue).flatMap { number in
-                    number == 0 ? nil : Int(exactly: number).map { "\($0)" } ?? "\(number)"
+                    number == option.plainNumber ? nil : Int(exactly: number).map { "\($0)" } ?? "\(number)"
                 }
             }
             guard let value else { continue }

@@ -41,8 +41,10 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     public let ropeDimensions: Int
     /// RoPE's pairs.
     public let ropeStyle: RopeStyle
-    /// Positions are divided by this (linear scaling); 1 when there is none.
+    /// Positions are divided by this; 1 when there is no scaling.
     public let ropeScale: Float
+    /// The context that YaRN extends (Peng et al., arXiv 2309.00071): pairs that turn often in it are not scaled; nil: all are.
+    public let yarnContextLength: Int?
     /// What RoPE multiplies queries and keys with, besides turning them; 1 as a rule.
     public let ropeMagnitude: Float
     /// Every so many-th layer is not rotated, of 1 none is; nil: all are.
@@ -94,7 +96,11 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
         }
         ropeStyle = reader.architecture.ropeStyle
         ropeBase = try reader.positive("rope.freq_base", default: 10_000)
-        ropeScale = try reader.ropeScale()
+        let scaling = try reader.ropeScaling()
+        ropeScale = try reader.ropeScale(scaling)
+        yarnContextLength =
+            scaling == .yarn
+            ? try reader.size("rope.scaling.original_context_length", upTo: 1 << 24, default: contextLength) : nil
         ropeMagnitude = try reader.positive("rope.scaling.attn_factor", default: 1)
         unrotatedEvery = try reader.unrotatedEvery()
         attentionScale = try reader.scale(.attentionScale, default: 1 / Float(headWidth).squareRoot())

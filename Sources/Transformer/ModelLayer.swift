@@ -67,6 +67,8 @@ struct ModelLayer: Sendable {
             guard let name else { return nil }
             return try tensors.vector(block + name + ".weight", count: count)
         }
+        // Routes rows to experts, which take the place of `ffn_gate`, `ffn_up` and `ffn_down`.
+        try tensors.refuse(block + "ffn_gate_inp.weight")
         let norms = architecture.norms
         attentionNorm = try norm(norms.beforeAttention, shape.width, &tensors)
         matrices = []

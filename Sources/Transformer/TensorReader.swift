@@ -53,6 +53,11 @@ struct TensorReader {
         file.tensor(name) == nil ? nil : try vector(name, count: count)
     }
 
+    /// Refuses a tensor whose presence explains why others are missing.
+    func refuse(_ name: String) throws(ModelError) {
+        if file.tensor(name) != nil { throw .unsupportedTensor(name) }
+    }
+
     /// A tensor nobody asked for belongs to a network that is not this one (normed queries, gates, adapters).
     func refuseUnread() throws(ModelError) {
         for tensor in file.tensors where !read.contains(tensor.name) { throw .unsupportedTensor(tensor.name) }

@@ -41,7 +41,8 @@ struct ConfigurationTests {
         },
         metadata("expert_count", .uint32(8), "mixture of experts"),
         metadata("ssm.state_size", .uint32(16), "state-space"),
-        metadata("rope.scaling.type", .string("yarn"), "yarn"),
+        metadata("rope.scaling.yarn_log_multiplier", .float(0.1), "YaRN with constants"),
+        metadata("rope.scaling.yarn_beta_fast", .float(8)),
         metadata("rope.scaling.type", .string("longrope"), "longrope"),
         metadata("rope.scaling.factor", .float(-2)),
         metadata("rope.scaling.attn_factor", .float(0)),
@@ -72,6 +73,10 @@ struct ConfigurationTests {
         Spoiled(word: "llama.context_length") { $0.metadata.removeAll { $0.0 == "llama.context_length" } },
         Spoiled(word: "blk.1.ffn_up.weight") { $0.tensors.removeAll { $0.name == "blk.1.ffn_up.weight" } },
         Spoiled(word: "token_embd.weight") { $0.tensors.removeAll { $0.name == "token_embd.weight" } },
+        Spoiled(word: "ffn_gate_inp.weight") {
+            $0.tensors.removeAll { $0.name == "blk.0.ffn_gate.weight" }
+            $0.tensors.append(("blk.0.ffn_gate_inp.weight", [32, 8], [Float](repeating: 1, count: 256)))
+        },
         Spoiled(word: "attn_q_norm.weight") {
             $0.tensors.append(("blk.0.attn_q_norm.weight", [8], [Float](repeating: 1, count: 8)))
         },

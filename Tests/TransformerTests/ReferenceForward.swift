@@ -160,10 +160,22 @@ extension TinyModel {
         for pair in 0..<dimensions / 2 {
             var angle = Double(position) * pow(1_000, -2 * Double(pair) / Double(dimensions))
             angle /= Double(ropeFactors?[pair] ?? 1)
-            angle /= Double(shape.ropeScale ?? 1)
+            let scale = Double(shape.ropeScale ?? 1)
+            var magnitude = Double(shape.ropeMagnitude ?? 1)
+            if let context = shape.yarnContext {
+                // A ramp between the pairs that turn 32 times and once in the original context.
+                func pairTurning(_ turns: Double) -> Double {
+                    Double(dimensions) * log(Double(context) / (2 * Double.pi * turns)) / (2 * log(1_000))
+                }
+                let (low, high) = (max(0, floor(pairTurning(32))), ceil(pairTurning(1)))
+                let scaled = min(1, max(0, (Double(pair) - low) / (high - low)))
+                angle = angle / scale * scaled + angle * (1 - scaled)
+                magnitude *= 1 + 0.1 * log(scale)
+            } else {
+                angle /= scale
+            }
             let one = start + (shape.neox ? pair : 2 * pair)
             let other = start + (shape.neox ? pair + dimensions / 2 : 2 * pair + 1)
-            let magnitude = Double(shape.ropeMagnitude ?? 1)
             let (a, b) = (row[one] * magnitude, row[other] * magnitude)
             row[one] = a * cos(angle) - b * sin(angle)
             row[other] = a * sin(angle) + b * cos(angle)

@@ -20,6 +20,8 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var ropeDimensions: Int?
     var ropeFactors = false
     var ropeScale: Float?
+    /// The context that YaRN extends by `ropeScale`.
+    var yarnContext: Int?
     /// What RoPE multiplies rotated elements with.
     var ropeMagnitude: Float?
     /// Every so many-th layer is not rotated: what the architecture has, for the reference.
@@ -77,6 +79,7 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
         TinyShape(
             name: "linear RoPE scaling", ropeScale: 4, metadata: [("rope.scaling.type", .string("linear"))]),
         TinyShape(name: "a RoPE factor without a type", ropeScale: 4),
+        TinyShape(name: "YaRN", headWidth: 16, ropeScale: 4, yarnContext: 512),
         TinyShape(name: "RoPE with a magnitude", ropeMagnitude: 1.25),
         TinyShape(name: "a sliding window under llama", metadata: [("attention.sliding_window", .uint32(16))]),
         TinyShape(name: "partial RoPE", ropeDimensions: 4),
@@ -140,6 +143,13 @@ struct TinyModel {
         }
         if let scale = shape.ropeScale {
             metadata.append((a + "rope.scaling.factor", .float(scale)))
+        }
+        if let context = shape.yarnContext {
+            metadata += [
+                (a + "rope.scaling.type", .string("yarn")),
+                (a + "rope.scaling.original_context_length", .uint32(UInt32(context))),
+                (a + "rope.scaling.yarn_beta_fast", .float(32)), (a + "rope.scaling.yarn_beta_slow", .float(1)),
+            ]
         }
         if let magnitude = shape.ropeMagnitude {
             metadata.append((a + "rope.scaling.attn_factor", .float(magnitude)))
