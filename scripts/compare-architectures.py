@@ -1,10 +1,10 @@
 """Compares the forward pass with llama.cpp's: small models of random weights, one for each case of the table below.
 
-    scripts/compare-architectures.py .build/release/cakebench [CASE ...]     # default: all cases
+    $(scripts/python.sh xllamacpp numpy gguf==0.19.0) scripts/compare-architectures.py .build/release/cakebench [CASE ...]
 
-Prints for each case how many greedy tokens agree, and how far the log-probabilities of the likeliest first tokens lie
-apart. Weights and KV rows are floats on both sides, so that little but a misread architecture tells them apart.
-Needs xllamacpp, numpy and gguf.
+Prints for each case, of all or those named, how many greedy tokens agree, and how far the log-probabilities of the
+likeliest first tokens lie apart. Weights and KV rows are floats on both sides, so that little but a misread
+architecture tells them apart.
 """
 
 import json
