@@ -3,7 +3,7 @@
 /// The version of caked.
 public enum CakedVersion {
     /// Of the daemon and its API.
-    public static let current = "0.1.0"
+    public static let current = "0.2.0"
 }
 
 /// `GET /v1/status`.
@@ -22,6 +22,25 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
         public var durable = 0
         /// Those that were interrupted or failed, and wait to be put again.
         public var interrupted = 0
+    }
+
+    /// The instruction set that is computed with.
+    public struct Kernels: Codable, Equatable, Sendable {
+        /// Its name, such as "avx2".
+        public var set = ""
+        /// Whether quantised weights are multiplied as integers.
+        public var multipliesBytes = false
+        /// Whether attention multiplies bfloats while many rows are read.
+        public var multipliesBfloats = false
+
+        /// Unknown.
+        public init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case set
+            case multipliesBytes = "multiplies_bytes"
+            case multipliesBfloats = "multiplies_bfloats"
+        }
     }
 
     /// What was done to documents for the sake of space, since the start.
@@ -53,6 +72,8 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
     public var contextLength: Int
     /// Compute threads.
     public var threads = 0
+    /// What they compute with.
+    public var kernels = Kernels()
     /// Seconds since the start.
     public var uptimeSeconds = 0.0
     /// Documents in the store.
@@ -92,7 +113,7 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
     enum CodingKeys: String, CodingKey {
         case version, model
         case contextLength = "context_length"
-        case threads
+        case threads, kernels
         case uptimeSeconds = "uptime_seconds"
         case documents
         case storeBytes = "store_bytes"

@@ -29,6 +29,8 @@ public enum DocumentState: String, Codable, Sendable {
     case interrupted
     /// What is stored of it is not what was written; put it again, or rebuild it from its stored text.
     case damaged
+    /// Another model read it, or another version of caked; put it again, rebuild it from its stored text, or go back.
+    case outdated
 }
 
 /// A cached document: the API's `document` object.
@@ -41,7 +43,7 @@ public struct Document: Codable, Equatable, Sendable {
     public var state = DocumentState.ready
     /// How far it is, while it is read: also of a document that is read again while the older one answers.
     public var progress: PutProgress?
-    /// Why it is interrupted or damaged.
+    /// Why it is interrupted, damaged or outdated.
     public var problem: String?
     /// When it was committed, Unix seconds; when it was asked for, as long as it is not.
     public var created = 0

@@ -111,6 +111,14 @@ final class Metrics: Sendable {
         text.single("caked_store_file_bytes", "gauge", "Bytes of the store's file.", daemon.fileBytes)
         store(daemon, in: &text)
         text.single("caked_threads", "gauge", "Compute threads.", daemon.threads)
+        text.family(
+            "caked_kernels", "gauge", "The instruction set in use, and whether it multiplies bytes and bfloats.")
+        text.sample(
+            "caked_kernels",
+            [
+                ("set", daemon.kernels.set), ("bytes", "\(daemon.kernels.multipliesBytes)"),
+                ("bfloats", "\(daemon.kernels.multipliesBfloats)"),
+            ], 1)
         text.family("caked_uptime_seconds", "gauge", "Seconds since the start.")
         text.sample("caked_uptime_seconds", [], daemon.uptimeSeconds)
         text.histogram("caked_prefill_seconds", "Time to read a document.", state.documentPrefill)

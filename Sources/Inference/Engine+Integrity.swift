@@ -23,7 +23,7 @@ extension Engine {
         let new = try fromStore { () throws(StoreError) in
             try store.update(key, ttlSeconds: change.ttlSeconds ?? old.ttlSeconds, pinned: change.pinned ?? old.pinned)
         }
-        return Document(new, model: loaded.card.id, withLayers: true)
+        return Document(new, loaded, withLayers: true)
     }
 
     /// The budget that a stored document is to be shrunk to.

@@ -140,6 +140,10 @@ public final class Engine: DocumentService {
         status.daemon.queue.questions = max(0, questionAdmission.count - status.daemon.running.questions)
         (status.daemon.jobs.durable, status.daemon.jobs.interrupted) = keeper.board.counts
         status.daemon.threads = services.pool.threads
+        let kernels = KernelSet.current
+        status.daemon.kernels.set = kernels.name
+        status.daemon.kernels.multipliesBytes = kernels.multipliesBytes
+        status.daemon.kernels.multipliesBfloats = kernels.multipliesBfloats
         status.daemon.uptimeSeconds = (ContinuousClock().now - started).seconds
         return status
     }
@@ -280,7 +284,7 @@ public final class Engine: DocumentService {
         let damaged = try fromStore { () throws(StoreError) in try store.quarantined(owner: owner) }
             .map { Document(damaged: $0.key.name, $0.manifest, problem: $0.reason, model: loaded.card.id) }
         let sound = try fromStore { () throws(StoreError) in try store.manifests(owner: owner) }
-            .map { Document($0, model: loaded.card.id, withLayers: false) }
+            .map { Document($0, loaded, withLayers: false) }
             .filter { document in !damaged.contains { $0.id == document.id } }
         guard unfinished else { return sound }
         var all = Dictionary(keeper.board.documents(owner: owner).map { ($0.id, $0) }) { first, _ in first }
@@ -303,7 +307,7 @@ public final class Engine: DocumentService {
             guard let unfinished else { throw .noDocument(name) }
             return unfinished
         }
-        var document = Document(manifest, model: loaded.card.id, withLayers: true)
+        var document = Document(manifest, loaded, withLayers: true)
         document.progress = unfinished?.progress
         return document
     }

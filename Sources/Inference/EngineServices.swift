@@ -27,7 +27,7 @@ struct EngineServices: Sendable {
     func finish(_ job: DocumentJob, _ manifest: Manifest, created: Bool) {
         job.ticket.giveUp()
         keeper.finished(job)
-        job.audience.finish(Document(manifest, model: loaded.card.id, withLayers: true), created: created)
+        job.audience.finish(Document(manifest, loaded, withLayers: true), created: created)
     }
 
     /// Ends a document's request with an error; its files are set aside or deleted on the calling thread.

@@ -106,7 +106,17 @@ extension StagedDocument {
 
 extension Document {
     /// A stored document as the API shows it.
-    init(_ manifest: Manifest, model: String, withLayers: Bool) {
+    ///
+    /// One that the loaded model cannot go on from is outdated, and says in what it differs.
+    init(_ manifest: Manifest, _ loaded: LoadedModel, withLayers: Bool) {
+        self.init(manifest, model: loaded.card.id, withLayers: withLayers)
+        if let difference = Manifest.difference(stored: manifest.fingerprint, current: loaded.fingerprint.fields) {
+            state = .outdated
+            problem = difference.description
+        }
+    }
+
+    private init(_ manifest: Manifest, model: String, withLayers: Bool) {
         let shape = manifest.shape
         let headBytes = shape.keyBytes(entries: shape.tokens) + shape.valueBytes(entries: shape.tokens)
         let layers =

@@ -1,5 +1,6 @@
 // cakebench: measurements and evaluations, each a subcommand that can print JSON.
 
+import API
 import ArgumentParser
 import CAKE
 import Transformer
@@ -9,10 +10,11 @@ struct Cakebench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cakebench",
         abstract: "Measures caked's parts on this machine and evaluates its answers.",
+        version: CakedVersion.current,
         subcommands: [
             Tokenize.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self, Kernels.self,
-            Sets.self,
-            Roofline.self, Precision.self, Needle.self, Ruler.self, LongBench.self, Fidelity.self, Trust.self,
+            Sets.self, Roofline.self, Precision.self, Needle.self, Ruler.self, LongBench.self, Fidelity.self,
+            Trust.self,
         ])
 }
 

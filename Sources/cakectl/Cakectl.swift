@@ -1,4 +1,5 @@
 // cakectl: the command line of the daemon. Parses, runs one command, and turns what went wrong into an exit code.
+import API
 import ArgumentParser
 import CakedClient
 import Dispatch
@@ -20,9 +21,10 @@ struct Cakectl: AsyncParsableCommand {
             Results go to standard output, everything else to standard error. The socket is --socket, else CAKED_SOCKET, \
             else $XDG_RUNTIME_DIR/caked.sock if there is one, else /run/caked/caked.sock.
 
-            Exit codes: 0 done; 1 failure, or a document is damaged; 64 wrong usage; 69 the daemon cannot be reached; 75 it is busy, try again; \
-            77 not allowed; 130 interrupted.
+            Exit codes: 0 done; 1 failure, or a document is damaged; 64 wrong usage; 69 the daemon cannot be reached; \
+            75 it is busy, try again; 77 not allowed; 130 interrupted.
             """,
+        version: CakedVersion.current,
         subcommands: [
             Put.self, Ask.self, Chat.self, List.self, Show.self, Map.self, Shrink.self, Remove.self, Verify.self,
             Rebuild.self, Export.self, Import.self, Status.self, Models.self,

@@ -43,7 +43,7 @@ struct Show: DaemonCommand {
         let layer = document.progress.map { ", layer \($0.layer) of \($0.layers)" } ?? ""
         Terminal.print("\(document.id): \(counted(document.tokens, "token")), \(state)\(layer)")
         if let problem = document.problem { Terminal.print(problem) }
-        if document.state == .damaged {
+        if document.state == .damaged || document.state == .outdated {
             Terminal.print("\"cakectl rebuild \(document.id)\" reads it again from its stored text")
         }
     }

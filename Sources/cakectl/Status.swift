@@ -20,7 +20,7 @@ struct Status: DaemonCommand {
         if printsJSON { return try Terminal.print(json: status) }
         var lines = [
             "caked    \(status.version), up \(Formats.duration(status.uptimeSeconds)), "
-                + counted(status.threads, "thread"),
+                + "\(counted(status.threads, "thread")), \(Self.kernels(status.kernels))",
             "model    \(status.model), \(Formats.count(status.contextLength)) tokens of context",
             "store    \(counted(status.documents, "document")), \(Formats.bytes(status.storeBytes)) "
                 + "(file \(Formats.bytes(status.fileBytes)), at most \(Formats.bytes(status.mapBytes)))",
@@ -34,6 +34,13 @@ struct Status: DaemonCommand {
                 "durable  \(counted(jobs.durable, "document")), \(Formats.count(jobs.interrupted)) interrupted")
         }
         for line in lines { Terminal.print(line) }
+    }
+
+    private static func kernels(_ kernels: DaemonStatus.Kernels) -> String {
+        let products = [("bytes", kernels.multipliesBytes), ("bfloats", kernels.multipliesBfloats)]
+            .filter(\.1).map(\.0)
+        return "\(kernels.set) kernels"
+            + (products.isEmpty ? "" : " with products of \(products.joined(separator: " and "))")
     }
 
     private static func space(of status: DaemonStatus) -> [String] {

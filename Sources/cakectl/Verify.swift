@@ -45,24 +45,50 @@ struct Verify: DaemonCommand {
     }
 }
 
-/// Reads a document again from what is stored of its text.
+/// Reads documents again from what is stored of their text.
 struct Rebuild: DaemonCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a document again from its stored text, with the options it was put with.",
         discussion: """
-            The mend for a document that is damaged, or that another model has read.
+            The mend for a document that is damaged, or that another model or another version of caked has read. With --all: \
+            for all of yours that are, one after the other; one that cannot be read again does not stop the others.
 
               cakectl rebuild manual
+              cakectl rebuild --all
             """)
 
     @ParentCommand var root: Cakectl
     @OptionGroup var global: GlobalOptions
 
     @Argument(help: "The document.", completion: .documentNames)
-    var name: String
+    var name: String?
+    @Flag(help: "Every document of yours that is damaged or outdated.")
+    var all = false
+
+    func validate() throws {
+        guard all == (name == nil) else { throw ValidationError("name a document, or say --all") }
+    }
 
     func run() async throws {
-        let (name, showsProgress) = (name, !isQuiet)
+        if let name { return try await rebuild(name) }
+        let mended = try await client().documents(unfinished: true).filter { Self.needsMending($0) }.map(\.id).sorted()
+        if mended.isEmpty, !isQuiet { Terminal.note("every document can answer") }
+        var failures = 0
+        for name in mended {
+            do { try await rebuild(name) } catch let error as ClientError {
+                failures += 1
+                Terminal.note("\(name): \(error)")
+            }
+        }
+        if failures > 0 { throw ExitCode(1) }
+    }
+
+    private static func needsMending(_ document: Document) -> Bool {
+        document.state == .damaged || document.state == .outdated
+    }
+
+    private func rebuild(_ name: String) async throws {
+        let showsProgress = !isQuiet
         let document = try await client().rebuild(name) { progress in
             if showsProgress { ProgressLine.shared.show(progress, of: name) }
         }

@@ -42,7 +42,12 @@ import Testing
         try await daemon.start()
         let asked = try daemon.cakectl(["ask", "a", document.questions[0].question])
         #expect(asked.status == 1 && asked.errors.contains("another \(field) "), "\(asked)")
-        #expect(try daemon.cakectl(["rebuild", "a"]).status == 0)
+        let listed = try await daemon.client.documents(unfinished: true)
+        #expect(listed.map(\.state) == [.outdated] && listed[0].problem?.contains("another \(field) ") == true)
+        #expect(try daemon.cakectl(["ls"]).output.contains("outdated"))
+        let rebuilt = try daemon.cakectl(["rebuild", "--all"])
+        #expect(rebuilt.status == 0 && rebuilt.output.hasPrefix("a: "), "\(rebuilt)")
+        #expect(try daemon.cakectl(["rebuild", "--all"]).errors.contains("every document can answer"))
         #expect(try daemon.cakectl(["ask", "a", document.questions[0].question]).status == 0)
         // And back: the same file again, but what is stored now is the changed one's.
         daemon.stop(SIGTERM)

@@ -71,7 +71,7 @@ final class Importer: @unchecked Sendable {
         guard reader.isDone, let staged, let manifest else { throw .damagedExport("it ends too early") }
         defer { ticket.giveUp() }
         do throws(StoreError) {
-            return Document(try staged.commit(manifest), model: loaded.card.id, withLayers: true)
+            return Document(try staged.commit(manifest), loaded, withLayers: true)
         } catch {
             throw EngineError(error)
         }
