@@ -4,7 +4,7 @@ SWIFT_BUILD = swift build -c release
 PREFIX ?= /usr
 # The unit and the configuration name paths below /usr.
 IN_PREFIX = sed 's|/usr/|$(PREFIX)/|g'
-.PHONY: demo test build bench bench-models bench-peers answers fuzz install lint format clean
+.PHONY: demo test test-threads build bench bench-models bench-peers answers fuzz install lint format clean
 
 demo: build            ## cache a document, ask, restart, ask again
 	demo/demo.sh
@@ -28,6 +28,12 @@ bench-models:          ## models of random weights to measure speed with: make b
 
 bench-peers: build     ## speed beside other engines: make bench-peers IK=llama-bench LLAMA=llama-bench MODELS=folder
 	IK=$(IK) LLAMA=$(LLAMA) MODELS=$(MODELS) demo/speed.sh $(PARTS)
+
+# The engine on a small model takes some minutes so; what only computes is left out.
+test-threads:          ## the threads of store and engine, under the thread sanitizer
+	scripts/setup.sh
+	CAKED_THREADS=1 swift test --sanitize=thread --scratch-path .build/threads \
+		--filter 'LMDBTests|CacheStoreTests|InferenceTests.(Engine|Scheduler|JobDirectory|EventStream|Admission|Transfer)'
 
 fuzz:                  ## each fuzzer for FUZZ_SECONDS (600) on its corpus
 	scripts/setup.sh

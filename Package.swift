@@ -11,6 +11,10 @@ let safe: [SwiftSetting] = [
 // Borrowed views into the memory map are returned as spans; only this module needs the feature.
 let lifetimes: [SwiftSetting] = safe + [.enableExperimentalFeature("Lifetimes")]
 
+// Under the thread sanitizer locks are of a kind that it sees (`make test-threads`).
+let threads: [SwiftSetting] =
+    ProcessInfo.processInfo.environment["CAKED_THREADS"] == nil ? [] : [.define("CAKED_THREADS")]
+
 // Kernels are optimised in every configuration: an unoptimised kernel makes each test minutes long.
 let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "-Wextra"])]
 
@@ -49,8 +53,9 @@ let package = Package(
         .target(name: "CLimits", cSettings: kernelFlags),
 
         // L1: one subject each; what client and daemon say to each other belongs to neither
+        .target(name: "Locks", swiftSettings: safe + threads),
         .target(name: "API", swiftSettings: safe),
-        .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: lifetimes),
+        .target(name: "LMDB", dependencies: ["Locks", "CLMDB"], swiftSettings: lifetimes),
         .target(name: "GGUF", swiftSettings: safe),
         .target(
             name: "Tokenizers",
@@ -63,19 +68,19 @@ let package = Package(
 
         // L2: the model, and what it leaves on disk
         .target(
-            name: "Transformer", dependencies: ["GGUF", "CAKE", "CKernels", "COpenBLAS", "CLinux"],
+            name: "Transformer", dependencies: ["Locks", "GGUF", "CAKE", "CKernels", "COpenBLAS", "CLinux"],
             swiftSettings: safe),
-        .target(name: "CacheStore", dependencies: ["API", "LMDB", "CXXHash"], swiftSettings: safe),
+        .target(name: "CacheStore", dependencies: ["Locks", "API", "LMDB", "CXXHash"], swiftSettings: safe),
 
         // L3: the engine, and what its callers see of it
         .target(
             name: "EngineInterface",
-            dependencies: ["API", .product(name: "DequeModule", package: "swift-collections")],
+            dependencies: ["Locks", "API", .product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: safe),
         .target(
             name: "Inference",
             dependencies: [
-                "API", "EngineInterface", "Transformer", "CacheStore", "Tokenizers", "GGUF", "CAKE", "CLinux",
+                "Locks", "API", "EngineInterface", "Transformer", "CacheStore", "Tokenizers", "GGUF", "CAKE", "CLinux",
                 "CXXHash",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -86,7 +91,7 @@ let package = Package(
         .target(
             name: "HTTPAPI",
             dependencies: [
-                "API", "EngineInterface", "CLinux",
+                "Locks", "API", "EngineInterface", "CLinux",
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -114,7 +119,8 @@ let package = Package(
         .executableTarget(
             name: "cakectl",
             dependencies: [
-                "API", "CakedClient", "Pictures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Locks", "API", "CakedClient", "Pictures",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),
         .executableTarget(

@@ -2,7 +2,8 @@
 
 import Glibc
 import LMDB
-import Synchronization
+import Locks
+import struct Synchronization.Atomic
 
 /// A directory of documents; one per process and directory.
 ///

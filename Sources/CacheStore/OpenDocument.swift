@@ -24,6 +24,7 @@ import Synchronization
 /// It may be used from any thread, also after the document was replaced or deleted; while it lives, pages freed since
 /// it was opened are not used again.
 @safe public final class OpenDocument: @unchecked Sendable {
+    // Unchecked: immutable, and the pointers are into a snapshot that it keeps.
     /// What the document is; where it was opened for a smaller budget, with that budget and its counts.
     public let manifest: Manifest
     private let snapshot: Snapshot
@@ -171,6 +172,7 @@ import Synchronization
 
 /// A read transaction of a store, counted among its readers.
 @safe final class Snapshot: @unchecked Sendable {
+    // Unchecked: the transaction is only read through pointers, and ended once, by deinit.
     let store: DocumentStore
     let transaction: ReadTransaction
     private let id: UInt64
@@ -295,6 +297,7 @@ import Synchronization
 
 /// Bytes copied to an aligned place.
 @safe final class AlignedCopy: @unchecked Sendable {
+    // Unchecked: the bytes are written by init alone.
     let bytes: UnsafeMutableRawBufferPointer
 
     init(_ source: UnsafeRawBufferPointer) {

@@ -1,7 +1,7 @@
 // A document being written: invisible until its manifest is committed, garbage if it never is.
 
 import LMDB
-import Synchronization
+import Locks
 
 /// The kept entries of one KV head of a layer, in rank order; read while `stage` runs, not kept.
 @unsafe public struct StagedHead {

@@ -1,7 +1,7 @@
 // A bounded stream of events from the engine's thread to one asynchronous reader, with back-pressure and cancellation.
 
 import DequeModule
-import Synchronization
+import Locks
 
 /// Events of one request.
 ///

@@ -2,7 +2,7 @@
 
 import API
 import EngineInterface
-import Synchronization
+import Locks
 
 /// What has been counted since the start.
 final class Metrics: Sendable {

@@ -3,7 +3,8 @@
 import API
 import CacheStore
 import EngineInterface
-import Synchronization
+import Locks
+import struct Synchronization.Atomic
 
 /// Totals and gauges, each read on its own; together they are no snapshot of one instant.
 final class EngineTotals: Sendable {

@@ -3,7 +3,7 @@
 import CAKE
 import CacheStore
 import DequeModule
-import Synchronization
+import Locks
 
 /// Truncations of stored documents, the last ones remembered: finding one costs a look at every indicator.
 final class Truncations: Sendable {

@@ -2,7 +2,8 @@
 
 import CLMDB
 import Glibc
-import Synchronization
+import Locks
+import struct Synchronization.Atomic
 
 /// A named database of an environment, opened when the environment was.
 public struct Database: Hashable, Sendable {
@@ -35,6 +36,7 @@ public struct DatabaseStatistics: Equatable, Sendable {
 ///
 /// Opening one directory twice in a process succeeds in LMDB and silently breaks its locks, so it is refused here.
 @safe public final class Environment: @unchecked Sendable {
+    // Unchecked: LMDB locks its environment itself (lmdb.h, MDB_NOTLS).
     /// Directories open in this process, by device and inode.
     private static let registry = Mutex<Set<FileIdentity>>([])
 

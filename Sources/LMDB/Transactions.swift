@@ -9,6 +9,7 @@ import Synchronization
 /// It may move between threads (`MDB_NOTLS`), but is used by one at a time. The views it returns point into the map,
 /// and leaking one is a compile error.
 @safe public struct ReadTransaction: ~Copyable, @unchecked Sendable {
+    // Unchecked: it has one owner, who may hand it on (MDB_NOTLS).
     let environment: Environment
     let handle: OpaquePointer
 

@@ -5,6 +5,7 @@
 /// Each (layer, KV head) has any number of segments; results are independent of where segments end as long as all but a
 /// head's last hold a multiple of `splitEntries` entries.
 public struct BaseRows: @unchecked Sendable {
+    // Unchecked: the rows are read only, and their owner is kept.
     /// Long heads are attended to in parts of this many entries, whatever the number of threads.
     public static let splitEntries = 1_024
 

@@ -130,6 +130,7 @@ import CKernels
 
 /// A document's compact KV cache: immutable, usable as a base at once or copied into a store.
 public final class CompactCache: @unchecked Sendable {
+    // Unchecked: immutable once it is made.
     /// The entries of one (layer, KV head), best first; pointers are valid while the cache lives.
     @safe public struct Rows {
         /// Document positions, `[count]`.

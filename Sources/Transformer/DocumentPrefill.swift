@@ -1,4 +1,4 @@
-// Layer-major prefill of one document, compressed as it is read (DESIGN §2): peak KV memory is the budget and one layer.
+// Layer-major prefill of one document, compressed as it is read: peak KV memory is the budget and one layer.
 //
 //     for each layer: dequantise its weights ▸ every tile of rows through the whole block ▸ observe ▸ cascade ▸ keep
 

@@ -6,6 +6,7 @@ import Glibc
 ///
 /// Slices and subscripts are bounds-checked; kernels get `base` after the caller has shown the extent with a slice.
 @safe package struct Floats: @unchecked Sendable {
+    // Unchecked: a task of a region writes only what its index owns; regions take turns.
     @unsafe package let base: UnsafeMutablePointer<Float>
     package let count: Int
 
@@ -77,6 +78,7 @@ package final class FloatBuffer: Sendable {
 
 /// A fixed number of plain values that tasks of a region write to, each at its own indices.
 @safe final class Cells<Element: BitwiseCopyable & Sendable>: @unchecked Sendable {
+    // Unchecked: a task of a region writes only at its own indices.
     let base: UnsafeMutablePointer<Element>
     let count: Int
 

@@ -6,6 +6,7 @@ import Glibc
 ///
 /// Shrinking returns whole pages at once, which a heap would keep.
 @safe final class KVBuffer: @unchecked Sendable {
+    // Unchecked: tasks write rows of their own; it grows and shrinks between regions.
     private let base: UnsafeMutableRawPointer
     /// Bytes in use; the mapping is this rounded up to pages.
     private(set) var count: Int

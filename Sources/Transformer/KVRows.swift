@@ -1,7 +1,7 @@
 // How the rows of a KV cache are stored, and the meter that counts every byte of them.
 
 import CKernels
-import Synchronization
+import Locks
 
 /// The element type of cached key and value rows.
 public enum KVRows: String, Sendable, Codable, CaseIterable {

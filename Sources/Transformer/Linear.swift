@@ -5,6 +5,7 @@ import GGUF
 
 /// y = W x + b, with W `[outputs, inputs]` of any supported type, in the mapped file.
 @safe struct Linear: @unchecked Sendable {
+    // Unchecked: the weights are read only, and the model keeps their file mapped.
     /// What products can be computed with.
     ///
     /// A new type needs its kernels, and a row here.

@@ -27,6 +27,7 @@ public enum Repacking: String, CaseIterable, Sendable {
 
 /// Memory of the panels of a whole model: pages of their own, large ones where the system has them.
 @safe final class RepackedWeights: @unchecked Sendable {
+    // Unchecked: filled before the model is used, and read only then.
     let floats: Floats
     private let base: UnsafeMutableRawPointer
     private let length: Int

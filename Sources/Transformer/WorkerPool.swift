@@ -3,7 +3,8 @@
 import CLinux
 import COpenBLAS
 import Glibc
-import Synchronization
+import Locks
+import struct Synchronization.Atomic
 
 /// Named threads that run parallel regions: spinning briefly for the next one, then asleep on a futex.
 ///
@@ -87,6 +88,7 @@ private func workerMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRa
 
 /// The region in progress, shared by the caller and the workers.
 @safe private final class Region: @unchecked Sendable {
+    // Unchecked: what is no atomic is written before a region begins and read inside it.
     typealias Body = (UnsafeMutableRawPointer, Int, Int) -> Void
 
     /// Iterations of a spin-wait before sleeping: some ten microseconds, longer than the serial parts between regions.

@@ -2,7 +2,7 @@
 import API
 import ArgumentParser
 import CakedClient
-import Synchronization
+import Locks
 
 /// Asks about a cached document.
 struct Ask: DaemonCommand {

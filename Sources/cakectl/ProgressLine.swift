@@ -1,7 +1,7 @@
 // The one line on standard error that shows how far the daemon is.
 import API
 import CakedClient
-import Synchronization
+import Locks
 
 /// Redrawn in place, on a terminal only.
 final class ProgressLine: Sendable {

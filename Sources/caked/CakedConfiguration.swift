@@ -73,8 +73,9 @@ struct Setting: Sendable {
         .choice("log_level", \.logLevel, Logger.Level.allCases),
         .number("threads", \.engine.threads, 0...1024, flag: "--threads"),
         Setting(key: "kernels", wanted: KernelSet.wanted) {
-            $0.engine.kernels = $1
-            return KernelSet.knows($1)
+            // The variable may be set to nothing, as it is for the other programs.
+            $0.engine.kernels = $1.isEmpty ? KernelSet.automatic : $1
+            return KernelSet.knows($0.engine.kernels)
         },
         .choice("repack", \.engine.repacking, Repacking.allCases),
         Setting(key: "keep", wanted: Keep.wanted) {

@@ -2,7 +2,7 @@
 
 import API
 import EngineInterface
-import Synchronization
+import Locks
 
 /// The clients of one reading job, from any thread.
 ///

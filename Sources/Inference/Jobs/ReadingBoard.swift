@@ -4,7 +4,7 @@
 import API
 import CacheStore
 import EngineInterface
-import Synchronization
+import Locks
 
 /// Jobs that wait, run or were set aside, by name; from any thread.
 final class ReadingBoard: Sendable {

@@ -3,7 +3,7 @@
 import CLinux
 import DequeModule
 import Glibc
-import Synchronization
+import Locks
 
 /// Runs blocks one after the other on one POSIX thread, so that nothing that blocks runs on Swift's cooperative pool.
 package final class SerialThread: Sendable {
@@ -63,6 +63,7 @@ package final class SerialThread: Sendable {
 
 /// A flag one thread waits for and others raise; raising it twice before the wait counts once.
 @safe package final class WakeSignal: @unchecked Sendable {
+    // Unchecked: the flag changes under the mutex only.
     // POSIX wants both at fixed addresses for their whole life.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)

@@ -2,7 +2,7 @@
 
 import CacheStore
 import EngineInterface
-import Synchronization
+import Locks
 
 /// The pieces of one export, in order.
 package final class ExportWriter: @unchecked Sendable {

@@ -4,7 +4,7 @@ import API
 import CAKE
 import CacheStore
 import EngineInterface
-import Synchronization
+import Locks
 import Transformer
 
 /// One import, from its first byte to its commit.

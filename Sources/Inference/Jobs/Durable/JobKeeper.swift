@@ -2,8 +2,8 @@
 
 import CacheStore
 import EngineInterface
+import Locks
 import Logging
-import Synchronization
 import Transformer
 
 /// Keeps files and board in step; every method may take a disk's time.
