@@ -148,7 +148,7 @@ let package = Package(
         .testTarget(
             name: "InferenceTests",
             dependencies: [
-                "API", "EngineInterface", "Inference", "CacheStore", "Tokenizers", "Transformer", "CAKE",
+                "Locks", "API", "EngineInterface", "Inference", "CacheStore", "Tokenizers", "Transformer", "CAKE",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: safe),

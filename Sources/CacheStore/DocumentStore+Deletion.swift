@@ -1,7 +1,7 @@
 // Deleting documents: one by name, and what is left of it; which have expired.
 
 import LMDB
-import Synchronization
+import Locks
 
 extension DocumentStore {
     /// Deletes a document; false when there is none.

@@ -1,7 +1,7 @@
 // Reading and writing manifests: one, all of them, and the usage that questions leave behind.
 
 import LMDB
-import Synchronization
+import Locks
 
 extension DocumentStore {
     /// Writes the usage noted since the last flush, in one transaction.

@@ -1,7 +1,8 @@
 // What the store holds, and in how much space.
 
 import LMDB
-import Synchronization
+import Locks
+import struct Synchronization.Atomic
 
 /// What the store holds, and in how much space.
 public struct StoreStatistics: Equatable, Sendable {

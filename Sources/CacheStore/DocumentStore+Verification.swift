@@ -1,7 +1,7 @@
 // Checking what is stored, and getting the text out of what is damaged.
 
 import LMDB
-import Synchronization
+import Locks
 
 /// What a check of one document found.
 public struct DocumentVerification: Equatable, Sendable {

@@ -2,7 +2,8 @@
 
 import Glibc
 import LMDB
-import Synchronization
+import Locks
+import struct Synchronization.Atomic
 
 /// Entries of one head that lie together, in rank order; every pointer is 64-byte aligned and valid while the
 /// `OpenDocument` it came from lives.

@@ -1,7 +1,7 @@
 // The mark of a damaged document: it stays until the document is replaced, deleted, or found whole again.
 
 import LMDB
-import Synchronization
+import Locks
 
 /// Why a document was set aside.
 public struct Quarantine: Equatable, Sendable {

@@ -2,7 +2,7 @@
 
 import EngineInterface
 import Inference
-import Synchronization
+import Locks
 import Testing
 
 @Suite struct EventStreamTests {
