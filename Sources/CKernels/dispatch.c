@@ -131,6 +131,20 @@ size_t caked_bytes(caked_type type, size_t count) {
         case CAKED_Q4_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q4_K_BYTES);
         case CAKED_Q5_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q5_K_BYTES);
         case CAKED_Q6_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q6_K_BYTES);
+        case CAKED_Q2_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q2_K_BYTES);
+        case CAKED_Q3_K: return block_bytes(count, CAKED_K_BLOCK, CAKED_Q3_K_BYTES);
+        case CAKED_IQ4_NL: return block_bytes(count, CAKED_BLOCK, CAKED_IQ4_NL_BYTES);
+        case CAKED_IQ4_XS: return block_bytes(count, CAKED_K_BLOCK, CAKED_IQ4_XS_BYTES);
+        case CAKED_MXFP4: return block_bytes(count, CAKED_BLOCK, CAKED_MXFP4_BYTES);
+        case CAKED_TQ1_0: return block_bytes(count, CAKED_K_BLOCK, CAKED_TQ1_0_BYTES);
+        case CAKED_TQ2_0: return block_bytes(count, CAKED_K_BLOCK, CAKED_TQ2_0_BYTES);
+        case CAKED_IQ2_XXS: return block_bytes(count, CAKED_K_BLOCK, CAKED_IQ2_XXS_BYTES);
+        case CAKED_IQ2_XS: return block_bytes(count, CAKED_K_BLOCK, CAKED_IQ2_XS_BYTES);
+        case CAKED_IQ2_S: return block_bytes(count, CAKED_K_BLOCK, CAKED_IQ2_S_BYTES);
+        case CAKED_IQ3_XXS: return block_bytes(count, CAKED_K_BLOCK, CAKED_IQ3_XXS_BYTES);
+        case CAKED_IQ3_S: return block_bytes(count, CAKED_K_BLOCK, CAKED_IQ3_S_BYTES);
+        case CAKED_IQ1_S: return block_bytes(count, CAKED_K_BLOCK, CAKED_IQ1_S_BYTES);
+        case CAKED_IQ1_M: return block_bytes(count, CAKED_K_BLOCK, CAKED_IQ1_M_BYTES);
         case CAKED_Q4: return 0;  // its keys lie in groups: caked_key_bytes
     }
     return 0;

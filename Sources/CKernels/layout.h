@@ -34,7 +34,10 @@ static inline int caked_panel_bits(caked_type type) {
         case CAKED_Q5_0:
         case CAKED_Q5_1:
         case CAKED_Q5_K: return 5;
+        case CAKED_Q3_K:
         case CAKED_Q6_K: return 6;
+        case CAKED_IQ4_NL:
+        case CAKED_IQ4_XS:
         case CAKED_Q8_0: return 8;
         default: return 0;
     }
@@ -42,8 +45,12 @@ static inline int caked_panel_bits(caked_type type) {
 
 // Whether scales are products with small integers, one for a part of 32 or 16.
 static inline bool caked_panel_is_nested(caked_type type) {
-    return type == CAKED_Q4_K || type == CAKED_Q5_K || type == CAKED_Q6_K;
+    return type == CAKED_Q4_K || type == CAKED_Q5_K || type == CAKED_Q6_K || type == CAKED_Q3_K || type == CAKED_IQ4_XS;
 }
+
+// Whether the two halves of a part have scales of their own. Q3_K is re-tiled as if it were Q6_K, and types of 16 levels as
+// their levels, eight bits each.
+static inline bool caked_panel_is_halved(caked_type type) { return type == CAKED_Q6_K || type == CAKED_Q3_K; }
 
 // Whether a weight is scale * quant + shift; the others are scale * (quant - half of the quants' range).
 static inline bool caked_panel_is_shifted(caked_type type) {

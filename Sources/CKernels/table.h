@@ -16,6 +16,20 @@ enum {
     CAKED_Q4_K_BYTES = 2 + 2 + 12 + 128,
     CAKED_Q5_K_BYTES = 2 + 2 + 12 + 32 + 128,
     CAKED_Q6_K_BYTES = 128 + 64 + 16 + 2,
+    CAKED_Q2_K_BYTES = 16 + 64 + 2 + 2,
+    CAKED_Q3_K_BYTES = 32 + 64 + 12 + 2,
+    CAKED_IQ4_NL_BYTES = 2 + 16,
+    CAKED_IQ4_XS_BYTES = 2 + 2 + 4 + 128,
+    CAKED_MXFP4_BYTES = 1 + 16,
+    CAKED_TQ1_0_BYTES = 48 + 4 + 2,
+    CAKED_TQ2_0_BYTES = 64 + 2,
+    CAKED_IQ2_XXS_BYTES = 2 + 64,
+    CAKED_IQ2_XS_BYTES = 2 + 64 + 8,
+    CAKED_IQ2_S_BYTES = 2 + 32 + 32 + 8 + 8,
+    CAKED_IQ3_XXS_BYTES = 2 + 64 + 32,
+    CAKED_IQ3_S_BYTES = 2 + 64 + 8 + 32 + 4,
+    CAKED_IQ1_S_BYTES = 2 + 32 + 16,
+    CAKED_IQ1_M_BYTES = 32 + 16 + 8,
 };
 
 typedef struct {

@@ -6,6 +6,7 @@
 #include "lanes/bfloat.h"
 #endif
 #include "operations/unpack.h"
+#include "operations/unpack_coarse.h"
 #include "operations/quants.h"
 #include "operations/panel.h"
 #include "operations/panel_product.h"

@@ -38,6 +38,20 @@ public struct TensorType: RawRepresentable, Hashable, Sendable, CustomStringConv
     public static let q5_K = TensorType(defined: 13)
     /// Blocks of 256: 4-bit values, 2 more bits of each, 16 Int8 factors of the Float16 scale that ends the block.
     public static let q6_K = TensorType(defined: 14)
+    /// Blocks of 256: scales and shifts of 4 bits for each 16, 2 bits each, a Float16 scale and shift.
+    public static let q2_K = TensorType(defined: 10)
+    /// Blocks of 256: 3 bits each, 6-bit factors of a Float16 scale for each 16.
+    public static let q3_K = TensorType(defined: 11)
+    /// Blocks of 32: a Float16 scale, then 4 bits each that choose one of 16 levels.
+    public static let iq4_NL = TensorType(defined: 20)
+    /// Blocks of 256: the same levels, 6-bit factors of a Float16 scale for each 32.
+    public static let iq4_XS = TensorType(defined: 23)
+    /// Blocks of 32: a power of two, then 4-bit floats.
+    public static let mxfp4 = TensorType(defined: 39)
+    /// Blocks of 256 of -1, 0 and 1: five or four in a byte, or four.
+    public static let ternary = [34, 35].map { TensorType(defined: $0) }
+    /// Blocks of 256, four or eight at a time from a lattice: IQ2_XXS, IQ2_XS, IQ3_XXS, IQ1_S, IQ3_S, IQ2_S, IQ1_M.
+    public static let lattices = [16, 17, 18, 19, 21, 22, 29].map { TensorType(defined: $0) }
     /// The upper half of an IEEE binary32.
     public static let bf16 = TensorType(defined: 30)
 

@@ -9,9 +9,11 @@ import GGUF
     /// What products can be computed with.
     ///
     /// A new type needs its kernels, and a row here.
-    static let supportedTypes: [TensorType] = [
-        .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K,
-    ]
+    static let supportedTypes: [TensorType] =
+        [
+            .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K, .q2_K, .q3_K, .iq4_NL, .iq4_XS,
+            .mxfp4,
+        ] + TensorType.ternary + TensorType.lattices
 
     let inputs: Int
     let outputs: Int

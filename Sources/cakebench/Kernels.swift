@@ -44,7 +44,8 @@ struct Kernels: ParsableCommand {
     }
 
     private static let allTypes: [TensorType] = [
-        .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K,
+        .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K, .q2_K, .q3_K, .iq4_NL, .iq4_XS,
+        .mxfp4,
     ]
     /// The 1B shape of this project's figures.
     private static let heads = 32

@@ -14,19 +14,35 @@ enum Format: UInt32, CaseIterable, Sendable {
     case q5_k = 13
     case q6_k = 14
     case bf16 = 30
+    case q2_k = 10
+    case q3_k = 11
+    case iq2_xxs = 16
+    case iq2_xs = 17
+    case iq3_xxs = 18
+    case iq1_s = 19
+    case iq4_nl = 20
+    case iq3_s = 21
+    case iq2_s = 22
+    case iq4_xs = 23
+    case iq1_m = 29
+    case tq1_0 = 34
+    case tq2_0 = 35
+    case mxfp4 = 39
 
     var type: caked_type { caked_type(rawValue: rawValue) }
     /// Those with a writer.
     static let written: [Format] = [.f32, .f16, .q4_1, .q8_0]
     /// Those unpacked from blocks of small quants.
-    static let unpacked: [Format] = [.q4_1, .q5_0, .q5_1, .q4_k, .q5_k, .q6_k]
+    static let unpacked = allCases.filter { $0.isBlocked && ![.q4_0, .q8_0].contains($0) }
+    /// Those with products of bytes.
+    static let paneled = allCases.filter { caked_panel_bytes($0.type, 256, 16) > 0 }
 
     /// Elements of a block.
     var blockElements: Int {
         switch self {
         case .f32, .f16, .bf16: 1
-        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: 32
-        case .q4_k, .q5_k, .q6_k: 256
+        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .iq4_nl, .mxfp4: 32
+        default: 256
         }
     }
     var isBlocked: Bool { blockElements > 1 }
@@ -44,6 +60,18 @@ enum Format: UInt32, CaseIterable, Sendable {
         case .q4_k: [(0, 0x14...0x17), (2, 0x20...0x23)]
         case .q5_k: [(0, 0x10...0x13), (2, 0x20...0x23)]
         case .q6_k: [(208, 0x0c...0x0f)]
+        case .q2_k: [(80, 0x20...0x23), (82, 0x20...0x23)]
+        case .q3_k: [(108, 0x1c...0x1f)]
+        case .iq4_nl, .iq2_xxs, .iq2_xs, .iq2_s: [(0, 0x1c...0x1f)]
+        case .iq4_xs: [(0, 0x0c...0x0f)]
+        case .iq3_xxs, .iq3_s: [(0, 0x14...0x17)]
+        case .iq1_s: [(0, 0x28...0x2b)]
+        // Its upper byte is two nibbles of two bytes.
+        case .iq1_m: [(54, 0x20...0x2f), (52, 0x80...0xbf)]
+        case .tq1_0: [(52, 0x38...0x3b)]
+        case .tq2_0: [(64, 0x38...0x3b)]
+        // An exponent, the first byte.
+        case .mxfp4: [(-1, 123...125)]
         }
     }
 

@@ -21,7 +21,7 @@ import Testing
             #expect(format.bytes(format.blockElements + 1) == 0)
             #expect(format.bytes(format.blockElements / 2) == 0)
         }
-        for unknown: UInt32 in [4, 5, 9, 10, 11, 15, 16, 31, 255] {
+        for unknown: UInt32 in [4, 5, 9, 15, 24, 31, 40, 255] {
             #expect(caked_bytes(caked_type(rawValue: unknown), 256) == 0)
         }
     }
@@ -97,6 +97,11 @@ import Testing
         }
         let floats = try #require(variant.run { Format.q4_0.dequantise(bytes, count: expected.count) })
         #expect(floats == expected)
+    }
+
+    @Test("there are reference blocks of every type that has blocks")
+    func references() {
+        #expect(ReferenceBlocks.all.map(\.format) == Format.allCases.filter(\.isBlocked))
     }
 
     @Test("blocks become the reference's floats to the bit", arguments: Variant.available, ReferenceBlocks.all)

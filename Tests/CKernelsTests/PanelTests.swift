@@ -78,7 +78,7 @@ private struct ByteProduct {
 
     @Test("a product of bytes is the sum of the rounded activations in double precision", arguments: Variant.available)
     func oracle(variant: Variant) throws {
-        for format in Format.allCases where format.isBlocked {
+        for format in Format.paneled {
             for inputs in format.blockElements == 32 ? [0, 32, 96, 1056] : [0, 256, 1024] {
                 for (outputs, rows) in Self.shapes {
                     let bytes = ByteProduct(
@@ -94,7 +94,7 @@ private struct ByteProduct {
 
     @Test(
         "every instruction set computes the same bits", arguments: Variant.available,
-        Format.allCases.filter(\.isBlocked))
+        Format.paneled)
     func portable(variant: Variant, format: Format) throws {
         let inputs = 3 * max(96, format.blockElements)
         for (outputs, rows) in Self.shapes {
@@ -110,7 +110,7 @@ private struct ByteProduct {
 
     @Test(
         "a product of bytes is near the product of floats", arguments: Variant.available,
-        Format.allCases.filter(\.isBlocked))
+        Format.paneled)
     func floats(variant: Variant, format: Format) throws {
         let inputs = format.blockElements == 32 ? 1056 : 1024
         let bytes = ByteProduct(product: Product(format, inputs: inputs, outputs: 17, rows: 9))
@@ -126,7 +126,7 @@ private struct ByteProduct {
 
     @Test("products straight from the stored weights have the bits of the panel's", arguments: Variant.available)
     func direct(variant: Variant) throws {
-        for format in Format.allCases where format.isBlocked {
+        for format in Format.paneled {
             let inputs = 3 * max(96, format.blockElements)
             for (outputs, rows) in Self.shapes + [(70, 21)] {
                 let bytes = ByteProduct(product: Product(format, inputs: inputs, outputs: outputs, rows: rows))
@@ -193,10 +193,18 @@ private struct ByteProduct {
         #expect(caked_panel_bytes(CAKED_Q8_0, 64, 17) == 2 * caked_panel_bytes(CAKED_Q8_0, 64, 16))
     }
 
-    @Test("a panel is hardly larger than what is stored", arguments: Format.allCases.filter(\.isBlocked))
+    @Test(
+        "a panel is hardly larger than what is stored, or than the type that it is re-tiled as",
+        arguments: Format.paneled)
     func size(format: Format) {
-        let stored = 16 * format.bytes(1024)
+        let like: Format =
+            switch format {
+            case .q3_k: .q6_k
+            case .iq4_nl, .iq4_xs: .q8_0
+            default: format
+            }
+        let stored = 16 * like.bytes(1024)
         let panel = caked_panel_bytes(format.type, 1024, 16)
-        #expect(panel >= stored && panel <= stored + stored / 30)
+        #expect(panel >= stored - stored / 60 && panel <= stored + stored / 30)
     }
 }

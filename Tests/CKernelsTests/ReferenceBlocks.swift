@@ -1,236 +1,38 @@
-// Blocks and the floats they stand for, by another implementation than ours.
-//
-// Random bytes, the half floats set to an ordinary, a negative, a subnormal or the largest number; dequantised by the numpy
-// reference of ggml's own Python package (gguf 0.19.0, `gguf.quants.dequantize`).
+// Blocks and the floats they stand for, by another implementation than ours: Fixtures/blocks.json, made by Fixtures/blocks.py.
 
+import Foundation
 import Testing
 
 struct ReferenceBlocks: Sendable, CustomTestStringConvertible {
-    let format: Format
-    /// Hexadecimal bytes.
-    let stored: String
-    /// Hexadecimal bit patterns of eight digits.
-    let weights: String
-
-    var testDescription: String { "\(format)" }
-    var bytes: [UInt8] { Self.numbers(stored, digits: 2) }
-    var expected: [UInt32] { Self.numbers(weights, digits: 8) }
-
-    private static func numbers<Number: FixedWidthInteger>(_ text: String, digits: Int) -> [Number] {
-        let characters = Array(text)
-        return stride(from: 0, to: characters.count, by: digits).compactMap {
-            Number(String(characters[$0..<$0 + digits]), radix: 16)
-        }
+    /// A type's blocks as hexadecimal bytes, and the bit patterns of their floats.
+    private struct Recorded: Decodable {
+        let stored: String
+        let weights: [UInt32]
     }
 
-    static let all = [
-        ReferenceBlocks(
-            format: .q4_1,
-            stored: """
-                5d2a11b1acc0a6f8020e57996cf7bcca67cd4819f3b8013c710d0cb2dd9d4711c67be364b12b17650300ff7b48adcc4256ebb9f2\
-                a9ebcbe23a131a0b
-                """,
-            weights: """
-                3ee06000be2220003e0f50003e752000bd7140003f09a4003e4238003e9404003ee060003e4238003ee060003ead78003e423800\
-                3ef9d4003e7520003e9404003ead78003ee060003ead78003f165e00be222000be2220003db8d0003e9404003e0f50003f165e00\
-                3ec6ec003ee060003e0f50003ee060003d260000bdde70003ec3c000c0e15400c0cd8800be720000c0e15400c0e15400c0551800\
-                3ec3c000c02d8000c0b9bc00bf5ae000bfbca0003ec3c000c0b9bc00c0551800c005e800c05518003f8020003f802000c0b9bc00\
-                c0e15400c0922400bfbca0003ec3c000c0cd8800c0551800c0f52000c02d8000c0b9bc00be7200003ec3c000c02d8000477fe000\
-                477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000\
-                477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000477fe000\
-                477fe000477fe000477fe000477fe000477fe000
-                """),
-        ReferenceBlocks(
-            format: .q5_0,
-            stored: """
-                5d2a2140b661b6dd948fa378d74be520f319fee638a8f3b8653322f08ac8c7b1bd5f803f18c045709c9ba40c038020e01324d6f3\
-                d58a17096ffef52c0aa261e55c59
-                """,
-            weights: """
-                3e98b800be18b800bf18b800bd4ba000bf2572003ecba000bee51400be7e8800bf0bfe00bf4ba000bf257200beb22c00bdcba000\
-                befe88003ecba000becba000be7e88003f2572003ee51400becba0003efe88003eb22c00be18b8003e4ba0003f322c00bf322c00\
-                bd4ba000bf3ee600bd4ba0003f322c003e18b800be98b800c0c5f800409e6000c08a940041147a003fed9000c1147a0080000000\
-                3f1e6000c09e60008000000040d9c400411e6000c0ed9000c0d9c40040ed9000401e6000409e6000c0ed9000401e60004045f800\
-                4045f800c045f800409e60004100ae0041147a00401e600040ed900040b22c00c0b22c00c0b22c00c0c5f8008000000035f00000\
-                361c0000360400003590000035d80000b5d800003440000034c000003604000035400000359000003628000036340000b5700000\
-                b6100000b5d80000b61c0000b63400003510000035c00000b44000003640000035f0000034400000344000003628000080000000\
-                3590000035f00000b62800003604000036040000
-                """),
-        ReferenceBlocks(
-            format: .q5_1,
-            stored: """
-                5d2a11b15ee47aa549604072d6bc698618231ae21441d3b1f3b8013cea9fb0d71e751815ab54b4d410fbee4fb39e80b3ff7b0300\
-                e06ab3b1c81d6582ba36b76ac00f99d482021179
-                """,
-            weights: """
-                3e9404003f2318003f2318003f3c8c003f6f74003ee060003f8ad1003e0f50003e752000bc1680003f912e00bd7140003d260000\
-                3f2fd2003f4946003f2fd2003d2600003f6f74003d2600003f7c2e003fa445003f978b003f6f74003e7520003f2fd200bd714000\
-                3f2fd2003f09a400bdde70003f5600003ef9d4003f978b00c0f52000c13fda00c07cb000c13fda00c0b9bc00c135f400c135f400\
-                c135f400c10e5c00c17b3e00c18c7800c1916b00c12c0e00c0f520003f802000c12c0e003ec3c000c05518003ec3c0003ec3c000\
-                c1715800c13fda00c0b9bc00c1878500c1184200c1916b00c18c7800bfbca000c17b3e00c0922400c15d8c00c17b3e0048ffe000\
-                494fe600489fec0047ffe000491fec0049afea0049b7e90049cfe6003440000049f7e100490fee00499fec0047ffe000498fee00\
-                4987ef00490fee0049dfe4004987ef0048bfe80048ffe00049d7e5004997ed00492fea0049afea0049dfe40034400000490fee00\
-                494fe60049bfe800497fe000477fe00049b7e900
-                """),
-        ReferenceBlocks(
-            format: .q4_k,
-            stored: """
-                b712351f044a2886e8726d8811392fe4354c1d99a624790689140c3f807059103bc453d7288bcc12aec5160769fc1bfd912a8aaf\
-                a72feb77f39d9cb79c66bf624fdb455a0b95efb5cf66af8e20885a09677945bc1538470b2d2bac75a1eeb0333d6dea1c618a1a8a\
-                802b5263b50bb608fb793d1954b41c049282e43ab038c6cfc0b2f839c078365f65769e4cd61ac3ad019aff8330fac414eabc2fdc\
-                87760384451075c1eafc84211103aa2874100457a4e19570ed38ae6eeefad1808620873d8f892472d6f2956e6aedf29711b30257\
-                a9012fc2145e8e2a49930158de7ac7ce841df1ab6ccd931a56cb001a3da0afa93c119d74d7c2da611a9833233b4b7f4be4c2405e\
-                41a448e0c0635da32902d9efc2e83227d829aa94cbd159537a6aa561
-                """,
-            weights: """
-                be87bf40be77fe00be74a280be810840be861180be896d00be810840be861180be810840be896d00be77fe00be6deb80be902400\
-                be902400be810840be902400be7b5980be896d00be8b1ac0be8463c0be82b600be7b5980be77fe00be8cc880be714700be87bf40\
-                be861180be8463c0be810840be77fe00be7b5980be74a280bea795e0bea36380beaffaa0be8e67a0be8a3540beabc840be96cc60\
-                beb42d00be929a00beaffaa0beb42d00bea795e0be929a00be96cc60be9f3120beaffaa0bea795e0be81d080be9f3120be7b3c40\
-                beabc840be929a00be81d080beaffaa0be8a3540be81d080beaffaa0beb42d00be9afec0be6a72c0beaffaa0be6a72c0be915f00\
-                3c36d0003c36d0003e334c00bdb298003e334c003d340000bdb29800be5f98003de04c003d9d2600bdb298003d9d2600bdf5be00\
-                3e334c00be8095803e334c003d340000be1c72003c36d0003d340000be1c72003e334c00be1c72003e334c00bdf5be003e334c00\
-                3e11b900bea22880bd5ee4003c36d000bcb13000bc454c00bd3e5600bc8af000bbe97000bbe97000bd3e56003c4d9800bcb33a00\
-                3c8f1600bc454c00bc454c00bb109000bc454c00bcdb8400bb109000bcdb8400bd160c003bfa0800bd160c00bd01e700bd66a000\
-                bc454c003c4d9800bb1090003b31c000bcdb8400bbe97000bc8af000bd3e5600bc8af000bd01e700bd66a000beada270beaccb90\
-                beae7950beab8940beae7950bead3700beada270beabf4b0beab1dd0beabf4b0beab8940beae7950beb02710beaab260beb09280\
-                beaf5030beab1dd0beab1dd0beac6020beab8940beb02710beac6020beac6020beac6020beb09280beabf4b0beafbba0beaf5030\
-                beae7950beabf4b0beae0de0bead3700bc307c003c1f4200bd53fe003dbbc740bde7e640bd93f6c0bd53fe00be08ef00bdbdee80\
-                bdbdee803d91cf803c1f42003d91cf803e1cd7403dbbc740bd93f6c0bd93f6c0bc307c003e1cd740bde7e640bc307c003cf78000\
-                bde7e6403cf780003cf78000bdbdee80bd000e80bc307c003dbbc740be08ef003dbbc740be08ef003c0c4600bc834f003d07ca80\
-                bc834f00bd9ebb00bd9ebb003caadc00bd9ebb00bdd11780bdd11780bd9ebb00bb74b000be01ba00bce80800bd58bd003d6c8380\
-                be01ba00bdd11780bce80800bc834f00be01ba00bce80800bd58bd003d6c8380bd858cc0bd58bd003d3a27003caadc00bd58bd00\
-                bb74b000bdb7e9403d07ca803df37500bdf00300be70df80be96a740be3470803a5c8000be96a740bea5c300bd6e4a00bdb39400\
-                3db70600be70df803a5c8000be70df803cf8a0003cf8a0003cf8a0003a5c80003df37500be70df803cf8a000bdf00300be70df80\
-                be347080be163900bdf00300bd6e4a00be52a8003d752e00be96a7403cf8a000bcead800bf33762a3b27d600bf33762abe0d78a8\
-                bfb3ca15bfd7d015bf0f702abe0d78a8be0d78a8bed6d454bfb3ca15bf8fc415bf0f702a3b27d600bf0f702abf7b822abf0f702a\
-                be0d78a8bf33762a3b27d600bfe9d315bf8fc415bffbd615bffbd615bffbd615bfb3ca15be0d78a83b27d600bf577c2a3b27d600\
-                bf7b822abfe9d315bf2d2d3cbe2a5df0bf97e17ec00259cfc0181d6fc022ff3fbfada51ebeac3d78be2a5df03b6fc400bfd92c5e\
-                beac3d78bf97e17ebe2a5df03b6fc400bf58b47cbfd92c5ec0181d6fbfc368bebf97e17ec0181d6fbf01a5fcbfd92c5ebf821dde\
-                c0181d6fc022ff3fc00d3b9fbfada51ebfada51ebeac3d78bfada51ebf01a5fcbe312ebcbdd24578bd3462f0bca8a5e0bd8a3978\
-                bca8a5e0bd646af0be252cbcbdea4978be192abcbca8a5e0bda23d78bc112bc0bd045af0bca8a5e0bda23d78bdd24578bc112bc0\
-                be312ebcbca8a5e0bd3462f0be252cbcbe252cbcbdea4978bdd24578bd045af0bc112bc0bdba4178be252cbcbdea4978bda23d78\
-                be252cbcbeef4838beef4838bdeca8e0bed14338bf42b09cbf60b59cbf06a69cbeb33e38beb33e38bf51b31cbf60b59cbf06a69c\
-                bd6929c0bf24ab9c3adfc800be953938bf15a91c3adfc800bdeca8e0bf33ae1cbd6929c0be953938beef4838bdeca8e0be6e6870\
-                bf06a69c3adfc800be953938bf42b09cbed14338bf33ae1cbf33ae1cbda11dc0be86d730bc8c2300be63a760be78aae0be86d730\
-                bd6e2d80be4ea3e0bdf52bc0be63a7603b5fc800be4ea3e0be86d7303b5fc800be9bdab0be39a060be78aae0bc8c2300be86d730\
-                bda11dc0be0f9960bd1a1f80be4ea3e0bc8c2300be4ea3e0be249ce0bd6e2d80bd6e2d80be63a760be63a760be9bdab0be63a760\
-                bfa1cd14be1fab9cc017d25abfca53d4bf728ca7bff2da94bfb61074be1fab9cbf4a05e7bff2da943b1bd900be1fab9cbef1f0ce\
-                bfca53d4bfca53d4bfca53d4bef1f0cebe1fab9cbfb61074bf8d89b4c0038efabff2da94c0038efabf728ca7be1fab9cbfb61074\
-                bef1f0cebea0e34ebef1f0cebf217f27bf8d89b4bf217f27bf191980be99198000000000c005f650be191980bf191980bf991980\
-                0000000000000000bee5a640bff8c970bee5a640bfac3cb0be991980bfac3cb0c00f87e8be991980bf991980be991980bf85f650\
-                bf991980bfac3cb0bfbf5fe0bf191980bfd28310be191980bfac3cb0bee5a640bfbf5fe0bfbf5fe0bf3f5fe0be191980be249ce0\
-                be0c98e0bd322380bd622b80bd322380bde929c0bd322380be249ce0be0c98e0bd8919c0bd622b80bde929c0bca427003b5fc800\
-                be189ae0be249ce0be0c98e0be249ce0bd021b80bca42700be189ae0bca42700bde929c0bdd125c0be0c98e0be189ae0bd622b80\
-                bd622b80bda11dc0bd8919c0bde929c0bd8919c0
-                """),
-        ReferenceBlocks(
-            format: .q5_k,
-            stored: """
-                b712351f9245facb19c888db3e1831a7182bd645841a437f900fecf57330ef00ad953528ab626c697e94eacc0c575420ff2d938a\
-                78d3fd2c9f3418e45969961db63e991bb53b51603fce468e559a03a09de693a49fafb018a4dd7fbfb1e3f4288c6a6552ebc5804c\
-                81861ab281bf0375cf5750bc3e53148e1d5608e67678c1f78600b1abf7801ff2ceed79cc61cd9f24264129bb390b2055b2b06bc7\
-                ec00675f0f3693b51c0188ad9b1487ee66bd9aa9019aff8387858de72d1ec1c527731050a761371f030b99967dfb22d73cfaeaeb\
-                7498e85f5f1953d0f4ded1e61ce931bc8ffa3c10faa66ab528f87d940b662f30c918aad97bc926dece0ee8f54d74ccf8d9908f3c\
-                c30fa743e332246877da566c61c50329aab8a0952338845d434679e846de758957d5f6985bdd927aa9ef26efdf893ad221a6f99c\
-                27f2c0019745b0547f9ef136604c9f3ed31830c412674b10812dd5a38ea17535e874b8db09ba7b9a
-                """,
-            weights: """
-                3d39cd003e80fbe0be06d9c03e54a480bd6d3c00be06d9c03e80fbe03e72dc003d39cd003df3fc00bd6d3c003df3fc003e4588c0\
-                bd30cd003e1835803c81de003e1835803e8889c03e4588c0bc5fbc003e0919c0bc5fbc00be2511403d763c003d39cd003cfabc00\
-                bdb30d003cfabc00bdd144803e54a480be06d9c0be342d003ba974003c8f16003d3d0d80bcc0a800bce23b003d8019c03d90e340\
-                3c8f1600bc9f15003cb0a900bd55d6803a8ca0003cf3cf00bd01e7003d3d0d80bd55d680bc37de00bd344380bc9f1500bd55d680\
-                3d5ea0803cb0a900bd12b080bd01e7003cb0a900bbe970003cd23c00bcc0a800bd12b0803d3d0d80bd66a000bc7b04003f0fcdf0\
-                3e6a70803f58d4103f64ffc03fb570283f282550bd66a0003f8ad7403e0913003fa944783fb570283fb57028bc0f94003db0c880\
-                3f64ffc03ea5e7003fa32ea03f9702f03f712b703d1ed6003eeeed203e39c1c03f3451003f03a2403f407cb03f7d57203ed695c0\
-                3f4ca8603f407cb03fb570283f58d4103e39c1c03d10ee803da4cb80bddefcc0bdcc8580bddefcc03d35dd00bdba0e40bd168580\
-                bdcc85803d9254403c8e2300bdba0e40bdba0e40bd82a8803db742c0be301fc03cd80000be0b3140be0b3140ba32e0003da4cb80\
-                bda797003cd80000bc1ee8003cd80000bdf17400bd1685803d5acb803cd80000bdba0e40be429700be01f5a03f92e9983e78a6c0\
-                3f1509403edcda003f01bb203f31fe703e04d2003f8e16103f8942883e520a803e8fa1803f4ef3a03f4ef3a03f6241c03c87ea00\
-                3e78a6c03e520a803f1509403f1eb0503ec98be03e78a6c0bcacf8003f0b62303d5e66003f8e16103f8942883ea2efa03edcda00\
-                3c87ea003f8942883f92e9983e04d200bdded2003d8bc800be7c6c00be038e00be925b00be7c6c00bea680003e025300bea68000\
-                be7c6c00bcf6a8003e7b31003ddc5c003ddc5c003e52e700bd4be8003e025300beb092803e3ec2003e2a9d003e87ab003e025300\
-                bc2b00003e87ab003e52e700bd8e3e003ddc5c00bdded200be684700bdded200be2bd8003c175000bbaf3800be531e203f41fdb8\
-                3f568e283debd1c03e482aa03ecae7803f18dcd8be29fd40be7c3f003f568e283f2d6d483f60d660be7c3f003f2d6d483eb65710\
-                3eb65710bbaf3800be00dc60bd3a6a803e714b803edf77f03f37b5803f6b1e983f568e28bdaf77003f2d6d483f7566d0bbaf3800\
-                3f6b1e983f4c45f03debd1c0bea2d6e0be6959803ece7a203db39ac03ee58f30bed10100bea2d6e0be3b2f603f4f1bd83db39ac0\
-                3f1567303f5aa6603e644bc0bed101003f156730be3b2f603ea050003ee58f30bb21b8003db39ac03eb76510bed10100bd42c400\
-                3d2e8d00bb21b8003eb765103f2c7c403f71bb70be0d05403db39ac0bb21b8003d2e8d00bf22274dbf07e2edbf1264adbea6b45a\
-                bf07e2edbee5bedabf07e2edbdcc8468befac25abefac25abe872f1abed0bb5abe645734bdf68b68be9c329abea6b45abe3a5034\
-                be254cb4be4f53b4bf02a20dbf0d23cdbf02a20dbee5bedabe91b0dabe91b0dabe91b0dabefac25abdcc8468be872f1abed0bb5a\
-                bf1264adbe254cb4beb32e3cbe5f45f8be8da7fcbe7d4af8bee7b6fcbec230bcbdb05ef0bec9b1fcbce12bc0bee7b6fcbeabacfc\
-                bebaaf7c3aefc400bea42bbcbe8626bcbe8da7fcbe323e78bc522f80be143978bed8b47cbeabacfcbe323e78be8626bcbe4140f8\
-                be323e78be6e4878be504378bee7b6fcbd68a9e0bdce63f0be323e78be5f45f8bf73e4a1387fc000bf973730bf8894c0bdea0708\
-                bf125461be888ec2bf395ae1bf395ae1bd9bfa08be1c0a04bf6a2301bf606161bec31882be6a1704beea1f02bf25d7a1be431084\
-                bdea0708bf73e4a1bf7da641be9c1202387fc000be431084bf395ae1bf6a2301be1c0a04bf8d7590bf395ae1be6a1704beaf9542\
-                bf6a2301bfbe35b2bf83abf2bf6a1305c00b0229bfaf9342bfea1d02c03e3ab1bee9ff0ac05b7f91c00b0229be69d714bf2f8945\
-                c0284709c0542e59c019a499c020f5d1bf2f8945c04cdd21bfea1d02c003b0f1c03e3ab1c0458be9bf924e62bf83abf2be69d714\
-                c00b0229bf6a1305bf124465c0125361c0125361bf4cce25c05b7f91bf2f9542bfccde21c019a798c036ec78bf4cda22bf125062\
-                c020f8d0c02f9b40c0458ee8c0543158be6a0708c03e3db0c036ec78c062d3c8bf2f9542bfdb8091c062d3c8c036ec78bf925461\
-                c003b3f0bff8c571c020f8d0c036ec78c04ce020c0284a08c003b3f0bfea2301bde9e710c0284a08bf125062bfea2301c0125660\
-                c0034ee2c03e68bac017022abf520707bf0339e7bfaaae74bfc4f2d4bf6c4b67c009dffac03e68bac024245abf37c2a7c02ab572\
-                c044f9d2bfec5964c044f9d2c03e68babf520707bff97b94bfaaae74be51b31cbf8347e4bfc4f2d4bf6c4b67bfec5964bfc4f2d4\
-                bf9d8c44bfd21504bf6c4b67c0034ee2c031468ac009dffabfb3bc18c033ed0cbdba0188bf0f54313b43cf00bf8fb618bfb3bc18\
-                bfa7ba18bfe3c418c00fe70c3b43cf00bfefc618be3d10c4c009e60cc021ea0cbfbfbe18bfcbc018bf9bb818bffbc818bfe3c418\
-                c033ed0cbdba0188bffbc818bffbc818c00fe70cbfefc618c00fe70cc021ea0cbf576031c01be90cbf83b418bf6f6431c04eed8d\
-                bfa1b11ac006e18dbed67c6abf575035bf0f4435c060f08dc02ae78dbfe9bd1ac018e48dbed67c6ac07bf50dbe0cc8d4c045ec0d\
-                c033e90dc018e48dbf8fae1ac021e60dc0827b47bfb3b41abf8fae1abfb3b41abf7b5635c02ae78dc086fc07c04eed8dc072f38d\
-                c0827b473b53cb00c072f38dbf7b5635c060f08d
-                """),
-        ReferenceBlocks(
-            format: .q6_k,
-            stored: """
-                132b3c4dddcce5068aabd6de0ab7c132ef5fd73de5fe5cad740e12bc2f7b588856366ceb7f4942f780040241b3c0adcbac8595a4\
-                26ff62ce2fe5a8be6b4f3c2cbb8f766cb94c2d9c44c7d5211f9d4a4204312e9c54b1bb3c4264a7738f993505cabcfd448a07e52f\
-                9944718dae7798551442e57677df32dcba646a26994a2e8f423bbf9920075045afb7035893924f6abd24a721207f6f84f1d1dab5\
-                4fbd3a8fe4b2febeef0b1dff3fbf02b51347ee4f34a1453e6b017aaf31a2d2b44e57295270b308b249ca764574f4271853801c3a\
-                b7128900f8f211274d3bb9dc6419749ba9ca7cb7e314a4c3b145c457f7a28d0fd2b2353c4960cdad4f1823afef4a2c01cb8b42e2\
-                13a1a0527aa0428bb0a4cdd06bc8ae6443bc01554759151f9c6abc31660cf7b086d412ad3c7852743050419608b47f30a2067fdb\
-                8ea1d75a505b444020ab03099d65a92134b96d81cf220da8005db4c8e690a5492b19cfc1a7385377de16f5b771c263338a792d12\
-                6975cae4ebd5cbd85a48acd4b3d6f8572a0c03560efafc230ebb233fc7ecb42e64a9c528230612c31f5e372a63280296b25eaa5f\
-                9051ff83
-                """,
-            weights: """
-                3e8d0300401ea36040248380be8d0300bfdf44c040248380c01ea360bf6b05004018c340401ea360400142c0bfd384804018c340\
-                3f2483803fc7c4403e3c04003d8142c03f8956ecbfb9cff43e41e4203fda20a4bff25d28bfe234d03f997f443f41e4203e0142c0\
-                be0142c03e8142c0bffa71543ea19370bf0142c0bfc1e420be2e96003d2128003e3c04003d93ba00bde44e00bd3c0400be497200\
-                bd71bc003dd6e000bda12800be4972003bd6e000be42bb00be56e0003e42bb003d93ba00bfe524e03f340ab03f340ab03fe524e0\
-                3fd4c6d0bffdb1f8bf934e903e02f0803f8b1f883fdcf5d8bf02f0803e02f080bfdcf5d8bffdb1f8bf4468c0bfe524e0bfed6ec4\
-                3f89dd383f9185f4bf37d1a03f472318bf992eb0bdf51780bff517803ef517803fc72318bf9185f4be37d1a0bf751780be992eb0\
-                bf992eb03e37d1a0bfa9f830be62a040bf134e90be07f9c0bf1ea360bfafa298be62a0403f7949e0bf824f583f354d003f29f830\
-                bf98f8f83fa9f830bf824f58bf6df5103f87f9c0bf882f78c03384643f1490e03fad53b0c01ac194c02d53b0bf9490e0bdc61680\
-                3f46168000000000c0461680bf9490e03f882f783f9490e0bf1490e0bec616803f10c9f0bfadbf203f024f58bf9f4488bfd92ee8\
-                bd67a980bf10c9f03f2dbf203f824f583fd92ee83fbc39b83f1f4488bf10c9f03e67a980bfd1f19c3de7a980bfff95703fb68f50\
-                3f120c403f920c4040182218402a63a0be920c40402a63a03ff369c0400bf6683ef369c0bfb68f50403ca528403079783f7369c0\
-                3fdb12603e8d03003e1715803ca12800bdf1bc00be4972003e171580bddd9700be8d03003e0d0300bd212800bd8d03003e920c40\
-                be171580be7bce803ddd9700bd497200be4468c0bf23aca03f6d53e83f23aca03f54c6d03e6524e03f2bdba83f7db1f83f4c97c8\
-                3f23aca0bf7db1f8bdc468c0bf134e90be934e903f4468c03f2bdba8be71bc00bf171580be5d97003edd97003e0d0300beab3a80\
-                3d2128003f0d0300bedd9700bf0d0300bedd9700be4972003efbce80bdf1bc003e8d0300beab3a803f3f95383fd0ffe03fc84a8c\
-                3fbf95383f3f9538bff3d530bf73d5303fd9b5343fae2a903ff3d530bfa5753c3f9cbfe8bf829fecbfc84a8c3e8b5540bff3d530\
-                bfd6e000bea1280040497200c027df00bf064c00400d0300c0354d00bea12800c0064c00bf2128003f212800c01a710040212800\
-                3f3c0400bea128003fd6e0003f2483803e8142c03f3623e03dbc04003f0d0300bf3c0400bed384803ed38480bf0722e03dbc0400\
-                bf12e3203e3c0400bf0142c0be5384803f12e320be8142c0bfbca5283e42bb00bdc2bb00bf982218bedb1260bf673e10bf1e37f0\
-                3f1e37f0bf7f95703e920c403f85e0903dc2bb00beaa63a0bf120c40bfb68f50bec2bb003ccecc403d0fdc00bc0fdc003d06de40\
-                3c86de403c21d780bd025f603bb3d300bce0c7c03b8fdc00bcb3d3003ccecc40bcb3d300bcf2c340bc21d780bc33d300bc73c300\
-                3daf3428bd460e703c73c3003d9859e03d90bbc83b73c300bd279610bd36d2403cd54aa0bd091db0bd554aa03d460e70bd817f98\
-                3d891db0bd554aa03caa5560bcb9d1803c58c9c03d77c2003bb9d180bcc94da0bce845e0bc77c200bd131b303d039f103af7c200\
-                bc9ad9403d1ad9403ce845e0bd510bb03c1ad9403da456e03da456e03e2a35683e35f2783e3bd1003e3013f0bd6ac54080000000\
-                bdd34b203df68250800000003d8cdcc0bd9899d03dbbd100bd811fb03d3bd100bda4d6c03ddbc900bd4e0c703b5bc900bb5bc900\
-                3dce0c70bc5bc9003d3293503d903be83d827f58bca4d6c0bd6985903cf74220bdabb5083ca4d6c03c5bc900bd7143a0bd8d9c90\
-                bd9d58a03da29750bcd1cb80bd92db403d5c48e0bd51cb80bcfbc1003ce6c640bd1d58a0bd885de03d7bc10080000000bd085de0\
-                3c51cb80bc945ae0bdeae538bdf74220bd145ae0bd945ae03d145ae03e2d14b03e3fa00cbdde8850be20b7c8bdad14b03e2d14b0\
-                3dad14b03dc5ce80be2d14b03e145ae0bd47ce00bd0bdd003d15da80bd81df803c6fc4003d86de40bc8bdd003c6fc4003d8bdd00\
-                3d6fc4003c47ce003c6fc400bd8bdd00bd90dbc0bd5bc900bd8bdd00bb6fc4003b5fc800b9bfd0003b1fd8003b77c2003b57ca00\
-                bb37d200ba8fdc003b57ca00bb77c200babfd0003b2fd400bb5fc800b8ffc000ba3fd000babfd000be2576983dd3cb003d1ed840\
-                3e045ee03dee44603e3feff83e3951a0be1ed840be468e503cd3cb00be53cb00bdd3cb00bdc68e50be2c14f03e1ed8403cd3cb00\
-                3d921b70000000003c1bd9003ce9c5803e16fa38bcc2cf40bdaf5420bd921b703d085de0bce9c580000000003e037f18be085de0\
-                bd9bd9003d9bd9003d564a60bddf08303e06fe38be2a3568bceac5403e06fe38bdc78e103d8cdcc0be12bb483c8cdcc0bdc78e10\
-                3bbbd100bc3bd1003c8cdcc0bd3bd1003e3bd1003c8cdcc0bdec44e0bd56ca40bd80dfc0bde1879000000000bd6c44e03dd6ca40\
-                bd6c44e03db69250bda117b03d414fa0be0b9d10bde18790bd8b9d10be0b9d103dabd500be37e1fcbd827f583e0e5c60be2c04f4\
-                bbbdd080be1a39683e2c04f4bd261670bdf921a8bd261670bc8e5c60bced44a03e261670bd558a90800000003df921a83e20d7c0\
-                3e04dec0bd27d600bddfc8003d43cf003e4acd403d5fc8003e35d2803e4acd40bd99d980be3cd0c0be3cd0c0be43cf00bda7d600\
-                be51cb803e35d280bda1d7803e21d7803de8a5c8bcf2c3403dde88503e17ba08bdc02fe8be088dd4bcf2c3403df2c3403ca1d780\
-                bc21d780bda1d7803dde88503e21d7803e088dd4
-                """),
-    ]
+    let format: Format
+    let bytes: [UInt8]
+    let expected: [UInt32]
+
+    var testDescription: String { "\(format)" }
+
+    static let all: [ReferenceBlocks] = {
+        let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Fixtures/blocks.json")
+        guard let data = try? Data(contentsOf: file),
+            let recorded = try? JSONDecoder().decode([String: Recorded].self, from: data)
+        else { return [] }
+        return Format.allCases.compactMap { format in
+            recorded["\(format)"].map {
+                ReferenceBlocks(format: format, bytes: Self.bytes($0.stored), expected: $0.weights)
+            }
+        }
+    }()
+
+    private static func bytes(_ text: String) -> [UInt8] {
+        let characters = Array(text)
+        return stride(from: 0, to: characters.count, by: 2).compactMap {
+            UInt8(String(characters[$0..<$0 + 2]), radix: 16)
+        }
+    }
 }

@@ -17,9 +17,19 @@ struct StoredTypeTests {
         var testDescription: String { types.map(\.name).joined(separator: " and ") }
     }
 
+    /// Those with products of bytes; others are unpacked to floats.
+    static let multiplied: [TensorType] = [
+        .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K, .q3_K, .iq4_NL, .iq4_XS,
+    ]
+
     static let mixtures =
-        [.q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K].map { Mixture(types: [$0]) }
-        + [Mixture(types: [.q4_K, .q4_K, .q6_K]), Mixture(types: [.f16, .q5_0, .bf16])]
+        ([
+            .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K, .q2_K, .q3_K, .iq4_NL, .iq4_XS, .mxfp4,
+        ] + TensorType.ternary + TensorType.lattices).map { Mixture(types: [$0]) }
+        + [
+            Mixture(types: [.q4_K, .q4_K, .q6_K]), Mixture(types: [.f16, .q5_0, .bf16]),
+            Mixture(types: [.q2_K, .q3_K, .q6_K]), Mixture(types: [.iq4_XS, .q5_K]),
+        ]
 
     @Test("a model computes what its weights as floats compute", arguments: mixtures)
     func sameLogits(_ mixture: Mixture) throws {
@@ -54,7 +64,7 @@ struct StoredTypeTests {
         let ids = random.ids(40, below: model.shape.vocabulary)
         let together = try bytes.logits(ids: ids, pool: pool)
         #expect(distance(together, try floats.logits(ids: ids, pool: pool).map(Double.init)) < 0.1)
-        guard mixture.types.allSatisfy({ ![.f16, .bf16].contains($0) }) else { return }
+        guard mixture.types.allSatisfy({ Self.multiplied.contains($0) }) else { return }
         // Quants are multiplied alike however many rows there are, re-tiled or straight from the file.
         let decoder = try Decoder(model: bytes, pool: pool)
         let sequence = try Sequence(model: bytes, base: nil, rows: .f32)
@@ -123,6 +133,15 @@ extension TinyModel {
             case .q4_K: [(0, 1.9e-4), (2, 1.4e-3)]
             case .q5_K: [(0, 9e-5), (2, 1.4e-3)]
             case .q6_K: [(208, 2.4e-5)]
+            case .q2_K: [(80, 1.5e-3), (82, 2e-3)]
+            case .q3_K: [(108, 7e-4)]
+            case .iq4_NL: [(0, 7e-4)]
+            case .iq4_XS: [(0, 2.4e-5)]
+            case TensorType.ternary[0]: [(52, 0.05)]
+            case TensorType.ternary[1]: [(64, 0.05)]
+            case let type where ["IQ2_XXS", "IQ2_XS", "IQ2_S"].contains(type.name): [(0, 5e-4)]
+            case let type where ["IQ3_XXS", "IQ3_S"].contains(type.name): [(0, 2e-4)]
+            case let type where type.name == "IQ1_S": [(0, 5e-3)]
             case .f16: [(0, Float16(random.unit() * 0.2 - 0.1))]
             default: []
             }
@@ -131,6 +150,11 @@ extension TinyModel {
             return [UInt8(truncatingIfNeeded: bits >> 16), UInt8(bits >> 24)]
         }
         var block = (0..<type.blockBytes).map { _ in UInt8(random.unit() * 256) }
+        // An exponent, and a half float in the upper nibbles of four bytes.
+        if type == .mxfp4 { block[0] = 121 }
+        if type.name == "IQ1_M" {
+            for k in 0..<4 { block[49 + 2 * k] = block[49 + 2 * k] & 15 | UInt8(0x1d1f >> (4 * k) & 15) << 4 }
+        }
         for (offset, value) in scales {
             block[offset] = UInt8(truncatingIfNeeded: value.bitPattern)
             block[offset + 1] = UInt8(value.bitPattern >> 8)

@@ -48,6 +48,21 @@ typedef enum {
     CAKED_Q5_K = 13,  // the same with 256 fifth bits before the nibbles
     CAKED_Q6_K = 14,  // blocks of 256: 128 bytes of nibbles, 64 of two upper bits, 16 int8 factors, f16 scale, minus 32
     CAKED_BF16 = 30,
+    // Unpacked to floats before they are multiplied, but for Q3_K, IQ4_NL and IQ4_XS:
+    CAKED_Q2_K = 10,  // blocks of 256: 2 bits each, scales and shifts of 4 bits for each 16
+    CAKED_Q3_K = 11,  // blocks of 256: 3 bits each, scales of 6 bits for each 16
+    CAKED_IQ4_NL = 20,  // blocks of 32: f16 scale, 4 bits each that choose one of 16 levels
+    CAKED_IQ4_XS = 23,  // blocks of 256: the same levels, scales of 6 bits for each 32
+    CAKED_MXFP4 = 39,  // blocks of 32: a power of two, 4 bits each of e2m1
+    CAKED_TQ1_0 = 34,  // blocks of 256: f16 scale, five or four of -1, 0, 1 in a byte
+    CAKED_TQ2_0 = 35,  // blocks of 256: f16 scale, four of -1, 0, 1 in a byte
+    CAKED_IQ2_XXS = 16,  // blocks of 256: eight at a time from a lattice (grids.h), as all that follow
+    CAKED_IQ2_XS = 17,
+    CAKED_IQ2_S = 22,
+    CAKED_IQ3_XXS = 18,
+    CAKED_IQ3_S = 21,
+    CAKED_IQ1_S = 19,
+    CAKED_IQ1_M = 29,
     CAKED_Q4 = 256,  // none of ggml's: entries of attention in four bits, keys by channel and values as Q4_1 (below)
 } caked_type;
 

@@ -50,6 +50,13 @@ DEFINE_TYPE(q5_k, CAKED_K_BLOCK, CAKED_Q5_K_BYTES)
 DEFINE_TYPE(q6_k, CAKED_K_BLOCK, CAKED_Q6_K_BYTES)
 #undef DEFINE_TYPE
 
+#define DEFINE_TYPE(TYPE, type, elements, bytes)                                                  \
+    INLINE void dequantise_##type(const uint8_t *src, float *dst, size_t count) {                 \
+        for (; count >= elements; count -= elements, src += bytes, dst += elements) unpack_##type(src, dst); \
+    }
+COARSE_TYPES(DEFINE_TYPE)
+#undef DEFINE_TYPE
+
 static void dequantise(caked_type type, const void *src, float *dst, size_t count) {
     if (count == 0) return;
     switch (type) {
@@ -64,6 +71,10 @@ static void dequantise(caked_type type, const void *src, float *dst, size_t coun
         case CAKED_Q4_K: dequantise_q4_k(src, dst, count); break;
         case CAKED_Q5_K: dequantise_q5_k(src, dst, count); break;
         case CAKED_Q6_K: dequantise_q6_k(src, dst, count); break;
+#define CASE(TYPE, type, elements, bytes) \
+    case CAKED_##TYPE: dequantise_##type(src, dst, count); break;
+        COARSE_TYPES(CASE)
+#undef CASE
         case CAKED_Q4: break;  // keys lie in groups: dequantise_keys
     }
 }

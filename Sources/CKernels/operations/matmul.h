@@ -69,6 +69,25 @@ DEFINE_BLOCK(q5_k, K_PARTS)
 DEFINE_BLOCK(q6_k, K_PARTS)
 #undef DEFINE_BLOCK
 
+// Types unpacked block by block: the sum of each 32, and the sum of those.
+#define DEFINE_BLOCK(TYPE, type, elements, bytes)                                                              \
+    INLINE void block_##type(const uint8_t *w, const float *x, size_t stride, int rows, lanes *sum) {          \
+        float weights[elements];                                                                               \
+        unpack_##type(w, weights);                                                                             \
+        for (size_t i = 0; i < elements; i += CAKED_BLOCK) {                                                   \
+            UNROLL for (int r = 0; r < rows; r++) {                                                            \
+                const float *row = x + r * stride + i;                                                         \
+                lanes p = v_load(weights + i) * v_load(row);                                                   \
+                UNROLL for (int k = LANES; k < CAKED_BLOCK; k += LANES) {                                      \
+                    p = v_fma(v_load(weights + i + k), v_load(row + k), p);                                    \
+                }                                                                                              \
+                sum[r] += p;                                                                                   \
+            }                                                                                                  \
+        }                                                                                                      \
+    }
+COARSE_TYPES(DEFINE_BLOCK)
+#undef DEFINE_BLOCK
+
 typedef struct {
     const uint8_t *w;
     size_t row_bytes, inputs, first, end;
@@ -141,6 +160,9 @@ DEFINE_TYPE(q5_1, CAKED_BLOCK, CAKED_Q5_1_BYTES)
 DEFINE_TYPE(q4_k, CAKED_K_BLOCK, CAKED_Q4_K_BYTES)
 DEFINE_TYPE(q5_k, CAKED_K_BLOCK, CAKED_Q5_K_BYTES)
 DEFINE_TYPE(q6_k, CAKED_K_BLOCK, CAKED_Q6_K_BYTES)
+#define DEFINE_COARSE(TYPE, type, elements, bytes) DEFINE_TYPE(type, elements, bytes)
+COARSE_TYPES(DEFINE_COARSE)
+#undef DEFINE_COARSE
 #undef DEFINE_TYPE
 #undef DEFINE_ROWS
 
@@ -165,6 +187,9 @@ static product_function product_of(caked_type type, size_t rows) {
         CASE(Q4_K, q4_k)
         CASE(Q5_K, q5_k)
         CASE(Q6_K, q6_k)
+#define COARSE_CASE(TYPE, type, elements, bytes) CASE(TYPE, type)
+        COARSE_TYPES(COARSE_CASE)
+#undef COARSE_CASE
         case CAKED_Q4: break;
     }
 #undef CASE

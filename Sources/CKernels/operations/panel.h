@@ -58,7 +58,7 @@ INLINE void put_scales(caked_type type, const uint8_t *w, size_t blocks, size_t 
         }
         return;
     }
-    memcpy(to + 2 * output, type == CAKED_Q6_K ? w + 208 : w, 2);
+    memcpy(to + 2 * output, type == CAKED_Q6_K ? w + 208 : type == CAKED_Q3_K ? w + 108 : w, 2);
     if (caked_panel_is_shifted(type)) memcpy(to + PANEL_HALVES + 2 * output, w + 2, 2);
     uint8_t first[K_PARTS], second[K_PARTS];
     part_factors(type, w, first, second);
@@ -116,6 +116,9 @@ DEFINE_FILL(Q8_0, q8_0)
 DEFINE_FILL(Q4_K, q4_k)
 DEFINE_FILL(Q5_K, q5_k)
 DEFINE_FILL(Q6_K, q6_k)
+DEFINE_FILL(Q3_K, q3_k)
+DEFINE_FILL(IQ4_NL, iq4_nl)
+DEFINE_FILL(IQ4_XS, iq4_xs)
 #undef DEFINE_FILL
 
 static void fill_piece(caked_type type, const uint8_t *w, size_t row_bytes, size_t blocks, size_t outputs, uint8_t *to) {
@@ -128,7 +131,10 @@ static void fill_piece(caked_type type, const uint8_t *w, size_t row_bytes, size
         case CAKED_Q4_K: fill_q4_k(w, row_bytes, blocks, outputs, to); break;
         case CAKED_Q5_K: fill_q5_k(w, row_bytes, blocks, outputs, to); break;
         case CAKED_Q6_K: fill_q6_k(w, row_bytes, blocks, outputs, to); break;
-        default: break;  // floats have no panels
+        case CAKED_Q3_K: fill_q3_k(w, row_bytes, blocks, outputs, to); break;
+        case CAKED_IQ4_NL: fill_iq4_nl(w, row_bytes, blocks, outputs, to); break;
+        case CAKED_IQ4_XS: fill_iq4_xs(w, row_bytes, blocks, outputs, to); break;
+        default: break;  // no other has panels
     }
 }
 

@@ -49,7 +49,7 @@ INLINE void panel_sums(caked_type type, const uint8_t *w, size_t output, const u
     const uint8_t *zeros = x + rows * (CAKED_BLOCK + 4);
     integers first[PANEL_ROWS];
     UNROLL for (int r = 0; r < rows; r++) {
-        if (type == CAKED_Q6_K) {
+        if (caked_panel_is_halved(type)) {
             sum[r] = set32(zeros + 4 * (rows + r)) >> 2;
         } else if (caked_panel_is_shifted(type)) {
             sum[r] = (integers){0};
@@ -59,7 +59,7 @@ INLINE void panel_sums(caked_type type, const uint8_t *w, size_t output, const u
     }
     UNROLL for (int k = 0; k < CAKED_BLOCK / 4; k++) {
         quads quants = panel_quants(w + 4 * output, width, k);
-        if (type == CAKED_Q6_K && k == CAKED_BLOCK / 8) {
+        if (caked_panel_is_halved(type) && k == CAKED_BLOCK / 8) {
             UNROLL for (int r = 0; r < rows; r++) {
                 first[r] = sum[r];
                 sum[r] = (set32(zeros + 4 * r) - set32(zeros + 4 * (rows + r))) >> 2;
@@ -70,7 +70,7 @@ INLINE void panel_sums(caked_type type, const uint8_t *w, size_t output, const u
             sum[r] = width == 8 ? v_dot8(sum[r], quants, four) : v_dot4(sum[r], quants, four);
         }
     }
-    if (type != CAKED_Q6_K) return;
+    if (!caked_panel_is_halved(type)) return;
     // Halves have scales of their own; their products with the sums are exact, and so is the sum of both as a float.
     const uint8_t *factors = w + caked_panel_quants(type) + output;
     integers low = load_signed(factors), high = load_signed(factors + PANEL_GROUP);
@@ -112,6 +112,8 @@ INLINE void panel_lanes(const panel_product *m, caked_type type, size_t output, 
             } else if (shifted) {
                 scale *= load_factors(factors + output);
                 shift *= load_factors(factors + PANEL_GROUP + output);
+            } else if (!caked_panel_is_halved(type)) {
+                scale *= v_from_integers((bits)load_signed(factors + output));
             }
             UNROLL for (int r = 0; r < rows; r++) {
                 const uint8_t *scaling = x + rows * CAKED_BLOCK + 4 * r;
@@ -158,6 +160,9 @@ DEFINE_TYPE(Q8_0, q8_0)
 DEFINE_TYPE(Q4_K, q4_k)
 DEFINE_TYPE(Q5_K, q5_k)
 DEFINE_TYPE(Q6_K, q6_k)
+DEFINE_TYPE(Q3_K, q3_k)
+DEFINE_TYPE(IQ4_NL, iq4_nl)
+DEFINE_TYPE(IQ4_XS, iq4_xs)
 #undef DEFINE_TYPE
 #undef DEFINE_ROWS
 
@@ -174,7 +179,10 @@ static const panel_function *panel_functions(caked_type type) {
         case CAKED_Q4_K: return panel_q4_k;
         case CAKED_Q5_K: return panel_q5_k;
         case CAKED_Q6_K: return panel_q6_k;
-        default: return NULL;  // floats have no panels
+        case CAKED_Q3_K: return panel_q3_k;
+        case CAKED_IQ4_NL: return panel_iq4_nl;
+        case CAKED_IQ4_XS: return panel_iq4_xs;
+        default: return NULL;  // no other has panels
     }
 }
 

@@ -19,6 +19,13 @@ INLINE half_bytes fifths_of(const uint8_t *p, int half) {
     return (half_bytes)((v & bit) != 0) & 16;
 }
 
+// Levels of IQ4, as unsigned bytes.
+INLINE half_bytes levels_of(const uint8_t *nibbles, int half) {
+    half_bytes v;
+    UNROLL for (int j = 0; j < CAKED_BLOCK / 2; j++) v[j] = (uint8_t)(levels_iq4[nibbles[j] >> 4 * half & 15] + 128);
+    return v;
+}
+
 // The quants of elements 16 * half ... of part `part` of a block.
 INLINE half_bytes quants_of(caked_type type, const uint8_t *w, int part, int half) {
     const int place = half * CAKED_BLOCK / 2;
@@ -34,6 +41,13 @@ INLINE half_bytes quants_of(caked_type type, const uint8_t *w, int part, int hal
         case CAKED_Q6_K:
             return (load_half_block(w + part / 4 * 64 + part % 2 * CAKED_BLOCK + place) >> part % 4 / 2 * 4 & 15) |
                    (load_half_block(w + 128 + part / 4 * CAKED_BLOCK + place) >> part % 4 * 2 & 3) << 4;
+        case CAKED_Q3_K: {
+            half_bytes v;
+            UNROLL for (int j = 0; j < CAKED_BLOCK / 2; j++) v[j] = (uint8_t)(quant_q3_k(w, part, place + j) + 32);
+            return v;
+        }
+        case CAKED_IQ4_NL: return levels_of(w + 2, half);
+        case CAKED_IQ4_XS: return levels_of(w + 8 + part * CAKED_BLOCK / 2, half);
         default: return load_half_block(w + 2 + place) ^ 128;  // Q8_0
     }
 }
@@ -49,6 +63,16 @@ INLINE void put_quants(caked_type type, const uint8_t *w, int part, uint8_t *to)
 INLINE void part_factors(caked_type type, const uint8_t *w, uint8_t *first, uint8_t *second) {
     if (type == CAKED_Q6_K) {
         for (int part = 0; part < K_PARTS; part++) first[part] = w[192 + 2 * part], second[part] = w[193 + 2 * part];
+        return;
+    }
+    if (type == CAKED_Q3_K) {
+        for (int part = 0; part < K_PARTS; part++) {
+            first[part] = (uint8_t)factor_q3_k(w, 2 * part), second[part] = (uint8_t)factor_q3_k(w, 2 * part + 1);
+        }
+        return;
+    }
+    if (type == CAKED_IQ4_XS) {
+        for (int part = 0; part < K_PARTS; part++) first[part] = (uint8_t)factor_iq4_xs(w, part), second[part] = 0;
         return;
     }
     uint32_t a = load32(w + 4), b = load32(w + 8), c = load32(w + 12);
