@@ -11,6 +11,7 @@ public enum GGUFError: Error, Equatable, Sendable {
     case bigEndian(version: UInt32)
     case unsupportedVersion(UInt32)
     case splitFile(parts: Int)
+    case unusablePart(path: String, String)
     case truncated(offset: Int, neededBytes: UInt64, fileBytes: Int, reading: String)
     case tooMany(String, count: UInt64, limit: UInt64, offset: Int)
 
@@ -56,8 +57,11 @@ extension GGUFError: CustomStringConvertible {
             "GGUF version \(version) (at byte 4) is not supported; versions 2 and 3 are. "
                 + (version > 3 ? "Use a newer caked." : "Convert the model again with a current llama.cpp.")
         case .splitFile(let parts):
-            "the model is one of \(parts) split files (split.count), which are not supported. "
-                + "Join them with `llama-gguf-split --merge`."
+            "the model is split into \(parts) files (split.count), and this is not the first by its name. Name the one "
+                + "that ends in -00001-of-0000N.gguf, with the others beside it under their own names, or join them "
+                + "with `llama-gguf-split --merge`."
+        case .unusablePart(let path, let problem):
+            "the part \(quoted(path)) of the model cannot be used: \(problem) Put all parts of one model into one folder."
         case .truncated(let offset, let neededBytes, let fileBytes, let reading):
             "the file ends too early: \(reading) at byte \(offset) takes \(neededBytes) bytes, "
                 + "but the file has \(fileBytes). \(downloadAgain)"

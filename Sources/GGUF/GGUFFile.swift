@@ -1,56 +1,61 @@
 // A GGUF model file, mapped read-only: header and tensor directory are read and checked at open, weights on use.
 
-/// A GGUF file of version 2 or 3, little-endian, in one part.
+/// A GGUF file of version 2 or 3, little-endian, in one part or several (llama.cpp's gguf-split).
 ///
 /// Format: ggml's docs/gguf.md. The bytes are untrusted: once `init` returns, every metadata value and every tensor is
-/// known to lie inside the file.
+/// known to lie inside its file.
 public final class GGUFFile: Sendable {
     /// 2 or 3.
     public let version: UInt32
-    /// The key-value pairs.
+    /// The key-value pairs; of a split file, the first part's.
     public let metadata: GGUFMetadata
-    /// In file order.
+    /// In file order, part after part.
     public let tensors: [GGUFTensor]
+    /// The files it is made of, the first part first; empty for one in memory.
+    public let paths: [String]
 
-    private let bytes: FileBytes
+    private let parts: [FileBytes]
     private let indexByName: [String: Int]
 
-    /// Maps the file at `path` and reads its header.
+    /// Maps the file at `path`, and the other parts of a split one, and reads their headers.
     public convenience init(path: String) throws(GGUFError) {
-        try self.init(FileBytes(mapping: path))
+        try self.init(FileBytes(mapping: path), path: path)
     }
 
     /// Reads a file that is in memory already.
     package convenience init(copying bytes: [UInt8]) throws(GGUFError) {
-        try self.init(FileBytes(copying: bytes))
+        try self.init(FileBytes(copying: bytes), path: nil)
     }
 
-    private init(_ bytes: FileBytes) throws(GGUFError) {
-        var cursor = ByteCursor(bytes)
-        version = try cursor.magicAndVersion()
-        let tensorCount = try cursor.count(
-            itemBytes: TensorEntry.minimumBytes, limit: GGUFLimits.tensors, "the number of tensors")
-        metadata = GGUFMetadata(bytes: bytes, values: try cursor.metadataValues())
-        if let parts = try metadata.integer("split.count"), parts > 1 { throw .splitFile(parts: parts) }
-
-        var entries: [TensorEntry] = []
-        var indexByName: [String: Int] = [:]
-        entries.reserveCapacity(tensorCount)
-        for index in 0..<tensorCount {
-            let start = cursor.offset
-            let entry = try cursor.tensorEntry()
-            guard indexByName.updateValue(index, forKey: entry.name) == nil else {
-                throw .duplicateTensor(entry.name, offset: start)
+    private init(_ bytes: FileBytes, path: String?) throws(GGUFError) {
+        let first = try GGUFPart(bytes, number: 0)
+        let split = try SplitFile(first.metadata, path: path)
+        var parts = [first]
+        for number in 1..<split.parts {
+            let path = split.path(of: number)
+            let part: GGUFPart
+            do throws(GGUFError) { part = try GGUFPart(FileBytes(mapping: path), number: number) } catch {
+                throw .unusablePart(path: path, error.description)
             }
-            entries.append(entry)
+            try split.check(part.metadata, number: number, path: path)
+            parts.append(part)
         }
-        tensors = try Self.place(entries, dataAfter: cursor.offset, metadata: metadata)
+        (version, metadata) = (first.version, first.metadata)
+        tensors = parts.flatMap(\.tensors)
+        try split.check(tensorCount: tensors.count)
+        var indexByName: [String: Int] = [:]
+        for (index, tensor) in tensors.enumerated() {
+            guard indexByName.updateValue(index, forKey: tensor.name) == nil else {
+                throw .duplicateTensor(tensor.name, offset: tensor.byteOffset)
+            }
+        }
         self.indexByName = indexByName
-        self.bytes = bytes
+        self.parts = parts.map(\.bytes)
+        paths = path == nil ? [] : (0..<split.parts).map { split.path(of: $0) }
     }
 
-    /// The size of the file.
-    public var fileBytes: Int { bytes.count }
+    /// The size of the file, all parts together.
+    public var fileBytes: Int { parts.reduce(0) { $0 + $1.count } }
 
     /// The tensor of this name, if there is one.
     public func tensor(_ name: String) -> GGUFTensor? {
@@ -59,15 +64,42 @@ public final class GGUFFile: Sendable {
 
     /// The bytes of one of this file's tensors, `byteCount` of them, valid while this object lives.
     @unsafe public func bytes(of tensor: GGUFTensor) -> UnsafeRawBufferPointer {
-        unsafe bytes.buffer(in: tensor.byteRange)
+        unsafe parts[tensor.part].buffer(in: tensor.byteRange)
     }
 
     /// Gives back the memory of what was read so far; it is read from the file, or the page cache, again when needed.
-    public func releasePages() { bytes.releasePages() }
+    public func releasePages() { for part in parts { part.releasePages() } }
+}
+
+/// One file: header, metadata and directory.
+private struct GGUFPart {
+    let version: UInt32
+    let metadata: GGUFMetadata
+    let tensors: [GGUFTensor]
+    let bytes: FileBytes
+
+    init(_ bytes: FileBytes, number: Int) throws(GGUFError) {
+        var cursor = ByteCursor(bytes)
+        version = try cursor.magicAndVersion()
+        let tensorCount = try cursor.count(
+            itemBytes: TensorEntry.minimumBytes, limit: GGUFLimits.tensors, "the number of tensors")
+        metadata = GGUFMetadata(bytes: bytes, values: try cursor.metadataValues())
+        var entries: [TensorEntry] = []
+        var names: Set<String> = []
+        entries.reserveCapacity(tensorCount)
+        for _ in 0..<tensorCount {
+            let start = cursor.offset
+            let entry = try cursor.tensorEntry()
+            guard names.insert(entry.name).inserted else { throw .duplicateTensor(entry.name, offset: start) }
+            entries.append(entry)
+        }
+        tensors = try Self.place(entries, dataAfter: cursor.offset, metadata: metadata, part: number)
+        self.bytes = bytes
+    }
 
     /// Gives every tensor its place behind the directory; none may overlap another.
     private static func place(
-        _ entries: [TensorEntry], dataAfter end: Int, metadata: GGUFMetadata
+        _ entries: [TensorEntry], dataAfter end: Int, metadata: GGUFMetadata, part: Int
     ) throws(GGUFError) -> [GGUFTensor] {
         let alignmentBytes = try metadata.alignmentBytes()
         let dataStart = (end + alignmentBytes - 1) / alignmentBytes * alignmentBytes
@@ -76,7 +108,7 @@ public final class GGUFFile: Sendable {
         for entry in entries {
             tensors.append(
                 try entry.placed(
-                    dataStart: dataStart, alignmentBytes: alignmentBytes, fileBytes: metadata.bytes.count))
+                    dataStart: dataStart, alignmentBytes: alignmentBytes, fileBytes: metadata.bytes.count, part: part))
         }
         let ordered = tensors.sorted { $0.byteOffset < $1.byteOffset }
         for (tensor, next) in zip(ordered, ordered.dropFirst()) where tensor.byteRange.upperBound > next.byteOffset {

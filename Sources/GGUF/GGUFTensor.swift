@@ -8,7 +8,9 @@ public struct GGUFTensor: Sendable, Equatable {
     public let type: TensorType
     /// Elements in each of 1 to 4 dimensions as the file gives them: the fastest-varying, a row's length, first.
     public let dimensions: [Int]
-    /// Of the first byte, from the start of the file; a multiple of the file's alignment.
+    /// The part of a split file that it lies in, from 0.
+    public let part: Int
+    /// Of the first byte, from the start of its file; a multiple of the file's alignment.
     public let byteOffset: Int
     /// Of the encoded elements, without padding.
     public let byteCount: Int
@@ -34,7 +36,9 @@ struct TensorEntry {
     static let minimumBytes = 8 + 4 + 8 + 4 + 8
 
     /// The tensor at its place, which must be aligned and inside the file.
-    func placed(dataStart: Int, alignmentBytes: Int, fileBytes: Int) throws(GGUFError) -> GGUFTensor {
+    func placed(
+        dataStart: Int, alignmentBytes: Int, fileBytes: Int, part: Int
+    ) throws(GGUFError) -> GGUFTensor {
         guard dataOffset.isMultiple(of: UInt64(alignmentBytes)) else {
             throw .misalignedTensor(
                 tensor: name, dataOffset: dataOffset, alignmentBytes: alignmentBytes, offset: offsetField)
@@ -46,7 +50,7 @@ struct TensorEntry {
                 tensor: name, byteOffset: startOverflows ? .max : start, byteCount: byteCount, fileBytes: fileBytes)
         }
         return GGUFTensor(
-            name: name, type: type, dimensions: dimensions, byteOffset: Int(start), byteCount: byteCount,
+            name: name, type: type, dimensions: dimensions, part: part, byteOffset: Int(start), byteCount: byteCount,
             elementCount: elementCount)
     }
 }

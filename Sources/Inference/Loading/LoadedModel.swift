@@ -61,7 +61,7 @@ package final class LoadedModel: Sendable {
                 throw EngineError.unusableModel(
                     "its tokenizer has \(tokenizer.vocabularyCount) tokens and its head \(shape.vocabulary)")
             }
-            let weights = cache.map { $0.hash(of: path) { Fingerprint.weights(of: file) } }
+            let weights = cache.map { $0.hash(of: file.paths) { Fingerprint.weights(of: file) } }
             fingerprint = Fingerprint(
                 configuration: shape, vocabulary: vocabulary, template: template,
                 weights: weights ?? Fingerprint.weights(of: file))

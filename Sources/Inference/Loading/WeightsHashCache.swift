@@ -3,7 +3,7 @@
 import Glibc
 import Logging
 
-/// A small file that says which hash belongs to which file, as long as that file has not been touched.
+/// A small file that says which hash belongs to which files, as long as none has been touched.
 ///
 /// A file counts as the same when device, inode, size, and the nanoseconds of its last change and of its inode's (which
 /// nobody can set) are the same. One changed so recently that a second change could bear the same time is not trusted.
@@ -11,6 +11,9 @@ package struct WeightsHashCache: Sendable {
     private static let magic = "cakedweights2"
     /// File systems keep times this coarsely at worst.
     private static let settledSeconds = 2
+
+    /// A line for the files, of a hundred bytes for each part of a model.
+    private static let maximumBytes = 256 << 10
 
     private let path: String
     private let logger: Logger
@@ -21,8 +24,8 @@ package struct WeightsHashCache: Sendable {
         self.logger = logger
     }
 
-    /// The hash of the file at `model`, from memory if it has not changed, else from `compute`.
-    package func hash(of model: String, compute: () -> String) -> String {
+    /// The hash of a model's files, from memory if none has changed, else from `compute`.
+    package func hash(of model: [String], compute: () -> String) -> String {
         guard let identity = Self.identity(of: model) else { return compute() }
         if let known = read(), known.identity == identity { return known.hash }
         let clock = ContinuousClock()
@@ -40,16 +43,19 @@ package struct WeightsHashCache: Sendable {
         static func == (one: Identity, other: Identity) -> Bool { one.text == other.text }
     }
 
-    private static func identity(of model: String) -> Identity? {
-        var status = stat()
-        guard unsafe stat(model, &status) == 0 else { return nil }
-        let fields: [any BinaryInteger] = [
-            status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
-            status.st_ctim.tv_sec, status.st_ctim.tv_nsec,
-        ]
-        return Identity(
-            text: fields.map { "\($0)" }.joined(separator: " "),
-            changedSeconds: max(status.st_mtim.tv_sec, status.st_ctim.tv_sec))
+    private static func identity(of model: [String]) -> Identity? {
+        var identity = Identity(text: "", changedSeconds: 0)
+        for path in model {
+            var status = stat()
+            guard unsafe stat(path, &status) == 0 else { return nil }
+            let fields: [any BinaryInteger] = [
+                status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+                status.st_ctim.tv_sec, status.st_ctim.tv_nsec,
+            ]
+            identity.text += fields.map { "\($0)" }.joined(separator: " ") + ";"
+            identity.changedSeconds = max(identity.changedSeconds, status.st_mtim.tv_sec, status.st_ctim.tv_sec)
+        }
+        return identity
     }
 
     private static func isRecent(_ identity: Identity) -> Bool {
@@ -57,7 +63,7 @@ package struct WeightsHashCache: Sendable {
     }
 
     private func read() -> (identity: Identity, hash: String)? {
-        guard var reader = ChecksummedReader(path: path), reader.remainingBytes < 1024,
+        guard var reader = ChecksummedReader(path: path), reader.remainingBytes < Self.maximumBytes,
             let bytes = reader.read(reader.remainingBytes)
         else { return nil }
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
