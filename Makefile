@@ -43,8 +43,8 @@ answers: build         ## the table and the picture of answers by method and bud
 	scripts/setup.sh python3-venv
 	demo/answers.sh
 
-lint:                  ## formatting, as continuous integration checks it
-	swift format lint --strict -r -p Sources Tests Package.swift
+lint:                  ## formatting and columns, as continuous integration checks them
+	scripts/lint.sh
 
 format:
 	swift format -i -r -p Sources Tests Package.swift

@@ -38,7 +38,8 @@ class Caked:
 
     def run(self, command, model, *options):
         threads = str(self.arguments.threads)
-        return output([self.program, command, "--model", model, "--threads", threads, "--runs", "1", "--json", *options])
+        common = ["--threads", threads, "--runs", "1", "--json"]
+        return output([self.program, command, "--model", model, *common, *options])
 
     def measure(self, model):
         """Yields (row, engine, tokens a second, share of the machine's limit)."""

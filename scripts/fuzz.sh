@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the fuzzers and runs each on its corpus: scripts/fuzz.sh SECONDS [TARGET...]; the canary must find its planted bug.
+# Builds the fuzzers and runs each on its corpus: scripts/fuzz.sh SECONDS [TARGET...]; the canary must
+# find its planted bug.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-600}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the suites that depend on the kernels once for each set of instructions that this processor has, by CAKED_KERNELS.
-# The tests must be built; those of the best set have run in `make test`, so it is left out.
+# Runs the suites that depend on the kernels once for each set of instructions that this processor has, by
+# CAKED_KERNELS. The tests must be built; those of the best set have run in `make test`, so it is left out.
 set -eu
 cd "$(dirname "$0")/.."
 bench=.build/release/cakebench

@@ -51,7 +51,8 @@ public struct DocumentOptions: Equatable, Sendable {
     public var ttlSeconds: Int?
     /// Whether the store may never reclaim it.
     public var pinned: Bool
-    /// Whether the answer comes as soon as the request is safe: it is read whether anybody waits or not, also after a restart.
+    /// Whether the answer comes as soon as the request is safe: it is read whether anybody waits or not, also after a
+    /// restart.
     public var detached: Bool
     /// Whether the cache is compared with the full one before it is stored; nil: where keep or configuration need it.
     public var check: Bool?

@@ -18,7 +18,8 @@ public enum JSONText {
         try JSONDecoder().decode(type, from: Data(bytes))
     }
 
-    /// A client's request; throws `RequestError` where it nests too deeply, is no JSON, or has a field that will not do.
+    /// A client's request; throws `RequestError` where it nests too deeply, is no JSON, or has a field that will not
+    /// do.
     public static func request<T: Decodable>(
         _ type: T.Type, from body: some RandomAccessCollection<UInt8>, maxDepth: Int
     ) throws -> T {

@@ -6,7 +6,8 @@ private enum QueryName: String {
 }
 
 extension DocumentOptions {
-    /// Reads `keep=10%&method=…&effort=…&probe=…&rows=…&ttl=SECONDS&pin=true&check=true` or `budget=512`; `probe` may repeat.
+    /// Reads `keep=10%&method=…&effort=…&probe=…&rows=…&ttl=SECONDS&pin=true&check=true` or `budget=512`; `probe` may
+    /// repeat.
     ///
     /// Other items are ignored, as unknown fields are.
     public init(query: String) throws(RequestError) {

@@ -23,7 +23,8 @@ public enum RowType: String, Codable, Sendable, CaseIterable {
     /// How many entries share what their keys are scaled by: records begin at a multiple of it.
     public var groupEntries: Int { self == .q4 ? 32 : 1 }
 
-    /// The bytes of the keys of so many entries, the first of which begins a group; those of fewer are their first ones.
+    /// The bytes of the keys of so many entries, the first of which begins a group; those of fewer are their first
+    /// ones.
     public func keyBytes(entries: Int, headWidth: Int) -> Int {
         guard self == .q4 else { return valueBytes(entries: entries, headWidth: headWidth) }
         return (entries + groupEntries - 1) / groupEntries * 4 * headWidth + entries * (headWidth / 2)

@@ -3,9 +3,9 @@
 // Entries lie in rank order, so a smaller budget keeps a prefix of every head. The manifest is the commit point: from
 // then on the document answers as if it had been written with the smaller budget (in q4, but for the last group of each
 // head, which keeps the scales it was written with). Its records are rewritten after that,
-// under the same keys and a transaction for each few MiB, so that no second copy of the document is ever needed; a crash
-// in between costs nothing but the space, which `finishTrimming` frees later. Who has the document open reads on in its
-// snapshot.
+// under the same keys and a transaction for each few MiB, so that no second copy of the document is ever needed; a
+// crash in between costs nothing but the space, which `finishTrimming` frees later. Who has the document open reads on
+// in its snapshot.
 
 import LMDB
 import Synchronization
@@ -14,7 +14,8 @@ extension DocumentStore {
     /// What one transaction rewrites at most: it lies on the heap until it commits.
     private static let trimBytes = 16 << 20
 
-    /// Shrinks a document to a budget or as far as it can be; nil when it has been replaced, cannot be smaller, or is damaged.
+    /// Shrinks a document to a budget or as far as it can be; nil when it has been replaced, cannot be smaller, or is
+    /// damaged.
     func shrink(_ key: DocumentKey, generation: UInt64, toBudget budget: Int) throws(StoreError) -> Reclaim? {
         guard let (truncation, stored) = try truncation(of: key, generation: generation, budget: budget) else {
             return nil

@@ -17,8 +17,8 @@ extension DocumentStore {
     /// Reads every byte of the documents and compares it with its checksum, one document after the other.
     ///
     /// Damaged documents are quarantined, and quarantined ones in which nothing is wrong any more are released. Each
-    /// result is given to `report` with the number of all that are checked, and it says whether to go on; no reader is open
-    /// between two documents.
+    /// result is given to `report` with the number of all that are checked, and it says whether to go on; no reader is
+    /// open between two documents.
     ///
     /// - Parameters:
     ///   - owner: whose documents; all owners' when nil.
@@ -60,7 +60,8 @@ extension DocumentStore {
         }
     }
 
-    /// Lifts the quarantine of a document in which nothing is wrong: what its checksums covered was read wrongly before.
+    /// Lifts the quarantine of a document in which nothing is wrong: what its checksums covered was read wrongly
+    /// before.
     private func release(_ key: DocumentKey, generation: UInt64) throws(StoreError) {
         state.withLock { _ = $0.verified.insert(generation) }
         guard quarantine(key) != nil else { return }

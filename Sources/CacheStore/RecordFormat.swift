@@ -24,9 +24,9 @@
 // A record is at least a page long, which forces it to overflow pages; below about half a page LMDB stores values in
 // the leaf, where they are only even-aligned. A reader copies what it finds misaligned all the same.
 //
-// One (layer, head) may have several parts (of 1,024 entries as written now): part p starts at entry `first`, where a group begins. A head without
-// entries has no record. Records no manifest names are garbage. The entries a manifest counts are the first ones of
-// its records: dropping a suffix of rank order is a change of the manifest.
+// One (layer, head) may have several parts (of 1,024 entries as written now): part p starts at entry `first`, where a
+// group begins. A head without entries has no record. Records no manifest names are garbage. The entries a manifest
+// counts are the first ones of its records: dropping a suffix of rank order is a change of the manifest.
 
 import CXXHash
 
@@ -45,8 +45,8 @@ package enum RecordFormat {
     /// The most entries of a part.
     ///
     /// A value needs a run of consecutive free pages, and space freed in pieces serves long runs badly: with parts this
-    /// short a store under a quota grows to 1.5 times the quota, with whole heads to 1.8 (`CompactionTests`). Readers sum
-    /// long heads in parts of this many entries, so that they lose nothing and their sums are the same.
+    /// short a store under a quota grows to 1.5 times the quota, with whole heads to 1.8 (`CompactionTests`). Readers
+    /// sum long heads in parts of this many entries, so that they lose nothing and their sums are the same.
     package static let maximumEntries = 1_024
 
     package static let formatKey = Array("format".utf8)

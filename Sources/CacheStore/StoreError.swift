@@ -74,9 +74,11 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         case .format(let found, let supported):
             found == 0
                 ? "the record that tells the store's format is damaged; restore data.mdb from a backup, or move it away"
-                : "the store has format \(found) and this caked reads \(supported); use the caked that wrote it or a new directory"
+                : "the store has format \(found) and this caked reads \(supported); use the caked that wrote it or a "
+                    + "new directory"
         case .invalidName(let problem):
-            "invalid document name: \(problem); use 1 to \(DocumentKey.maximumNameBytes) of A-Z a-z 0-9 . _ - and no leading dot"
+            "invalid document name: \(problem); use 1 to \(DocumentKey.maximumNameBytes) of A-Z a-z 0-9 . _ - and no "
+                + "leading dot"
         case .invalidShape(let problem): "invalid cache shape: \(problem)"
         case .invalidSegment(let layer, let head, let problem): "layer \(layer), head \(head): \(problem)"
         case .incomplete(let layer, let head, let staged, let expected):
@@ -85,18 +87,22 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         case .closed(let name): "document \(name) was committed or abandoned already"
         case .notFound(let name): "there is no document \(name)"
         case .mismatch(let field, let stored, let current):
-            "the document was read with another \(field) (\(stored), now \(current)); rebuild it from its text, put it again, or go back"
+            "the document was read with another \(field) (\(stored), now \(current)); rebuild it from its text, put "
+                + "it again, or go back"
         case .corrupt(let name, let problem): "document \(name) is damaged: \(problem); delete it and put it again"
         case .quarantined(let name, let reason):
             "document \(name) is damaged and was set aside: \(reason); rebuild it from its text, or delete it"
         case .damagedStore(let directory, let problem):
-            "the store in \(directory) is damaged: \(problem); restore data.mdb from a backup, or move it away to begin anew"
+            "the store in \(directory) is damaged: \(problem); restore data.mdb from a backup, or move it away to "
+                + "begin anew"
         case .failed(let directory):
             "writing to the store in \(directory) failed half-way; check the disk and start caked again"
         case .overQuota(let needed, let available):
-            "the document needs \(Self.megabytes(needed)) and the store's quota leaves \(Self.megabytes(available)); keep less of it, delete or unpin documents, or raise the quota"
+            "the document needs \(Self.megabytes(needed)) and the store's quota leaves \(Self.megabytes(available)); "
+                + "keep less of it, delete or unpin documents, or raise the quota"
         case .diskReserved(let directory, let needed, let available):
-            "the document needs \(Self.megabytes(needed)) and the disk of \(directory) has \(Self.megabytes(available)) to spare; free some space, or keep less of the document"
+            "the document needs \(Self.megabytes(needed)) and the disk of \(directory) has "
+                + "\(Self.megabytes(available)) to spare; free some space, or keep less of the document"
         case .full(let mapBytes):
             "the store is full (\(mapBytes >> 20) MiB); delete documents, or open it with a larger size"
         case .diskFull(let directory): "the disk of \(directory) is full; free some space and try again"

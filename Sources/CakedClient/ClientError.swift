@@ -76,7 +76,8 @@ extension ClientError: CustomStringConvertible {
             message + (param.map { " (parameter \($0))" } ?? "")
                 + (isBusy ? "; try again" + (retryAfterSeconds.map { " in \($0) s" } ?? " later") : "")
         case .invalidName(let name):
-            "\"\(name.prefix(60))\" is not a document name: use 1 to \(DocumentName.maximumBytes) letters, digits, \".\", \"_\" or \"-\", "
+            "\"\(name.prefix(60))\" is not a document name: use 1 to \(DocumentName.maximumBytes) letters, digits, "
+                + "\".\", \"_\" or \"-\", "
                 + "and do not start with \".\""
         case .unreadable(let path, let reason):
             "cannot read \(path): \(reason)"

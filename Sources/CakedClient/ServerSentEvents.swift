@@ -16,8 +16,8 @@ public struct ServerSentEvent: Equatable, Sendable {
 
 /// An incremental parser: bytes in, split anywhere, whole events out.
 ///
-/// A line is decoded only when it is complete, so a UTF-8 sequence may be split between chunks. `id`, `retry` and unknown
-/// fields are ignored, and so is an event that the stream's end cuts off.
+/// A line is decoded only when it is complete, so a UTF-8 sequence may be split between chunks. `id`, `retry` and
+/// unknown fields are ignored, and so is an event that the stream's end cuts off.
 public struct ServerSentEventParser: Sendable {
     /// Room for a document with its layers; a token is some hundred bytes.
     public static let defaultMaximumEventBytes = 4 << 20

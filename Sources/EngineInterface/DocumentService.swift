@@ -43,7 +43,8 @@ public protocol DocumentService: Sendable {
     func status() -> EngineStatus
     /// Reads and caches a document. Dropping the stream cancels the work; what was not acknowledged is then gone.
     func put(_ request: PutRequest) -> EventStream<PutEvent>
-    /// The caller's documents, by name, without layers; with `unfinished` also those that are not there yet, or not sound.
+    /// The caller's documents, by name, without layers; with `unfinished` also those that are not there yet, or not
+    /// sound.
     func documents(owner: UInt32, unfinished: Bool) throws(EngineError) -> [Document]
     /// One document.
     func document(_ name: String, owner: UInt32) throws(EngineError) -> Document
@@ -65,6 +66,7 @@ public protocol DocumentService: Sendable {
     func importing(_ options: ImportOptions, owner: UInt32, user: UInt32) throws(EngineError) -> DocumentImport
     /// Answers a question. Dropping the stream cancels it.
     func complete(_ request: CompletionRequest) -> EventStream<CompletionEvent>
-    /// Finishes what can be finished within the grace, fails the rest with `shuttingDown`, and ends the engine's thread.
+    /// Finishes what can be finished within the grace, fails the rest with `shuttingDown`, and ends the engine's
+    /// thread.
     func shutdown(graceSeconds: Double) async
 }

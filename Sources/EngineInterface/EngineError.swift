@@ -2,7 +2,8 @@
 
 import API
 
-/// A failed request: its kind decides the HTTP status, its code never changes, its message names the cause and the mend.
+/// A failed request: its kind decides the HTTP status, its code never changes, its message names the cause and the
+/// mend.
 public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The request itself is wrong (HTTP 400).
     case invalid(code: String, message: String, parameter: String?)

@@ -12,7 +12,8 @@ public struct PutRequest: Codable, Equatable, Sendable {
     public var text: [UInt8]
     /// How it is to be read and kept.
     public var options: DocumentOptions
-    /// The uid that asks, which may wait in the queue for no more than its share; `owner` where namespaces are not shared.
+    /// The uid that asks, which may wait in the queue for no more than its share; `owner` where namespaces are not
+    /// shared.
     public var user: UInt32
 
     /// A request with the defaults for everything but the text.
@@ -83,7 +84,8 @@ public struct CompletionRequest: Sendable {
     public var prompt: Prompt
     /// The entries to read of the document, on average for each layer and KV head; nil: all that are stored.
     public var budget: Int?
-    /// The uid that asks, which may wait in the queue for no more than its share; `owner` where namespaces are not shared.
+    /// The uid that asks, which may wait in the queue for no more than its share; `owner` where namespaces are not
+    /// shared.
     public var user: UInt32
     /// The most tokens to generate; nil: the configured limit.
     public var maxTokens: Int?

@@ -6,7 +6,8 @@ public enum AnswerMetric: String, Sendable, CaseIterable {
     case f1
     /// F1 of the longest common subsequences of sentences, see `RougeL`.
     case rougeL
-    /// 1 / k when the true class is among the k classes that the answer names; a class inside the true one's name is no other.
+    /// 1 / k when the true class is among the k classes that the answer names; a class inside the true one's name is no
+    /// other.
     case classification
     /// The share of the answer's numbers that are the number of the true "Paragraph N" (or "段落N").
     case retrieval

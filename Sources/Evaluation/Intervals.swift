@@ -29,8 +29,8 @@ public struct Interval: Sendable, Equatable {
         return Interval(low: max(0, (centre - spread) / scale), high: min(1, (centre + spread) / scale))
     }
 
-    /// The interval of (both + onlyFirst) / (both + onlySecond): how often the first of two was right, as a share of how
-    /// often the second was, on the same questions.
+    /// The interval of (both + onlyFirst) / (both + onlySecond): how often the first of two was right, as a share of
+    /// how often the second was, on the same questions.
     ///
     /// Bonett and Price's for paired proportions (Statistics in Medicine 25, 2006), which holds its level for few
     /// questions and for ratios near one. nil when neither was ever right.
@@ -47,7 +47,8 @@ public struct Interval: Sendable, Equatable {
             low: share1.low / share2.high, high: share2.low > 0 ? share1.high / share2.low : .infinity)
     }
 
-    /// The percentile interval of a statistic of resampled questions: `statistic` gets the drawn indices of `0..<count`.
+    /// The percentile interval of a statistic of resampled questions: `statistic` gets the drawn indices of
+    /// `0..<count`.
     ///
     /// For scores that are neither right nor wrong. The draws come from a fixed seed.
     public static func bootstrap(

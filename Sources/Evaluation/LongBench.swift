@@ -125,7 +125,8 @@ public struct LongBenchTask: Sendable {
         LongBenchTask(
             "qasper", .f1, 128,
             document: """
-                You are given a scientific article and a question. Answer the question as concisely as you can, using a \
+                You are given a scientific article and a question. Answer the question as concisely as you can, using \
+                a \
                 single phrase or sentence if possible. If the question cannot be answered based on the information in \
                 the article, write "unanswerable". If the question is a yes/no question, answer "yes", "no", or \
                 "unanswerable". Do not provide any explanation.
@@ -136,7 +137,8 @@ public struct LongBenchTask: Sendable {
 
 
                  Answer the question based on the above article as concisely as you can, using a single phrase or \
-                sentence if possible. If the question cannot be answered based on the information in the article, write \
+                sentence if possible. If the question cannot be answered based on the information in the article, \
+                write \
                 "unanswerable". If the question is a yes/no question, answer "yes", "no", or "unanswerable". Do not \
                 provide any explanation.
 

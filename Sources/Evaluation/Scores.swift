@@ -36,7 +36,8 @@ public struct Scores: Sendable {
         return .bootstrap(count: values.count) { drawn in drawn.reduce(0) { $0 + values[$1] } / Double(drawn.count) }
     }
 
-    /// The mean as a share of another setting's on the same questions; nil when that is zero or another number of questions.
+    /// The mean as a share of another setting's on the same questions; nil when that is zero or another number of
+    /// questions.
     public func share(of other: Scores) -> Double? {
         guard values.count == other.values.count, other.mean > 0 else { return nil }
         return mean / other.mean

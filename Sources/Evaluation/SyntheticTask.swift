@@ -224,7 +224,8 @@ enum WordList {
             ])
     }
 
-    /// Coined words whose frequencies fall as rank to the power of −2 (Zipf); the first is an ellipsis that does not count.
+    /// Coined words whose frequencies fall as rank to the power of −2 (Zipf); the first is an ellipsis that does not
+    /// count.
     static func frequent(words: Int, random: inout Draw) -> SyntheticTask.Sample {
         let distinct = Lexicon.coined(max(4, min(words / 50 + 4, 2_000)), random: &random)
         let weights = (1...distinct.count + 1).map { 1 / Double($0 * $0) }

@@ -35,7 +35,8 @@ struct ByteCursor {
         try take(try integer(UInt64.self, "the length of " + what()), what())
     }
 
-    /// Reads a 64-bit count of items that take at least `itemBytes` each, no more of them than the rest of the file holds.
+    /// Reads a 64-bit count of items that take at least `itemBytes` each, no more of them than the rest of the file
+    /// holds.
     mutating func count(
         itemBytes: Int, limit: Int = .max, _ what: @autoclosure () -> String
     ) throws(GGUFError) -> Int {

@@ -61,7 +61,8 @@ extension GGUFError: CustomStringConvertible {
                 + "that ends in -00001-of-0000N.gguf, with the others beside it under their own names, or join them "
                 + "with `llama-gguf-split --merge`."
         case .unusablePart(let path, let problem):
-            "the part \(quoted(path)) of the model cannot be used: \(problem) Put all parts of one model into one folder."
+            "the part \(quoted(path)) of the model cannot be used: \(problem) Put all parts of one model into one "
+                + "folder."
         case .truncated(let offset, let neededBytes, let fileBytes, let reading):
             "the file ends too early: \(reading) at byte \(offset) takes \(neededBytes) bytes, "
                 + "but the file has \(fileBytes). \(downloadAgain)"

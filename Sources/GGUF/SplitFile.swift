@@ -2,8 +2,8 @@
 
 /// The parts that a file says it is split into: one for most files.
 ///
-/// Part n of m is `PREFIX-0000n-of-0000m.gguf` and says so in `split.no` (from 0) and `split.count`; the first part has all
-/// other metadata (gguf-split.cpp; llama_split_path of llama.h).
+/// Part n of m is `PREFIX-0000n-of-0000m.gguf` and says so in `split.no` (from 0) and `split.count`; the first part has
+/// all other metadata (gguf-split.cpp; llama_split_path of llama.h).
 struct SplitFile {
     /// More than any model needs, so that a damaged count opens no thousands of files.
     static let maximumParts = 1_000
@@ -18,7 +18,8 @@ struct SplitFile {
 
     /// Reads what the first part says.
     ///
-    /// - Throws: `.splitFile` for one whose other parts cannot be found: in memory, no first part, or under another name.
+    /// - Throws: `.splitFile` for one whose other parts cannot be found: in memory, no first part, or under another
+    ///   name.
     init(_ metadata: GGUFMetadata, path: String?) throws(GGUFError) {
         let count = try metadata.integer("split.count") ?? 1
         parts = max(count, 1)

@@ -86,7 +86,8 @@ public struct TensorType: RawRepresentable, Hashable, Sendable, CustomStringConv
     }()
 
     // swift-format-ignore
-    /// Number, name, elements and bytes of a block, by rising number. The terms of a sum are the fields of ggml's struct.
+    /// Number, name, elements and bytes of a block, by rising number. The terms of a sum are the fields of ggml's
+    /// struct.
     private static let table: [(number: Int, name: String, blockElements: Int, blockBytes: Int)] = [
         (0,  "F32",     1,   4),
         (1,  "F16",     1,   2),

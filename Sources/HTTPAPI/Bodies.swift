@@ -26,7 +26,8 @@ extension JSONText {
 }
 
 extension Request {
-    /// The whole body, unless it is larger than `limit` bytes; then it is refused, by its declared size if there is one.
+    /// The whole body, unless it is larger than `limit` bytes; then it is refused, by its declared size if there is
+    /// one.
     ///
     /// `lease` is its share of the memory for bodies; hold it as long as the body, or what was made of it.
     func wholeBody(limitBytes: Int, lease: BodyBudget.Lease) async throws -> ByteBuffer {

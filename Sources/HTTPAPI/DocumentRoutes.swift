@@ -13,7 +13,8 @@ struct DocumentRoutes: Sendable {
 
     @Sendable func list(_ request: Request, _ context: APIContext) async throws -> Response {
         let service = api.service
-        // Those that cannot be asked about yet are shown to who asks for them, so that nobody takes them for stored ones.
+        // Those that cannot be asked about yet are shown to who asks for them, so that nobody takes them for stored
+        // ones.
         let unfinished = request.uri.query?.split(separator: "&").contains("state=all") ?? false
         var documents = try await api.blocking {
             try service.documents(owner: context.owner, unfinished: unfinished)

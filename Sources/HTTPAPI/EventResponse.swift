@@ -1,4 +1,5 @@
-// A response that tells how long work gets on: an engine's events as server-sent ones, with a beat where nothing happens.
+// A response that tells how long work gets on: an engine's events as server-sent ones, with a beat where nothing
+// happens.
 
 import API
 import EngineInterface

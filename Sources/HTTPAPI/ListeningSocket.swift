@@ -18,13 +18,15 @@ public enum ListeningSocketError: Error, Equatable, Sendable, CustomStringConver
     public var description: String {
         switch self {
         case .pathTooLong(let path, let maxBytes):
-            "the socket path is \(path.utf8.count) bytes long, the kernel takes \(maxBytes): choose a shorter one (\(path))"
+            "the socket path is \(path.utf8.count) bytes long, the kernel takes \(maxBytes): choose a shorter one "
+                + "(\(path))"
         case .notASocket(let path):
             "\(path) exists and is not a socket: move it away or choose another path with --socket"
         case .inUse(let path):
             "a daemon answers on \(path): stop it or choose another path with --socket"
         case .system(let call, let path, let errno):
-            "\(call) \(path): \(unsafe String(cString: strerror(errno))) (does the directory exist, and may caked write to it?)"
+            "\(call) \(path): \(unsafe String(cString: strerror(errno))) (does the directory exist, and may caked "
+                + "write to it?)"
         }
     }
 }

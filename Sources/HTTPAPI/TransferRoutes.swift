@@ -30,7 +30,8 @@ struct TransferRoutes: Sendable {
     @Sendable func importing(_ request: Request, _ context: APIContext) async throws -> Response {
         guard request.headers[.contentType]?.lowercased().hasPrefix(ExportedDocument.mediaType) == true else {
             throw RequestError.unsupported(
-                "send what `GET /v1/documents/{id}/export` gave, as \(ExportedDocument.mediaType); a text is put to its own path",
+                "send what `GET /v1/documents/{id}/export` gave, as \(ExportedDocument.mediaType); a text is put to "
+                    + "its own path",
                 param: "Content-Type")
         }
         let options = try ImportOptions(query: request.uri.query ?? "")

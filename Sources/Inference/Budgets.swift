@@ -5,7 +5,8 @@ import CAKE
 import EngineInterface
 
 extension Method {
-    /// The average entries for each layer and KV head that a share or a budget comes to; nil for `auto`, which only a check can tell.
+    /// The average entries for each layer and KV head that a share or a budget comes to; nil for `auto`, which only a
+    /// check can tell.
     ///
     /// A share is rounded up to what the method keeps in any case; an explicit number is taken at its word.
     func budget(_ keep: Keep, tokens: Int, prefixTokens: Int) -> Int? {

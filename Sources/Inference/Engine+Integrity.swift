@@ -50,7 +50,8 @@ extension Engine {
             throw .conflict(
                 code: "cannot_grow",
                 message: """
-                    the document is kept with a budget of \(manifest.budget), and entries that were evicted do not come back: \
+                    the document is kept with a budget of \(manifest.budget), and entries that were evicted do not \
+                    come back: \
                     put it again for a budget of \(budget)
                     """)
         }

@@ -13,7 +13,8 @@ import Transformer
 /// Reads documents into the store and answers questions from it.
 ///
 /// Five kinds of threads: callers only enqueue; the *desk* checks requests and tokenizes; the *engine* thread and its
-/// workers compute; the *clerk* writes to the store, so that no disk makes a question wait; the *verifier* reads it whole.
+/// workers compute; the *clerk* writes to the store, so that no disk makes a question wait; the *verifier* reads it
+/// whole.
 public final class Engine: DocumentService {
     let services: EngineServices
     private let loop: EngineLoop<ModelWork>

@@ -47,7 +47,8 @@ extension EngineError {
         .gone(
             code: "document_damaged",
             message: """
-                document "\(name)" is damaged (\(problem)); read it again from its stored text with "cakectl rebuild \(name)" \
+                document "\(name)" is damaged (\(problem)); read it again from its stored text with "cakectl rebuild \
+                \(name)" \
                 or POST /v1/documents/\(name)/rebuild, or delete it
                 """)
     }
@@ -89,7 +90,8 @@ extension StagedDocument {
         try unsafe stage(layer: layer, heads: heads[...], from: 0, staged: [])
     }
 
-    // The store wants all heads of a layer at once, each array's buffer valid only inside its closure: one closure a head.
+    // The store wants all heads of a layer at once, each array's buffer valid only inside its closure: one closure a
+    // head.
     private func stage(
         layer: Int, heads: ArraySlice<CompactCache.Rows>, from head: Int, staged: [StagedHead]
     ) throws(StoreError) {

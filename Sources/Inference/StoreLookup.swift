@@ -5,13 +5,13 @@ import EngineInterface
 import Logging
 import Transformer
 
-/// Short reads of the store, from the desk's thread when a request arrives and from the engine's when its turn has come:
-/// meanwhile the same request, sent twice, may have been written.
+/// Short reads of the store, from the desk's thread when a request arrives and from the engine's when its turn has
+/// come: meanwhile the same request, sent twice, may have been written.
 struct StoreLookup: Sendable {
     let services: EngineServices
 
-    /// The stored document, where the same text with the same options is stored; what the request says of its life holds
-    /// for it from now on.
+    /// The stored document, where the same text with the same options is stored; what the request says of its life
+    /// holds for it from now on.
     func storedDocument(for job: DocumentJob) -> Manifest? {
         let store = services.store
         do throws(StoreError) {

@@ -29,7 +29,8 @@ extension RowType {
             throw .invalid(
                 code: "unsupported_rows",
                 message: """
-                    rows of type \(rows.rawValue) are blocks of \(rows.blockElements), and this model's heads have \(headWidth) \
+                    rows of type \(rows.rawValue) are blocks of \(rows.blockElements), and this model's heads have \
+                    \(headWidth) \
                     numbers; use f16
                     """,
                 parameter: "rows")

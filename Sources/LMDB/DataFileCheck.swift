@@ -1,8 +1,8 @@
 // The structure of a data file, checked before LMDB maps it: LMDB itself trusts every page, and a wrong one sends it
 // outside the file (SIGBUS), into an assertion, or to other pages than it wrote.
 //
-// What is read are the meta pages, every branch and leaf page and the free lists, not the values on overflow pages: about
-// one page for each hundred values. Layout: mdb.c of LMDB 0.9, MDB_page, MDB_node, MDB_db, MDB_meta.
+// What is read are the meta pages, every branch and leaf page and the free lists, not the values on overflow pages:
+// about one page for each hundred values. Layout: mdb.c of LMDB 0.9, MDB_page, MDB_node, MDB_db, MDB_meta.
 
 import Glibc
 

@@ -1,5 +1,5 @@
-// A new data file appears whole or not at all: LMDB writes its first pages in place, and a crash then would leave a file
-// that cannot be told from one whose end was lost.
+// A new data file appears whole or not at all: LMDB writes its first pages in place, and a crash then would leave a
+// file that cannot be told from one whose end was lost.
 
 import CLMDB
 import Glibc

@@ -5,8 +5,8 @@ import Glibc
 
 /// Puts damaged headers of values' pages right before LMDB believes them.
 ///
-/// The check at start leaves these pages out, one for each value; the trees, which it has checked, say what must stand in
-/// them. A header that says otherwise would have LMDB free the pages of another value.
+/// The check at start leaves these pages out, one for each value; the trees, which it has checked, say what must stand
+/// in them. A header that says otherwise would have LMDB free the pages of another value.
 struct OverflowPages {
     /// Where the data file is mapped.
     private let map: UInt

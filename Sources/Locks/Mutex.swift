@@ -5,8 +5,8 @@
 
     /// `Synchronization.Mutex` over a POSIX mutex, for `make test-threads` alone.
     ///
-    /// The standard library's waits on a futex in a library that is not instrumented, so that the sanitizer takes everything
-    /// behind it for a race. Unchecked: the value is reached under the lock only.
+    /// The standard library's waits on a futex in a library that is not instrumented, so that the sanitizer takes
+    /// everything behind it for a race. Unchecked: the value is reached under the lock only.
     @safe public struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
         // POSIX wants the mutex at a fixed address for its whole life.
         private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)

@@ -169,7 +169,8 @@ public struct QualityPlot: Sendable {
         switch index % 5 {
         case 0:
             drawing.add(
-                "<circle cx=\"\(Markup.number(place.x))\" cy=\"\(Markup.number(place.y))\" r=\"\(size)\" fill=\"\(fill)\" "
+                "<circle cx=\"\(Markup.number(place.x))\" cy=\"\(Markup.number(place.y))\" r=\"\(size)\" "
+                    + "fill=\"\(fill)\" "
                     + "stroke=\"\(colour)\" stroke-width=\"1.6\"/>")
             return
         case 1: corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
@@ -181,7 +182,8 @@ public struct QualityPlot: Sendable {
             "\(Markup.number(place.x + $0.0 * size * 0.9)),\(Markup.number(place.y + $0.1 * size * 0.9))"
         }
         drawing.add(
-            "<polygon points=\"\(path.joined(separator: " "))\" fill=\"\(fill)\" stroke=\"\(colour)\" stroke-width=\"1.6\"/>"
+            "<polygon points=\"\(path.joined(separator: " "))\" fill=\"\(fill)\" stroke=\"\(colour)\" "
+                + "stroke-width=\"1.6\"/>"
         )
     }
 

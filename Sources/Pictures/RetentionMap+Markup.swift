@@ -49,7 +49,8 @@ extension RetentionMap {
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <title>\(Markup.escaped(heading))</title>
             <style>
-            body{font-family:system-ui,sans-serif;max-width:960px;margin:1.5em auto;padding:0 1em;background:#fff;color:#222}
+            body{font-family:system-ui,sans-serif;max-width:960px;margin:1.5em auto;padding:0 \
+            1em;background:#fff;color:#222}
             svg{max-width:100%;height:auto}
             pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.9em;line-height:1.55}
             \(styles.joined(separator: "\n"))

@@ -67,7 +67,8 @@ struct SVGDrawing {
     mutating func rect(_ x: Double, _ y: Double, _ width: Double, _ height: Double, fill: String, more: String = "") {
         let (x, y) = (Markup.number(x), Markup.number(y))
         add(
-            #"<rect x="\#(x)" y="\#(y)" width="\#(Markup.number(width))" height="\#(Markup.number(height))" fill="\#(fill)"\#(more)/>"#
+            #"<rect x="\#(x)" y="\#(y)" width="\#(Markup.number(width))" height="\#(Markup.number(height))" "#
+                + #"fill="\#(fill)"\#(more)/>"#
         )
     }
 
@@ -76,7 +77,8 @@ struct SVGDrawing {
     ) {
         let ends = zip(["x1", "y1", "x2", "y2"], [x1, y1, x2, y2]).map { "\($0)=\"\(Markup.number($1))\"" }
         add(
-            "<line \(ends.joined(separator: " ")) stroke=\"\(stroke)\" stroke-width=\"\(Markup.number(width))\"\(more)/>"
+            "<line \(ends.joined(separator: " ")) stroke=\"\(stroke)\" "
+                + "stroke-width=\"\(Markup.number(width))\"\(more)/>"
         )
     }
 

@@ -11,9 +11,12 @@ struct Fidelity: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compares compact caches of a text of yours with its full cache: next tokens and answers.",
         discussion: """
-            Three kinds of places are compared, token by token, with the true text or the full cache's answer given: the \
-            text's last tokens, which are not cached (continue); stretches of it after a request to repeat it (repeat); \
-            and the full cache's answers to the questions, yours or, when there are none, requests to go on from a quoted \
+            Three kinds of places are compared, token by token, with the true text or the full cache's answer given: \
+            the \
+            text's last tokens, which are not cached (continue); stretches of it after a request to repeat it \
+            (repeat); \
+            and the full cache's answers to the questions, yours or, when there are none, requests to go on from a \
+            quoted \
             place (answer). "same" is the share of places where both caches find the same token likeliest; KL is the \
             mean divergence in nats; "answers" the share of answers, decoded freely, that are equal. Methods that \
             reconstruct have seen requests to repeat: for them that kind flatters.

@@ -177,7 +177,8 @@ struct Kernels: ParsableCommand {
             let fill = row.fill_milliseconds.map { ", ready in \(fixed($0, 1)) ms" } ?? ""
             print(
                 "  \(padded(row.kernel, 34)) \(padded("× \(row.rows)", 6)) \(padded(row.milliseconds.text(2), 22)) "
-                    + "\(padded(fixed(row.gops, 1) + " GOP/s", 13)) \(padded(fixed(row.gb_per_second, 1) + " GB/s", 11)) "
+                    + "\(padded(fixed(row.gops, 1) + " GOP/s", 13)) "
+                    + "\(padded(fixed(row.gb_per_second, 1) + " GB/s", 11)) "
                     + "\(fixed(row.share_of_limit * 100, 0)) % of \(row.limit)\(fill)")
         }
         print(report.limits.text)

@@ -13,7 +13,8 @@ struct LongBench: ParsableCommand {
         commandName: "longbench",
         abstract: "Runs LongBench's files: published prompts and metrics, the question hidden and visible.",
         discussion: """
-            A file is one data set, named like it (hotpotqa.jsonl, or hotpotqa_e.jsonl of LongBench-E). The prompt up to \
+            A file is one data set, named like it (hotpotqa.jsonl, or hotpotqa_e.jsonl of LongBench-E). The prompt up \
+            to \
             the end of the context is the document, the rest the question. A prompt that is too long loses its middle. \
             Scores are LongBench's, from 0 to 1. multifieldqa_zh, dureader and vcsum are refused: their metrics need a \
             Chinese word segmenter.

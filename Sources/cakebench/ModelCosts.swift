@@ -42,7 +42,8 @@ struct ModelCosts: Encodable {
         block_bytes + head_bytes + cacheBytes(entries: entries, rows)
     }
 
-    /// Operations of reading a document in the matrices: the last layer needs keys and values alone, and nothing the head.
+    /// Operations of reading a document in the matrices: the last layer needs keys and values alone, and nothing the
+    /// head.
     func prefillOperations(tokens: Int) -> Double {
         2 * Double(tokens) * Double((shape.layers - 1) * shape.blockWeights + shape.keyValueWeights)
     }

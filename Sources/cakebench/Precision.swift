@@ -11,7 +11,8 @@ struct Precision: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compares products of bytes and bfloats with products of floats, over the same weights.",
         discussion: """
-            The first half of a text is read as a document whose cache is kept whole, the second half is followed token by \
+            The first half of a text is read as a document whose cache is kept whole, the second half is followed \
+            token by \
             token. The weights are those of the file both times: what differs is that activations are quantised for \
             products of bytes, in blocks of 32, and that attention multiplies bfloats while it reads. KL is the mean \
             divergence from the floats' distribution, in nats. Where the CPU has no such products, nothing differs.

@@ -87,7 +87,8 @@ struct Roofline: ParsableCommand {
             let what = row.work == "prefill" ? "reading \(row.size) tokens" : "a token over \(row.size) entries"
             print(
                 "  \(padded(what, 28)) \(padded(fixed(row.operations / 1e9, 1) + " GOP", 12)) "
-                    + "\(padded(fixed(row.bytes / 1e6, 0) + " MB", 9)) least \(padded(fixed(row.predicted_milliseconds, 2), 9)) "
+                    + "\(padded(fixed(row.bytes / 1e6, 0) + " MB", 9)) least "
+                    + "\(padded(fixed(row.predicted_milliseconds, 2), 9)) "
                     + "is \(padded(row.milliseconds.text(2), 26)) \(fixed(row.share_of_limit * 100, 0)) %")
         }
         print(limits.text)

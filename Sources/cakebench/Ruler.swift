@@ -12,7 +12,8 @@ struct Ruler: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Asks synthetic documents of any length: needles, variable tracking, common words, after RULER.",
         discussion: """
-            Documents are drawn from --seed and fill --tokens of the model's own tokens. A score is the share of the true \
+            Documents are drawn from --seed and fill --tokens of the model's own tokens. A score is the share of the \
+            true \
             strings that an answer contains. --wording plain asks as the bundled model understands.
 
               cakebench ruler --model model.gguf --tokens 32000 --tasks niah-multikey,vt,cwe --keep 5,10,20

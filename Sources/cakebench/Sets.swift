@@ -7,7 +7,8 @@ struct Sets: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lists the instruction sets that this processor computes with, the one in use marked.",
         discussion: """
-            The names are what CAKED_KERNELS takes, in every program and in the tests: CAKED_KERNELS=avx2 cakebench decode \
+            The names are what CAKED_KERNELS takes, in every program and in the tests: CAKED_KERNELS=avx2 cakebench \
+            decode \
             ... Products of bytes: quantised weights are multiplied as integers. Products of bfloats: so is attention, \
             while many rows are read. Without --quiet a line says what a set has.
             """)

@@ -13,8 +13,10 @@ struct Trust: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Sets what a document's check says beside the share of its held-out questions that are answered.",
         discussion: """
-            The check asks for what comes right after quotes of the document, as "cakectl put --check" does, and compares \
-            what the compact cache and the full cache expect. "answered" is the share of the questions that are answered, \
+            The check asks for what comes right after quotes of the document, as "cakectl put --check" does, and \
+            compares \
+            what the compact cache and the full cache expect. "answered" is the share of the questions that are \
+            answered, \
             of those that the full cache answers.
 
               cakebench trust --model needle.gguf --set Tests/Fixtures/heldout-2k.json

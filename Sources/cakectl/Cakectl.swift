@@ -18,7 +18,8 @@ struct Cakectl: AsyncParsableCommand {
               pdftotext paper.pdf - | cakectl put paper -
               cakectl chat paper
 
-            Results go to standard output, everything else to standard error. The socket is --socket, else CAKED_SOCKET, \
+            Results go to standard output, everything else to standard error. The socket is --socket, else \
+            CAKED_SOCKET, \
             else $XDG_RUNTIME_DIR/caked.sock if there is one, else /run/caked/caked.sock.
 
             Exit codes: 0 done; 1 failure, or a document is damaged; 64 wrong usage; 69 the daemon cannot be reached; \

@@ -9,7 +9,8 @@ struct Map: DaemonCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw what was kept of a document: layers against positions, and the text itself.",
         discussion: """
-            Darker is kept by more of the layers' KV heads. In colours on a terminal, in characters elsewhere; --html and \
+            Darker is kept by more of the layers' KV heads. In colours on a terminal, in characters elsewhere; --html \
+            and \
             --svg write files that need nothing else.
 
               cakectl map manual

@@ -8,7 +8,8 @@ struct Put: DaemonCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a document once and keep its compact cache.",
         discussion: """
-            The text is UTF-8. A document of the same name is replaced when the new one is complete; the same text with the \
+            The text is UTF-8. A document of the same name is replaced when the new one is complete; the same text \
+            with the \
             same options is left as it is.
 
               cakectl put manual manual.txt
@@ -112,7 +113,8 @@ struct Put: DaemonCommand {
     /// How much of a document is kept: entries, share and bytes.
     static func kept(of document: Document) -> String {
         "kept \(Formats.count(document.entries)) of \(Formats.count(document.entriesFull)) entries "
-            + "(\(Formats.percent(document.kept))), \(Formats.bytes(document.bytes)) of \(Formats.bytes(document.bytesFull))"
+            + "(\(Formats.percent(document.kept))), \(Formats.bytes(document.bytes)) of "
+            + "\(Formats.bytes(document.bytesFull))"
     }
 }
 

@@ -8,7 +8,8 @@ struct Shrink: DaemonCommand {
     static let configuration = CommandConfiguration(
         abstract: "Keep less of a document; it then answers as if it had been cached so from the start.",
         discussion: """
-            Entries are kept in the order of their worth, so this drops the last of them and reads nothing again. What is \
+            Entries are kept in the order of their worth, so this drops the last of them and reads nothing again. What \
+            is \
             dropped comes back only when the document is put again.
 
               cakectl shrink manual --keep 5%

@@ -8,7 +8,8 @@ struct Verify: DaemonCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check that documents are stored as they were written; all of yours if none is named.",
         discussion: """
-            Reads every byte and compares checksums. A damaged document is set aside, and "rebuild" reads it again from its \
+            Reads every byte and compares checksums. A damaged document is set aside, and "rebuild" reads it again \
+            from its \
             text. The exit code is 1 when one is damaged.
 
               cakectl verify
@@ -50,7 +51,8 @@ struct Rebuild: DaemonCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a document again from its stored text, with the options it was put with.",
         discussion: """
-            The mend for a document that is damaged, or that another model or another version of caked has read. With --all: \
+            The mend for a document that is damaged, or that another model or another version of caked has read. With \
+            --all: \
             for all of yours that are, one after the other; one that cannot be read again does not stop the others.
 
               cakectl rebuild manual

@@ -1,5 +1,5 @@
-// Faults at every call of the write path, and damaged copies of a store: in processes of their own, so that a crash is told
-// from a refusal.
+// Faults at every call of the write path, and damaged copies of a store: in processes of their own, so that a crash is
+// told from a refusal.
 
 import Foundation
 import Testing

@@ -136,7 +136,8 @@ import Testing
         #expect((result.output, result.status) == ("The port is 7411.\n", 0))
         #expect(
             result.error
-                == "12,500 prompt tokens, 12,480 of them cached; question read in 50.0 ms; 3 tokens written, 30.0 tokens/s\n"
+                == "12,500 prompt tokens, 12,480 of them cached; question read in 50.0 ms; 3 tokens written, 30.0 "
+                + "tokens/s\n"
         )
     }
 
@@ -156,7 +157,8 @@ import Testing
         #expect(server.requests.count == 2)
         #expect(
             server.requests.last?.text.contains(
-                #"[{"content":"One?","role":"user"},{"content":"Yes.","role":"assistant"},{"content":"Two?","role":"user"}]"#
+                #"[{"content":"One?","role":"user"},{"content":"Yes.","role":"assistant"},{"content":"Two?","#
+                    + #""role":"user"}]"#
             )
                 == true)
     }
@@ -185,7 +187,8 @@ import Testing
             let damaged = request.target == "/v1/verify" ? #"[{"id":"b","bytes":0,"problem":"a checksum"}]"# : "[]"
             return .events(
                 "event: checked\ndata: {\"id\":\"a\",\"bytes\":2048,\"number\":1,\"total\":2}\n\n",
-                "event: verification\ndata: {\"object\":\"verification\",\"documents\":2,\"bytes\":2048,\"damaged\":\(damaged)}\n\n"
+                "event: verification\ndata: {\"object\":\"verification\",\"documents\":2,\"bytes\":2048,"
+                    + "\"damaged\":\(damaged)}\n\n"
             )
         }
         let all = try await run(["verify"], socket: server.socketPath)

@@ -144,7 +144,8 @@ import Testing
     func complete() async throws {
         let server = try await ScriptedServer { _ in
             .json(
-                #"{"id":"c","object":"chat.completion","created":1,"model":"needle","choices":[{"message":{"role":"assistant","content":"7411"},"finish_reason":"length"}],"#
+                #"{"id":"c","object":"chat.completion","created":1,"model":"needle","#
+                    + #""choices":[{"message":{"role":"assistant","content":"7411"},"finish_reason":"length"}],"#
                     + #""usage":\#(Sample.usage)}"#)
         }
         let answer = try await client(server).complete(CompletionBody(question: "Port?"))
@@ -166,7 +167,8 @@ import Testing
         arguments: [
             Refusal(
                 steps: .error("busy", "full", status: "429 Too Many Requests", headers: "Retry-After: 7\r\n"),
-                error: .api(status: 429, code: "busy", message: "full", param: nil, retryAfterSeconds: 7), isBusy: true),
+                error: .api(status: 429, code: "busy", message: "full", param: nil, retryAfterSeconds: 7),
+                isBusy: true),
             Refusal(
                 steps: .error(
                     "shutting_down", "bye", status: "503 Service Unavailable", headers: "Retry-After: soon\r\n"),

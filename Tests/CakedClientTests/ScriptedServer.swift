@@ -1,4 +1,5 @@
-// An HTTP server on a temporary socket that parses requests for real and answers from a script, byte by byte if need be.
+// An HTTP server on a temporary socket that parses requests for real and answers from a script, byte by byte if need
+// be.
 import Foundation
 import NIOCore
 import NIOHTTP1
@@ -141,9 +142,10 @@ extension [Step] {
 /// Answers of the API.
 enum Sample {
     static let document = #"""
-        {"id":"manual","object":"document","state":"ready","created":1700000000,"tokens":12480,"prefix_tokens":5,"entries":29952,\#
-        "entries_full":299520,"kept":0.1,"budget":1248,"method":"cake-reconstruct","rows":"f16","bytes":7864320,\#
-        "bytes_full":76677120,"text_bytes":51234,"prefill_seconds":14.25,"model":"needle","pinned":false,\#
+        {"id":"manual","object":"document","state":"ready","created":1700000000,"tokens":12480,"prefix_tokens":5,\#
+        "entries":29952,"entries_full":299520,"kept":0.1,"budget":1248,"method":"cake-reconstruct","rows":"f16",\#
+        "bytes":7864320,"bytes_full":76677120,"text_bytes":51234,"prefill_seconds":14.25,"model":"needle",\#
+        "pinned":false,\#
         "ttl_seconds":null,"expires":null,"last_used":1700000000,"hits":3,"preference_fell_back":false,\#
         "field_of_a_newer_daemon":[1],"layers":[{"budget":1248.5,"preference":0.25,"entries":[1200,1296]}]}
         """#
@@ -159,7 +161,8 @@ enum Sample {
         """#
     static let status = #"""
         {"cleared_readers":1,"context_length":4096,"documents":3,"file_bytes":5,"free_bytes":6,"jobs":{"durable":1,\#
-        "interrupted":2},"kernels":{"multiplies_bfloats":false,"multiplies_bytes":true,"set":"avx2"},"map_bytes":7,"model":"tiny","oldest_reader_seconds":1.5,"open_documents":2,\#
+        "interrupted":2},"kernels":{"multiplies_bfloats":false,"multiplies_bytes":true,"set":"avx2"},\#
+        "map_bytes":7,"model":"tiny","oldest_reader_seconds":1.5,"open_documents":2,\#
         "quarantined_documents":1,"queue":{"documents":1,"questions":2},"quota_bytes":9,"reclaimed":{"deleted":\#
         {"bytes":1,"count":2},"expired":{"bytes":3,"count":4},"shrunk":{"bytes":5,"count":6}},"running":\#
         {"documents":1,"questions":0},"store_bytes":8,"threads":2,"uptime_seconds":3.5,"version":"0.1.0"}

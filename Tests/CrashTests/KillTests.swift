@@ -1,4 +1,5 @@
-// Eight clients put, delete and ask while the daemon is killed at random moments; an oracle knows what may be there after.
+// Eight clients put, delete and ask while the daemon is killed at random moments; an oracle knows what may be there
+// after.
 
 import API
 import CakedClient

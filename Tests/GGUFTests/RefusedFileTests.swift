@@ -1,4 +1,5 @@
-// Broken files, each refused with the error that names what is broken: the catalogue of llama.cpp's test-gguf.cpp, and more.
+// Broken files, each refused with the error that names what is broken: the catalogue of llama.cpp's test-gguf.cpp, and
+// more.
 
 import GGUF
 import Testing
@@ -21,8 +22,8 @@ struct RefusedFile: Sendable, CustomTestStringConvertible {
         self.isExpected = isExpected
     }
 
-    // The names are llama.cpp's. Two of its cases are stricter here, as the specification has it: an alignment of 1 (the
-    // CUSTOM_ALIGN cases) and a tensor without elements (ZERO_DIM) are refused.
+    // The names are llama.cpp's. Two of its cases are stricter here, as the specification has it: an alignment of 1
+    // (the CUSTOM_ALIGN cases) and a tensor without elements (ZERO_DIM) are refused.
     static let llamaCatalogue: [RefusedFile] = [
         RefusedFile("HEADER_BAD_MAGIC", { $0 == .notGGUF(firstBytes: Array("FUGG".utf8)) }) {
             $0.magic = Array("FUGG".utf8)

@@ -21,7 +21,8 @@ import Testing
             #expect(choice["finish_reason"] as? String == "stop")
             #expect(
                 answer.text.hasSuffix(
-                    #""usage":{"completion_tokens":2,"prompt_tokens":120,"prompt_tokens_details":{"cached_tokens":100},"#
+                    #""usage":{"completion_tokens":2,"prompt_tokens":120,"#
+                        + #""prompt_tokens_details":{"cached_tokens":100},"#
                         + #""timings":{"decode_seconds":0.25,"prefill_seconds":0.5},"total_tokens":122}}"#))
         }
     }

@@ -38,8 +38,9 @@ struct ArithmeticTests {
 
     /// How far logits may be from the recorded ones, which are up to 4.
     ///
-    /// Sums of integers are the same everywhere. Products of floats are OpenBLAS's, whose order of adding differs between
-    /// processors: sets that add in other orders differ by 2e-4, and by 1.4e-2 where that moves a stored number by a step.
+    /// Sums of integers are the same everywhere. Products of floats are OpenBLAS's, whose order of adding differs
+    /// between processors: sets that add in other orders differ by 2e-4, and by 1.4e-2 where that moves a stored number
+    /// by a step.
     private func bound(_ rows: KVRows) -> Float {
         if KernelSet.current.multipliesBytes { return 1e-4 }
         return rows == .f32 ? 1e-3 : 3e-2

@@ -1,4 +1,5 @@
-// The life of requests: every event in every order leaves each request ended once, and nothing touched that is elsewhere.
+// The life of requests: every event in every order leaves each request ended once, and nothing touched that is
+// elsewhere.
 
 import Inference
 import Testing

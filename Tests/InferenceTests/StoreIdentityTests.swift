@@ -84,8 +84,8 @@ import Transformer
         let decoder = try Decoder(model: loaded.model, pool: pool)
         let throughBase = try decoder.feed(
             question, to: Sequence(model: loaded.model, base: prefill.finish().base))
-        // Document and question as one plain prompt: attention adds in another order, and where activations are multiplied
-        // as bytes the last bit of a float can move one of them by a whole step.
+        // Document and question as one plain prompt: attention adds in another order, and where activations are
+        // multiplied as bytes the last bit of a float can move one of them by a whole step.
         let plain = try decoder.feed(ids + question, to: Sequence(model: loaded.model, base: nil, rows: .f16))
         let difference = zip(throughBase, plain).map { abs($0 - $1) }.max() ?? .infinity
         #expect(difference < 0.15, "largest logit difference \(difference)")

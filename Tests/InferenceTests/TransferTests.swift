@@ -182,7 +182,8 @@ import Testing
     func hostileScales(_ offset: Int) throws {
         let bytes = try Self.export(rows: .q4).bytes
         let blocks = Self.blocks(bytes, rows: .q4)
-        // Keys of layer 0, head 0: 64 bytes of scales, as many of centres, 48 of nibbles; then values, scale and shift first.
+        // Keys of layer 0, head 0: 64 bytes of scales, as many of centres, 48 of nibbles; then values, scale and shift
+        // first.
         let place = blocks[0] + 32 + blocks[1] + 32 + 32 + offset
         var altered = bytes
         altered.replaceSubrange(place..<place + 2, with: [0, 124])

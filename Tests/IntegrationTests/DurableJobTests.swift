@@ -100,7 +100,7 @@ import Testing
     }
 
     @Test(
-        "a reading whose daemon is told to stop goes on in the next one, for those who ask again and for those who do not"
+        "a reading whose daemon is told to stop goes on in the next one, whether or not it is asked for again"
     )
     func stopped() async throws {
         let daemon = try await daemon("drain_seconds: 0.5\n")

@@ -1,4 +1,5 @@
-// Damage on the disk, with the real programs: found, told, kept to one document, mended; and documents of another model.
+// Damage on the disk, with the real programs: found, told, kept to one document, mended; and documents of another
+// model.
 
 import API
 import CakedClient

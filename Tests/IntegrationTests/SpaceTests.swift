@@ -91,7 +91,7 @@ import Testing
     }
 
     @Test(
-        "a quota holds: the least recently used are shrunk, then deleted; pinned ones stay as they are, and all of it is told"
+        "a quota holds: the least recently used are shrunk, then deleted; pinned ones stay, and all of it is told"
     )
     func quota() async throws {
         let heldOut = try HeldOut.load()

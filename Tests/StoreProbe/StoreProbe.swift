@@ -2,8 +2,8 @@
 //
 //     storeprobe mutate WORK FIRST COUNT
 //
-// prints a line for each mutation: what was damaged and what came of it. "WRONG" is what must never be; a mutation without
-// a line killed the process.
+// prints a line for each mutation: what was damaged and what came of it. "WRONG" is what must never be; a mutation
+// without a line killed the process.
 
 import CacheStore
 import Glibc

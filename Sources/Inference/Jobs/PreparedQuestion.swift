@@ -50,7 +50,8 @@ struct PreparedQuestion: Sendable {
             Source(key: try DocumentKey(checking: name, owner: request.owner), budget: request.budget)
         }
         prompt = try Self.tokens(request.prompt, hasDocument: source != nil, loaded: loaded)
-        // Opened here so that it is checked on this thread, and closed again; the engine opens it when its turn has come.
+        // Opened here so that it is checked on this thread, and closed again; the engine opens it when its turn has
+        // come.
         cachedTokens =
             try source.map { source throws(EngineError) in
                 let document = try source.open(fingerprint: loaded.fingerprint, in: store)
@@ -63,7 +64,8 @@ struct PreparedQuestion: Sendable {
             throw .invalid(
                 code: "prompt_too_long",
                 message: """
-                    the question has \(prompt.count) tokens and the document \(cachedTokens); together with an answer they \
+                    the question has \(prompt.count) tokens and the document \(cachedTokens); together with an answer \
+                    they \
                     must stay below this model's context of \(loaded.card.contextLength)
                     """,
                 parameter: "messages")

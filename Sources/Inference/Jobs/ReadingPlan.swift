@@ -130,7 +130,8 @@ extension ReadingPlan {
                 tokens.count <= DocumentPrefill.maximumObservedRows
             else {
                 throw refuse(
-                    "a probe is a question of at most \(DocumentPrefill.maximumObservedRows) tokens; one of these is not"
+                    "a probe is a question of at most \(DocumentPrefill.maximumObservedRows) tokens; one of these is "
+                        + "not"
                 )
             }
             probes.append(tokens)

@@ -1,6 +1,7 @@
 // Counts the requests inside the engine, so that queues stay bounded and no user takes all of their places.
 
 import Locks
+
 import struct Synchronization.Atomic
 
 /// How many requests of a kind may be inside at once, waiting ones included.

@@ -1,4 +1,5 @@
-// A value as names and bytes that depend on its fields alone: what two values are compared by across programs and years.
+// A value as names and bytes that depend on its fields alone: what two values are compared by across programs and
+// years.
 
 /// An encoded value: a number, truth or text, a list, or fields by name.
 ///

@@ -1,4 +1,5 @@
-// Remembers the hash of a model file from one start to the next, so that gigabytes are read once and not at every start.
+// Remembers the hash of a model file from one start to the next, so that gigabytes are read once and not at every
+// start.
 
 import Glibc
 import Logging

@@ -2,9 +2,9 @@
 
 /// What a request is before it has a place, while it has one, and on whose thread.
 ///
-/// Questions are begun when they get a place and stepped until they end. A document is opened, read, checked where that was
-/// asked for, and written; now and then it is in the clerk's hands, to be taken to its checkpoint or to write one. Whose
-/// turn it is, `Scheduler` knows.
+/// Questions are begun when they get a place and stepped until they end. A document is opened, read, checked where that
+/// was asked for, and written; now and then it is in the clerk's hands, to be taken to its checkpoint or to write one.
+/// Whose turn it is, `Scheduler` knows.
 package struct EngineMachine: Sendable {
     /// What the store knows of a document whose turn has come.
     package enum Opening: Equatable, Sendable {

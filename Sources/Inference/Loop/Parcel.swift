@@ -4,8 +4,8 @@ import Synchronization
 
 /// A value on its way between threads; it can be taken out once.
 ///
-/// Unchecked: who puts a value in keeps no reference to it, and the exchange orders what the one thread wrote before what the
-/// other reads.
+/// Unchecked: who puts a value in keeps no reference to it, and the exchange orders what the one thread wrote before
+/// what the other reads.
 package final class Parcel<Value>: @unchecked Sendable {
     private var value: Value?
     private let isTaken = Atomic<Bool>(false)

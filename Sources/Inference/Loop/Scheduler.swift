@@ -151,7 +151,8 @@ package struct Scheduler: Sendable {
     }
 }
 
-/// Whose turn it is: the user with a waiting request who had a place the longest time ago, each user's requests in order.
+/// Whose turn it is: the user with a waiting request who had a place the longest time ago, each user's requests in
+/// order.
 private struct Turns: Sendable {
     /// More users than this, and the oldest turns are forgotten.
     private static let rememberedUsers = 1024

@@ -16,9 +16,9 @@ import FoundationEssentials
 ///     digest, after every layer
 ///
 /// A digest is the XXH3-128 of every byte before it, as 32 hexadecimal digits; the last one ends the file. Numbers are
-/// little-endian. The manifest's fields that belong to a store and not to the document (owner, times, usage, time to live,
-/// pin) are zero, so that a document read twice from the same text with the same options is exported to the same bytes.
-/// Tokens are not in it: text and tokenizer give them again, and must.
+/// little-endian. The manifest's fields that belong to a store and not to the document (owner, times, usage, time to
+/// live, pin) are zero, so that a document read twice from the same text with the same options is exported to the same
+/// bytes. Tokens are not in it: text and tokenizer give them again, and must.
 package enum ExportFormat {
     package static let magic = Array("caked-export 01\n".utf8)
     static let digestBytes = 32

@@ -1,4 +1,5 @@
-// Reads an export piece by piece as it arrives: every byte is a stranger's until its digest and its meaning are checked.
+// Reads an export piece by piece as it arrives: every byte is a stranger's until its digest and its meaning are
+// checked.
 
 import CacheStore
 

@@ -97,7 +97,8 @@ final class Importer: @unchecked Sendable {
             throw .invalid(
                 code: "unknown_method",
                 message: """
-                    the exported document does not say by which rules of method "\(found.method)" its entries were chosen, or \
+                    the exported document does not say by which rules of method "\(found.method)" its entries were \
+                    chosen, or \
                     by rules of another version; export it again with this version
                     """,
                 parameter: nil)

@@ -1,4 +1,5 @@
-// A compact cache on trial: checked at one budget after another until one is good enough, a fraction of a second a step.
+// A compact cache on trial: checked at one budget after another until one is good enough, a fraction of a second a
+// step.
 
 import API
 import CAKE

@@ -17,13 +17,13 @@ extension LoadedModel {
     /// Stands for the quote while the request is rendered; no template and no request contains it.
     private static let quoteMark: Character = "\u{FFFC}"
 
-    /// Places spread over a document's text; none in a text shorter than a quote and what follows it, or where the context
-    /// has no room for a request.
+    /// Places spread over a document's text; none in a text shorter than a quote and what follows it, or where the
+    /// context has no room for a request.
     ///
-    /// The text is cut into stretches of equal length, and in each the place is taken where the continuation has the rarest
-    /// tokens of the document, names and terms: what a question might be about, and what no model guesses. (At places spread
-    /// evenly most tokens are no news, and the figures hardly told a method that answers from one that does not.) A quote is
-    /// cut by tokens, not by words or characters, so any text will do.
+    /// The text is cut into stretches of equal length, and in each the place is taken where the continuation has the
+    /// rarest tokens of the document, names and terms: what a question might be about, and what no model guesses. (At
+    /// places spread evenly most tokens are no news, and the figures hardly told a method that answers from one that
+    /// does not.) A quote is cut by tokens, not by words or characters, so any text will do.
     package func checkPlaces(in ids: [Int32], prefixTokens: Int) -> [CheckPlace] {
         let needed = Self.quoteTokens + Self.checkedTokens
         let room = ids.count - prefixTokens - needed
@@ -43,8 +43,8 @@ extension LoadedModel {
         }
     }
 
-    /// Sums over the tokens before each one of the information a token has where it stands, were each drawn by its frequency
-    /// in the document, `[tokens + 1]`.
+    /// Sums over the tokens before each one of the information a token has where it stands, were each drawn by its
+    /// frequency in the document, `[tokens + 1]`.
     private static func rarity(of ids: [Int32], prefixTokens: Int) -> [Double] {
         var counts: [Int32: Int] = [:]
         for id in ids[prefixTokens...] { counts[id, default: 0] += 1 }

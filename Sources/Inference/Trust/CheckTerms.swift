@@ -87,7 +87,8 @@ struct CheckTerms: Sendable, Equatable {
         return .unacceptable(
             code: "below_floor",
             message: """
-                with \(percent(kept)) of its entries the document's cache recalls \(percent(recall)) of what the full cache \
+                with \(percent(kept)) of its entries the document's cache recalls \(percent(recall)) of what the full \
+                cache \
                 knows, below the configured floor (check_floor) of \(percent(floor)), and is not stored: \(mend)
                 """)
     }

@@ -1,6 +1,6 @@
-// Failing or ending the process at the n-th call of the store's write path: the calls of LMDB that change something, and
-// the writes and syncs that LMDB makes. This target's functions stand before the libraries' own in the program that links
-// it, so that the store itself carries nothing for tests.
+// Failing or ending the process at the n-th call of the store's write path: the calls of LMDB that change something,
+// and the writes and syncs that LMDB makes. This target's functions stand before the libraries' own in the program that
+// links it, so that the store itself carries nothing for tests.
 #pragma once
 
 enum faults_mode {

@@ -1,7 +1,7 @@
 // libFuzzer's main loop around a Swift closure.
 //
-// `CAKED_FUZZ=1 swift build -c release --product GGUFFuzz`, then, with SWIFT_BACKTRACE=enable=no so that a crash is reported
-// at once: `GGUFFuzz -rss_limit_mb=512 -max_total_time=600 CORPUS`; `make fuzz` does that for all of them.
+// `CAKED_FUZZ=1 swift build -c release --product GGUFFuzz`, then, with SWIFT_BACKTRACE=enable=no so that a crash is
+// reported at once: `GGUFFuzz -rss_limit_mb=512 -max_total_time=600 CORPUS`; `make fuzz` does that for all of them.
 
 @_silgen_name("LLVMFuzzerRunDriver")
 private func runDriver(

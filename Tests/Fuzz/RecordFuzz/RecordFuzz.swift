@@ -1,4 +1,5 @@
-// Feeds the decoders of stored records what libFuzzer invents: a stated damage or a record that encodes to the same bytes.
+// Feeds the decoders of stored records what libFuzzer invents: a stated damage or a record that encodes to the same
+// bytes.
 
 import CacheStore
 import FuzzDriver

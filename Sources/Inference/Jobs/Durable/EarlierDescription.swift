@@ -1,4 +1,5 @@
-// What was asked, as it was written down before its options were one value: an upgrade goes on with what they had promised.
+// What was asked, as it was written down before its options were one value: an upgrade goes on with what they had
+// promised.
 
 import API
 import EngineInterface

@@ -13,8 +13,8 @@ import Transformer
 ///     OWNER-NAME-HASH.state    where it was: magic, seconds spent, the prefill's checkpoint; replaced each time
 ///     OWNER-NAME-HASH.tries    a byte for each start of the daemon since the last checkpoint
 ///
-/// The hash is that of text, options and model: the same request finds its own files, and another model finds none. Every
-/// file but the last is whole or not there (`ChecksummedWriter`).
+/// The hash is that of text, options and model: the same request finds its own files, and another model finds none.
+/// Every file but the last is whole or not there (`ChecksummedWriter`).
 package final class JobDirectory: Sendable {
     /// Starts without a new checkpoint after which a job waits until it is put again.
     ///
@@ -161,7 +161,8 @@ package final class JobDirectory: Sendable {
     /// Whether a job has a checkpoint.
     package func hasCheckpoint(_ fileName: String) -> Bool { unsafe access(file(fileName, ".state"), F_OK) == 0 }
 
-    /// Takes a fresh prefill to a job's checkpoint; the seconds spent before it, or nil when there is none that can be used.
+    /// Takes a fresh prefill to a job's checkpoint; the seconds spent before it, or nil when there is none that can be
+    /// used.
     ///
     /// Throws `ModelError.unusableCheckpoint` when the prefill is spoilt and a new one is needed.
     package func restore(_ prefill: DocumentPrefill, fileName: String) throws(ModelError) -> Double? {
