@@ -20,7 +20,7 @@ extension Lexicon {
         var lexicon = Lexicon(
             symbols: symbols, merges: try merges(vocabulary, symbols), scanner: PieceScanner(preTokenizer),
             symbolOfByte: try byteSymbols(symbols, unknown: vocabulary.unknown))
-        lexicon.takesWholePieces = preTokenizer == .llamaBPE
+        lexicon.takesWholePieces = preTokenizer.takesWholePieces
         return lexicon
     }
 

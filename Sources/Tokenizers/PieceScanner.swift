@@ -2,8 +2,8 @@
 
 /// Finds the end of the piece that begins at a position; texts are valid UTF-8.
 ///
-/// The byte-level rules are the regular expressions of their models, written out by hand: some fifty times faster than a regular
-/// expression engine, and linear on any text.
+/// The byte-level rules of the models most in use are their regular expressions written out by hand: linear on any text. The
+/// others are compiled patterns.
 package struct PieceScanner: Sendable {
     /// Longest piece in bytes.
     ///
@@ -14,6 +14,18 @@ package struct PieceScanner: Sendable {
         case gpt2(splitsDigits: Bool)
         case llama3(digits: Int)
         case neighbours
+        /// Each pattern cuts what the one before has left whole.
+        case patterns([SplitPattern])
+    }
+
+    /// Where a scan is: pieces are asked for from the beginning of a text to its end.
+    package struct Cursor: Sendable {
+        /// For each pattern the end of the piece that the scan is in, and the match that follows where that is a gap.
+        fileprivate var ends: [Int] = []
+        fileprivate var matches: [Range<Int>?] = []
+
+        /// The beginning of a text.
+        package init() {}
     }
 
     private let rule: Rule
@@ -28,8 +40,9 @@ package struct PieceScanner: Sendable {
             switch preTokenizer {
             case .gpt2: .gpt2(splitsDigits: false)
             case .smollm: .gpt2(splitsDigits: true)
-            case .llamaBPE: .llama3(digits: 3)
+            case .llamaBPE, .smaug: .llama3(digits: 3)
             case .qwen2: .llama3(digits: 1)
+            default: .patterns((preTokenizer.patterns ?? []).map { SplitPattern($0) })
             }
     }
 
@@ -42,13 +55,14 @@ package struct PieceScanner: Sendable {
         rule = .neighbours
     }
 
-    /// End of the piece that begins at `start` (which lies inside the text).
-    package func end(from start: Int, in text: borrowing Span<UInt8>) -> Int {
+    /// End of the piece that begins at `start` (which lies inside the text), where the last one ended.
+    package func end(from start: Int, in text: borrowing Span<UInt8>, _ cursor: inout Cursor) -> Int {
         let end =
             switch rule {
             case .gpt2(let splitsDigits): gpt2End(start, text, splitsDigits: splitsDigits)
             case .llama3(let digits): llama3End(start, text, digits: digits)
             case .neighbours: neighboursEnd(start, text)
+            case .patterns(let patterns): patternsEnd(start, text, patterns, &cursor)
             }
         return end - start <= Self.longestPieceBytes ? end : characterBoundary(start + Self.longestPieceBytes, text)
     }
@@ -102,6 +116,45 @@ package struct PieceScanner: Sendable {
         }
         if kind == [] { return newlinesEnd(runEnd(next, text, of: []), text) }
         return whitespaceEnd(start, text, stopsAtNewlines: true)
+    }
+
+    /// The piece of the last pattern, inside that of the one before, and so on.
+    ///
+    /// What lies between a pattern's matches is a piece, too.
+    private func patternsEnd(
+        _ start: Int, _ text: borrowing Span<UInt8>, _ patterns: [SplitPattern], _ cursor: inout Cursor
+    ) -> Int {
+        if cursor.ends.isEmpty {
+            cursor.ends = Array(repeating: start, count: patterns.count)
+            cursor.matches = Array(repeating: nil, count: patterns.count)
+        }
+        var limit = text.count
+        for (level, pattern) in patterns.enumerated() {
+            if cursor.ends[level] <= start {
+                let match =
+                    cursor.matches[level].flatMap { $0.lowerBound == start ? $0 : nil }
+                    ?? nextMatch(of: pattern, from: start, to: limit, in: text)
+                if let match, match.lowerBound > start {
+                    (cursor.ends[level], cursor.matches[level]) = (match.lowerBound, match)
+                } else {
+                    (cursor.ends[level], cursor.matches[level]) = (match?.upperBound ?? limit, nil)
+                }
+            }
+            limit = cursor.ends[level]
+        }
+        return limit
+    }
+
+    private func nextMatch(
+        of pattern: SplitPattern, from start: Int, to limit: Int, in text: borrowing Span<UInt8>
+    ) -> Range<Int>? {
+        var first = start
+        while first < limit {
+            if let end = pattern.end(from: first, to: limit, in: text) { return first..<end }
+            first += 1
+            while first < limit, text[first] & 0xC0 == 0x80 { first += 1 }
+        }
+        return nil
     }
 
     private func neighboursEnd(_ start: Int, _ text: borrowing Span<UInt8>) -> Int {

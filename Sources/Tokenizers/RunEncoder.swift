@@ -21,8 +21,9 @@ struct RunEncoder {
     mutating func encode(_ text: borrowing Span<UInt8>, into output: inout [Int32]) {
         var cache = PieceCache(textBytes: text.count)
         var start = 0
+        var cursor = PieceScanner.Cursor()
         while start < text.count {
-            let piece = start..<lexicon.scanner.end(from: start, in: text)
+            let piece = start..<lexicon.scanner.end(from: start, in: text, &cursor)
             let hash = PieceHash.of(text, piece)
             if let ids = cache.find(hash, piece, in: text) {
                 for index in ids { output.append(output[index]) }

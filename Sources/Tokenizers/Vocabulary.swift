@@ -12,14 +12,6 @@ public struct Vocabulary: Sendable, Equatable, Codable {
         case sentencePiece
     }
 
-    /// Which regular expression cuts text into the pieces that merges never cross (GGUF `tokenizer.ggml.pre`).
-    public enum PreTokenizer: String, Sendable, CaseIterable, Codable {
-        case llamaBPE = "llama-bpe"
-        case qwen2
-        case gpt2 = "gpt-2"
-        case smollm
-    }
-
     /// What a token is for (GGUF `tokenizer.ggml.token_type`).
     public enum Kind: Int32, Sendable, Codable {
         case normal = 1

@@ -19,25 +19,56 @@ import Tokenizers
         (.smollm, #"\p{N}|'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"#),
     ]
 
-    @Test("pieces are the regular expression's matches", arguments: 0..<4, 0..<40)
-    func matches(pattern: Int, seed: Int) throws {
-        let (preTokenizer, source) = Self.patterns[pattern]
-        // Foundation's \s lacks U+0085 and others; spelt out as Unicode's White_Space.
-        let space = #"\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}"#
-        let spelt = source.replacing("(?!\\S)", with: "(?![^\(space)])")
-            .replacing("[^\\s\\p{L}", with: "[^\(space)\\p{L}").replacing("\\s", with: "[\(space)]")
-        let expression = try NSRegularExpression(pattern: spelt)
+    /// Every cutter with its patterns: those written out by hand with what they stand for, the others with what they compile.
+    private static let cutters: [(Vocabulary.PreTokenizer, [String])] =
+        patterns.map { ($0.0, [$0.1]) } + [(.smaug, [patterns[1].1])]
+        + Vocabulary.PreTokenizer.allCases.compactMap { cutter in cutter.patterns.map { (cutter, $0) } }
+
+    @Test("there is a pattern for every cutter, and no name stands for two")
+    func everyCutter() {
+        #expect(Set(Self.cutters.map(\.0)) == Set(Vocabulary.PreTokenizer.allCases))
+        let names = Vocabulary.PreTokenizer.allCases.flatMap(\.names)
+        #expect(Set(names).count == names.count && names.count > 40)
+        for cutter in Vocabulary.PreTokenizer.allCases {
+            for name in cutter.names { #expect(Vocabulary.PreTokenizer(named: name) == cutter) }
+        }
+        #expect(Vocabulary.PreTokenizer(named: "gpt-5") == nil)
+    }
+
+    @Test("pieces are the regular expression's matches, and what is between them", arguments: 0..<14, 0..<40)
+    func matches(cutter: Int, seed: Int) throws {
+        let (preTokenizer, sources) = try #require(Self.cutters.indices.contains(cutter) ? Self.cutters[cutter] : nil)
         let scalars = Synthetic.text(seed: UInt64(seed)).unicodeScalars.filter { Self.isLongAssigned($0) }
         let text = String(String.UnicodeScalarView(scalars))
-        // A match may begin inside a grapheme, where `Range(_:in:)` gives nil; UTF-16 offsets always work.
-        let units = Array(text.utf16)
-        let matches = expression.matches(in: text, range: NSRange(location: 0, length: units.count))
-        let expected = matches.map { match in
-            Array(String(decoding: units[match.range.lowerBound..<match.range.upperBound], as: UTF16.self).utf8)
-        }
+        let expected = try sources.reduce([Array(text.utf16)]) { pieces, source in
+            let expression = try NSRegularExpression(pattern: Self.spelt(source))
+            return pieces.flatMap { Self.split($0, by: expression) }
+        }.map { Array(String(decoding: $0, as: UTF16.self).utf8) }
         let pieces = Self.pieces(of: text, preTokenizer)
         let difference = zip(pieces, expected).first { $0 != $1 }
         #expect(difference == nil && pieces.count == expected.count, "\(String(describing: difference))")
+    }
+
+    /// Foundation's \s lacks U+0085 and others: spelt out as Unicode's White_Space.
+    private static func spelt(_ source: String) -> String {
+        let space = #"\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}"#
+        return source.replacing("(?!\\S)", with: "(?![^\(space)])").replacing("[^\\s", with: "[^\(space)")
+            .replacing("[^(\\s", with: "[^(\(space)").replacing("\\s", with: "[\(space)]")
+    }
+
+    /// Matches and gaps of UTF-16: a match may begin inside a grapheme, where a range of a string would be none.
+    private static func split(_ units: [UInt16], by expression: NSRegularExpression) -> [[UInt16]] {
+        let text = String(decoding: units, as: UTF16.self)
+        var pieces: [[UInt16]] = []
+        var end = 0
+        for match in expression.matches(in: text, range: NSRange(location: 0, length: units.count)) {
+            guard match.range.length > 0 else { continue }
+            if match.range.location > end { pieces.append(Array(units[end..<match.range.location])) }
+            end = match.range.upperBound
+            pieces.append(Array(units[match.range.location..<end]))
+        }
+        if end < units.count { pieces.append(Array(units[end...])) }
+        return pieces
     }
 
     private static func pieces(of text: String, _ preTokenizer: Vocabulary.PreTokenizer) -> [[UInt8]] {
@@ -45,8 +76,9 @@ import Tokenizers
         let scanner = PieceScanner(preTokenizer)
         var pieces: [[UInt8]] = []
         var start = 0
+        var cursor = PieceScanner.Cursor()
         while start < bytes.count {
-            let end = scanner.end(from: start, in: bytes.span)
+            let end = scanner.end(from: start, in: bytes.span, &cursor)
             pieces.append(Array(bytes[start..<end]))
             start = end
         }

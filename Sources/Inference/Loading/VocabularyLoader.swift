@@ -50,17 +50,12 @@ extension Vocabulary {
         switch try metadata.string("tokenizer.ggml.model") {
         case "gpt2":
             let name = try metadata.string("tokenizer.ggml.pre") ?? "default"
-            // Files name the same pre-tokenizer in several ways; llama.cpp's llama-vocab.cpp lists them.
-            switch name {
-            case "llama-bpe", "llama3", "llama-v3": return .byteLevelBPE(.llamaBPE)
-            case "qwen2", "deepseek-r1-qwen": return .byteLevelBPE(.qwen2)
-            case "gpt-2", "gpt2": return .byteLevelBPE(.gpt2)
-            case "smollm": return .byteLevelBPE(.smollm)
-            default:
-                let known = Vocabulary.PreTokenizer.allCases.map(\.rawValue).joined(separator: ", ")
+            guard let cutter = Vocabulary.PreTokenizer(named: name) else {
+                let known = Vocabulary.PreTokenizer.allCases.flatMap(\.names).joined(separator: ", ")
                 throw EngineError.unusableModel(
                     "its pre-tokenizer \"\(name)\" is not supported; supported are \(known)")
             }
+            return .byteLevelBPE(cutter)
         case "llama": return .sentencePiece
         case let other:
             throw EngineError.unusableModel(
