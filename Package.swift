@@ -81,7 +81,8 @@ let package = Package(
         .target(
             name: "Inference",
             dependencies: [
-                "Locks", "API", "EngineInterface", "Transformer", "CacheStore", "Tokenizers", "GGUF", "CAKE", "CLinux",
+                "Locks", "API", "EngineInterface", "Transformer", "CacheStore", "Tokenizers", "Jinja", "GGUF", "CAKE",
+                "CLinux",
                 "CXXHash",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -127,7 +128,8 @@ let package = Package(
         .executableTarget(
             name: "cakebench",
             dependencies: [
-                "API", "EngineInterface", "Inference", "Transformer", "CacheStore", "Tokenizers", "CAKE", "GGUF",
+                "API", "EngineInterface", "Inference", "Transformer", "CacheStore", "Tokenizers", "Jinja", "CAKE",
+                "GGUF",
                 "CKernels", "CLinux", "CLimits", "Evaluation", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -138,7 +140,7 @@ let package = Package(
         .testTarget(name: "LMDBTests", dependencies: ["LMDB"], swiftSettings: safe),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF"], swiftSettings: safe),
         .testTarget(name: "JinjaTests", dependencies: ["Jinja"], resources: [.copy("Facts")], swiftSettings: safe),
-        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"], swiftSettings: safe),
+        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "Jinja", "GGUF"], swiftSettings: safe),
         .testTarget(name: "CAKETests", dependencies: ["CAKE"], resources: [.copy("Fixtures")], swiftSettings: safe),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: safe),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: safe),
@@ -150,7 +152,8 @@ let package = Package(
         .testTarget(
             name: "InferenceTests",
             dependencies: [
-                "Locks", "API", "EngineInterface", "Inference", "CacheStore", "Tokenizers", "Transformer", "CAKE",
+                "Locks", "API", "EngineInterface", "Inference", "CacheStore", "Tokenizers", "Jinja", "Transformer",
+                "CAKE",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: safe),

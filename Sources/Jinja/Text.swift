@@ -56,6 +56,9 @@ public struct Text: Sendable, Hashable {
         return result
     }
 
+    /// Index of the first letter of a mark, nil where there is none.
+    public func start(of mark: Mark) -> Int? { letters.firstIndex { $0.mark == mark } }
+
     /// Index after the last letter of a mark, nil where there is none.
     public func end(of mark: Mark) -> Int? { letters.lastIndex { $0.mark == mark }.map { $0 + 1 } }
 

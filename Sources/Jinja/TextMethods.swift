@@ -2,12 +2,12 @@
 
 extension Text {
     /// Which ends a method works on.
-    enum Ends {
+    public enum Ends: Sendable {
         case both, start, end
     }
 
-    /// `strip`, `lstrip`, `rstrip`: white space, or the given letters.
-    func stripped(_ ends: Ends = .both, of set: Text? = nil) -> Text {
+    /// `strip`, `lstrip`, `rstrip`: without the white space at its ends, or the given letters.
+    public func stripped(_ ends: Ends = .both, of set: Text? = nil) -> Text {
         let taken = set.map { Set($0.letters) }
         func goes(_ letter: Letter) -> Bool { taken?.contains(letter) ?? letter.scalar.isPythonSpace }
         var rest = letters[...]

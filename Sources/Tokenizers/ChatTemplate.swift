@@ -1,25 +1,53 @@
 // Renders a chat as the prompt its model was trained on.
 
-/// The prompt format of a model family.
+import Jinja
+
+/// The prompt format of a model: the jinja template in its file, or a form that is known by name.
 ///
-/// A document stands in the first turn of the user, before the first question and a blank line away from it, so that the part up to
-/// the question never changes: `documentPrefix` followed by `continuation` is `render` of the same chat with the document put before
-/// its first question.
-public struct ChatTemplate: Sendable, Equatable {
-    private let form: ChatTemplateForm
+/// A document stands in the first turn of the user, before the first question and a blank line away from it, so that
+/// the part up to the question never changes: `documentPrefix` followed by `continuation` is `render` of the same
+/// chat with the document put before its first question.
+///
+/// Only the template's own words may become special tokens. So every letter of a document and of a message is marked
+/// before the template sees it, and keeps its mark whatever the template does with it.
+public struct ChatTemplate: Sendable {
+    private enum Format: Sendable {
+        case jinja(Template, beginOfText: String, endOfText: String)
+        case form(ChatTemplateForm)
+    }
+
+    /// Who wrote a letter.
+    private enum Author {
+        static let message: Text.Mark = 1
+        static let document: Text.Mark = 2
+    }
+
+    /// What stands between a document and the first question.
+    private static let separator = "\n\n"
+
+    /// What stands for any document and any question where they make no difference.
+    private static let anyText = "text"
+
+    /// What templates are given beside the chat unless a request says otherwise: those that can reason do not.
+    public static let standardArguments = [Datum.Entry("enable_thinking", .bool(false))]
 
     /// Names that `named` takes.
     public static var names: [String] { ChatTemplateForm.all.map(\.name) }
 
-    /// Name of the format.
-    public var name: String { form.name }
+    /// Name of the format; that of a file's own template is `jinja`.
+    public let name: String
+    /// The jinja of the model's file; empty for a format known by name.
+    public let source: String
+    private let format: Format
 
-    /// The format of a model file's jinja template (`tokenizer.chat_template`), recognised by the strings in it.
-    public static func recognised(inJinja source: String) throws(TokenizerError) -> ChatTemplate {
-        guard let form = ChatTemplateForm.recognised(inJinja: source) else {
-            throw .unrecognisedTemplate(beginning: String(source.prefix(80)))
+    /// The template in a model's file (`tokenizer.chat_template`), with the texts of its special tokens.
+    public init(jinja source: String, beginOfText: String, endOfText: String) throws(TokenizerError) {
+        do throws(JinjaError) {
+            format = .jinja(try Template(source), beginOfText: beginOfText, endOfText: endOfText)
+        } catch {
+            throw .unusableTemplate(error)
         }
-        return ChatTemplate(form: form)
+        (name, self.source) = ("jinja", source)
     }
 
     /// The format of this name.
@@ -30,77 +58,92 @@ public struct ChatTemplate: Sendable, Equatable {
         return ChatTemplate(form: form)
     }
 
-    /// Everything before the first question: the opening of the user's turn, the document, and a blank line.
-    public func documentPrefix(_ document: String) -> [PromptSegment] {
-        [.template(form.user.open), .text(trimmed(document, end: false) + "\n\n")]
+    private init(form: ChatTemplateForm) { (format, name, source) = (.form(form), form.name, "") }
+
+    // MARK: Rendering
+
+    /// Everything before the first question: what opens the chat and the user's turn, the document, and a blank line.
+    public func documentPrefix(_ document: String, now: Moment) throws(TokenizerError) -> [PromptSegment] {
+        let parts = try partsAbout(document, then: [Self.question], arguments: Self.standardArguments, now: now)
+        return Self.segments(parts.head)
     }
 
-    /// What follows `documentPrefix`: the first question and the end of its turn, further turns, and what asks for the
-    /// answer.
+    /// What follows `documentPrefix`: the first question and the end of its turn, further turns, and what asks for
+    /// the answer.
     ///
-    /// A system message before the first question stands there too, a blank line before the question.
-    public func continuation(_ messages: [ChatMessage]) throws(TokenizerError) -> [PromptSegment] {
+    /// A system message before the first question stands there too, a blank line before the question. Throws where
+    /// the template has what comes later change what stands before the first question, since that has been read.
+    public func continuation(
+        _ messages: [ChatMessage], arguments: [Datum.Entry] = standardArguments, now: Moment
+    ) throws(TokenizerError) -> [PromptSegment] {
         try check(messages)
-        let firstUser = messages.firstIndex { $0.role == .user } ?? messages.endIndex
-        let opening = messages[...firstUser].map(\.content).joined(separator: "\n\n")
-        let head: [PromptSegment] = [.text(trimmed(opening, start: false)), .template(form.user.close)]
-        return head + turns(messages[(firstUser + 1)...], isFirst: false)
+        let firstUser = messages.firstIndex { $0.role == .user }
+        guard let firstUser, messages[..<firstUser].allSatisfy({ $0.role == .system }) else {
+            throw .documentWithoutQuestion
+        }
+        let opening = messages[...firstUser].map(\.content).joined(separator: Self.separator)
+        let chat = [ChatMessage(role: .user, content: opening)] + messages[(firstUser + 1)...]
+        let parts = try partsAbout(Self.anyText, then: chat, arguments: arguments, now: now)
+        let read = try partsAbout(Self.anyText, then: [Self.question], arguments: Self.standardArguments, now: now)
+        // Of an empty question a template may strip the blank line, which has been read all the same.
+        let (common, rest) = read.head.split(at: parts.head.count)
+        guard common == parts.head, rest.string.allSatisfy(\.isNewline) else { throw .changedPrefix }
+        return Self.segments(parts.tail)
     }
 
     /// The prompt of a chat without a document.
-    public func render(_ messages: [ChatMessage]) throws(TokenizerError) -> [PromptSegment] {
+    public func render(
+        _ messages: [ChatMessage], arguments: [Datum.Entry] = standardArguments, now: Moment
+    ) throws(TokenizerError) -> [PromptSegment] {
         try check(messages)
-        return turns(messages[...], isFirst: true)
+        let turns = messages.map { ($0.role, Text($0.content, mark: Author.message)) }
+        return Self.segments(try text(turns, arguments: arguments, now: now))
     }
 
-    /// Renders whole turns, and what asks for the answer.
-    private func turns(_ messages: ArraySlice<ChatMessage>, isFirst: Bool) -> [PromptSegment] {
-        var segments: [PromptSegment] = []
-        var opensLater = !isFirst
-        var isTurnOpen = false
-        for message in messages {
-            let turn =
-                switch message.role {
-                case .system: form.system
-                case .user: form.user
-                case .assistant: form.assistant
-                }
-            var open = turn.open
-            if message.role == .user || (message.role == .system && form.putsSystemInUserTurn), !isTurnOpen {
-                let userOpen = opensLater ? form.laterUserOpen ?? form.user.open : form.user.open
-                open = message.role == .user ? userOpen : userOpen + open
-            } else if message.role == .user {
-                open = ""
-            }
-            isTurnOpen = message.role == .system && form.putsSystemInUserTurn
-            if message.role == .assistant { opensLater = true }
-            segments += [.template(open), .text(trimmed(message.content)), .template(turn.close)]
-        }
-        return segments + [.template(form.generationPrompt)]
-    }
-
-    /// User and assistant alternate, the user first and last; one system message may stand before each of the user's.
+    /// A template of a file says itself what it takes.
     private func check(_ messages: [ChatMessage]) throws(TokenizerError) {
         if messages.isEmpty { throw .emptyMessages }
-        var previous = ChatMessage.Role.assistant
-        for (index, message) in messages.enumerated() {
-            let isAllowed =
-                switch message.role {
-                case .system: previous == .assistant
-                case .user: previous != .user
-                case .assistant: previous == .user
-                }
-            guard isAllowed else { throw .unexpectedRole(message.role, index: index) }
-            previous = message.role
-        }
-        guard previous == .user else { throw .lastMessageNotUser }
+        if case .form(let form) = format { try form.check(messages) }
     }
 
-    private func trimmed(_ text: String, start: Bool = true, end: Bool = true) -> String {
-        guard form.trims else { return text }
-        var scalars = text.unicodeScalars[...]
-        if start { scalars = scalars.drop { $0.properties.isWhitespace } }
-        while end, let last = scalars.last, last.properties.isWhitespace { scalars.removeLast() }
-        return String(scalars)
+    private static let question = ChatMessage(role: .user, content: anyText)
+
+    /// A chat with a document before its first message, up to the end of the document and from there.
+    private func partsAbout(
+        _ document: String, then messages: [ChatMessage], arguments: [Datum.Entry], now: Moment
+    ) throws(TokenizerError) -> (head: Text, tail: Text) {
+        var turns = messages.map { ($0.role, Text($0.content, mark: Author.message)) }
+        turns[0].1 = Text(document + Self.separator, mark: Author.document) + turns[0].1
+        let whole = try text(turns, arguments: arguments, now: now)
+        // Of a document of nothing but white space a template may leave nothing.
+        guard let end = whole.end(of: Author.document) ?? whole.start(of: Author.message) else { throw .changedPrefix }
+        let parts = whole.split(at: end)
+        guard parts.head.end(of: Author.message) == nil else { throw .changedPrefix }
+        return parts
+    }
+
+    private func text(
+        _ turns: [(ChatMessage.Role, Text)], arguments: [Datum.Entry], now: Moment
+    ) throws(TokenizerError) -> Text {
+        switch format {
+        case .form(let form): return form.text(turns)
+        case .jinja(let template, let beginOfText, let endOfText):
+            let messages = turns.map { role, content in
+                Datum.dict([.init("role", .text(role.rawValue)), .init("content", .text(content))])
+            }
+            do throws(JinjaError) {
+                return try template.render(
+                    arguments + [
+                        .init("messages", .list(messages)), .init("add_generation_prompt", .bool(true)),
+                        .init("bos_token", .text(beginOfText)), .init("eos_token", .text(endOfText)),
+                    ], now: now)
+            } catch {
+                throw error.kind == .raised ? .refusedByTemplate(error.message) : .unusableTemplate(error)
+            }
+        }
+    }
+
+    private static func segments(_ text: Text) -> [PromptSegment] {
+        text.stretches.map { $0.mark == 0 ? .template($0.text) : .text($0.text) }
     }
 }

@@ -1,4 +1,6 @@
-// The chat formats known here, as data.
+// The chat formats known by name, as data: for files without a template of their own.
+
+import Jinja
 
 /// How one model family writes a chat.
 ///
@@ -85,43 +87,48 @@ extension ChatTemplateForm {
             name: name, system: Turn(open: "", close: "\n\n"), putsSystemInUserTurn: true, user: user,
             assistant: assistant, generationPrompt: "")
     }
+}
 
-    /// The format of a model's jinja template, told by the strings in it in the order in which llama.cpp looks for them.
-    static func recognised(inJinja source: String) -> ChatTemplateForm? {
-        let text = Array(source.utf8)
-        func has(_ part: String) -> Bool { position(of: Array(part.utf8), in: text[...]) != nil }
-        if has("<|im_start|>") {
-            // Phi-4 and SmolVLM use the same token in formats of their own.
-            return has("<|im_sep|>") || has("<end_of_utterance>") ? nil : chatml
+extension ChatTemplateForm {
+    /// User and assistant alternate, the user first and last; one system message may stand before each of the user's.
+    func check(_ messages: [ChatMessage]) throws(TokenizerError) {
+        var previous = ChatMessage.Role.assistant
+        for (index, message) in messages.enumerated() {
+            let isAllowed =
+                switch message.role {
+                case .system: previous == .assistant
+                case .user: previous != .user
+                case .assistant: previous == .user
+                }
+            guard isAllowed else { throw .unexpectedRole(message.role, index: index) }
+            previous = message.role
         }
-        if has("[INST]") {
-            if has("[SYSTEM_PROMPT]") { return mistralV7 }
-            if has("' [INST] ' + system_message") || has("[AVAILABLE_TOOLS]") {
-                if has(" [INST]") { return mistralV1 }
-                return has("\"[INST]\"") ? mistralV3Tekken : mistralV3
+        guard previous == .user else { throw .lastMessageNotUser }
+    }
+
+    /// Writes the turns, and what asks for the answer.
+    func text(_ turns: [(ChatMessage.Role, Text)]) -> Text {
+        var text = Text("")
+        var hasAnswer = false
+        var isTurnOpen = false
+        for (role, content) in turns {
+            let turn =
+                switch role {
+                case .system: system
+                case .user: user
+                case .assistant: assistant
+                }
+            var open = turn.open
+            if role == .user || (role == .system && putsSystemInUserTurn), !isTurnOpen {
+                let userOpen = hasAnswer ? laterUserOpen ?? user.open : user.open
+                open = role == .user ? userOpen : userOpen + open
+            } else if role == .user {
+                open = ""
             }
-            return has("<<SYS>>") ? llama2 : mistral
+            isTurnOpen = role == .system && putsSystemInUserTurn
+            if role == .assistant { hasAnswer = true }
+            text = text + Text(open) + (trims ? content.stripped() : content) + Text(turn.close)
         }
-        if has("<|assistant|>"), has("<|end|>") { return phi3 }
-        if has("<|user|>"), has("<|endoftext|>") { return zephyrEndOfText }
-        if closesUserTurnWithEndOfText(text) { return zephyr }
-        if has("<start_of_turn>") { return gemma }
-        if has("<|start_header_id|>"), has("<|end_header_id|>") { return llama3 }
-        return nil
-    }
-
-    /// Zephyr's mark: the expression that writes the user's turn ends it with `eos_token`.
-    ///
-    /// (Falcon 3 and GLM Edge have the same tags and do not.)
-    private static func closesUserTurnWithEndOfText(_ text: [UInt8]) -> Bool {
-        guard let tag = position(of: Array("<|user|>".utf8), in: text[...]) else { return false }
-        let rest = text[tag...]
-        let expression = rest[..<(position(of: Array("}}".utf8), in: rest) ?? rest.endIndex)]
-        return position(of: Array("eos_token".utf8), in: expression) != nil
-            || position(of: Array("</s>".utf8), in: expression) != nil
-    }
-
-    private static func position(of part: [UInt8], in text: ArraySlice<UInt8>) -> Int? {
-        text.indices.first { text[$0] == part[0] && text[$0...].starts(with: part) }
+        return text + Text(generationPrompt)
     }
 }

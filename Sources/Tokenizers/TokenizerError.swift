@@ -1,5 +1,7 @@
 // What can be wrong with a vocabulary, a chat template or the messages given to it.
 
+import Jinja
+
 /// An error of this module; its description names the cause and the mend.
 public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The vocabulary has no tokens.
@@ -24,8 +26,16 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
     case mergeOfUnknownToken(index: Int, text: String)
     /// No template has this name.
     case unknownTemplate(name: String)
-    /// The model's chat template is none of those known here.
-    case unrecognisedTemplate(beginning: String)
+    /// The model's file has no chat template.
+    case missingTemplate
+    /// The model's chat template cannot be run.
+    case unusableTemplate(JinjaError)
+    /// The model's chat template refuses the messages, in its own words.
+    case refusedByTemplate(String)
+    /// A conversation about a document has no question to stand behind it.
+    case documentWithoutQuestion
+    /// The template has the messages change what stands before the first of them, or writes none of it.
+    case changedPrefix
     /// A chat has no messages.
     case emptyMessages
     /// A message's role may not stand where it does; `index` counts from 0.
@@ -56,10 +66,18 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
             "merge \(index) (\"\(text)\") names or makes a token the vocabulary lacks; convert the model again"
         case .unknownTemplate(let name):
             "there is no chat template \"\(name)\"; the known ones are \(ChatTemplate.names.joined(separator: ", "))"
-        case .unrecognisedTemplate(let beginning):
-            "the model's chat template is not a known one (it begins \"\(beginning)\"); "
-                + "name the one to use with the key `template` of the configuration: "
+        case .missingTemplate:
+            "the model's file has no chat template; name the one to use with the key `template` of the configuration: "
                 + ChatTemplate.names.joined(separator: ", ")
+        case .unusableTemplate(let error):
+            "the model's chat template cannot be run (\(error)); name one to use instead with the key `template` of the "
+                + "configuration: " + ChatTemplate.names.joined(separator: ", ")
+        case .refusedByTemplate(let words): "the model's chat template refuses these messages: \(words)"
+        case .documentWithoutQuestion:
+            "a conversation about a document begins with a message of the user, or with a system message before it"
+        case .changedPrefix:
+            "the model's chat template changes what stands before the first question with what comes later, so these "
+                + "messages cannot follow a document that was read before"
         case .emptyMessages: "there are no messages; send at least one message of the user"
         case .unexpectedRole(let role, let index):
             "message \(index) may not be of role \(role.rawValue): user and assistant alternate, the user begins, "

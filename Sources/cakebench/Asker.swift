@@ -78,6 +78,6 @@ struct Asker {
 extension LoadedModel {
     /// The turns behind a document, up to where the next answer begins.
     func continuationTokens(_ messages: [ChatMessage]) throws(TokenizerError) -> [Int32] {
-        tokenizer.encode(try template.continuation(messages), continuing: true)
+        tokenizer.encode(try template.continuation(messages, now: .now), continuing: true)
     }
 }

@@ -73,7 +73,7 @@ struct Fidelity: ParsableCommand {
             throw ValidationError("\(text) is not UTF-8")
         }
         guard places > 0, length > 1 else { throw ValidationError("--places and --length must be positive") }
-        let (ids, prefixTokens, _) = bench.loaded.documentTokens(content)
+        let (ids, prefixTokens, _) = try bench.loaded.documentTokens(content)
         // The last stretch is not cached: it is what the text goes on with.
         guard ids.count > 4 * length + prefixTokens else {
             throw ValidationError("the text has \(ids.count) tokens; it needs more than \(4 * length + prefixTokens)")

@@ -91,7 +91,7 @@ struct LongBench: ParsableCommand {
         let questionIDs: [Int32]
         if task.isChat {
             // The template puts the blank line between document and question.
-            (ids, prefixTokens, _) = loaded.documentTokens(text)
+            (ids, prefixTokens, _) = try loaded.documentTokens(text)
             questionIDs = try loaded.questionTokens(String(question.drop { $0 == "\n" }))
         } else {
             ids = loaded.tokenizer.encode([.text(text)])

@@ -73,7 +73,7 @@ struct Needle: ParsableCommand {
     }
 
     private func asked(_ document: HeldOut.Document, tokens: Int?, of bench: Bench) throws -> AskedDocument {
-        let (ids, prefixTokens, _) = bench.loaded.documentTokens(document.text)
+        let (ids, prefixTokens, _) = try bench.loaded.documentTokens(document.text)
         var before: [Tokenizers.ChatMessage] = []
         let questions = try document.questions.map { question in
             let messages = before + [Tokenizers.ChatMessage(role: .user, content: question.question)]

@@ -45,7 +45,7 @@ struct Precision: ParsableCommand {
         guard let rows = KVRows(rawValue: rows), rows == rows.growing else {
             throw ValidationError("--rows is f32, f16 or q8_0")
         }
-        let ids = Array(bench.loaded.documentTokens(content).ids.prefix(tokens))
+        let ids = Array(try bench.loaded.documentTokens(content).ids.prefix(tokens))
         guard ids.count > 3 else { throw ValidationError("the text is too short to compare anything") }
         let read = ids.count / 2
         let models = [floats, bench.model]

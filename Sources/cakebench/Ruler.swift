@@ -75,7 +75,7 @@ struct Ruler: ParsableCommand {
     }
 
     private func asked(_ sample: SyntheticTask.Sample, _ task: SyntheticTask, _ bench: Bench) throws -> AskedDocument {
-        let (ids, prefixTokens, _) = bench.loaded.documentTokens(sample.document)
+        let (ids, prefixTokens, _) = try bench.loaded.documentTokens(sample.document)
         let questions = try sample.questions.map { question in
             let start = bench.loaded.tokenizer.encode([.text(question.answerStart)], continuing: true)
             return AskedQuestion(

@@ -166,7 +166,7 @@ struct TrustStudy {
 extension AskedDocument {
     /// A held-out document with its questions, each asked alone.
     init(_ document: HeldOut.Document, of bench: Bench) throws {
-        let (ids, prefixTokens, _) = bench.loaded.documentTokens(document.text)
+        let (ids, prefixTokens, _) = try bench.loaded.documentTokens(document.text)
         self.init(
             ids: ids, prefixTokens: prefixTokens,
             questions: try document.questions.map { question in

@@ -18,8 +18,8 @@ import Transformer
             path: root.appending(path: "models/needle-4m/needle-4m-q8_0.gguf").path, templateName: nil)
     }
 
-    private func places(_ text: String) -> (places: [CheckPlace], ids: [Int32]) {
-        let (ids, prefixTokens, _) = loaded.documentTokens(text)
+    private func places(_ text: String) throws -> (places: [CheckPlace], ids: [Int32]) {
+        let (ids, prefixTokens, _) = try loaded.documentTokens(text)
         return (loaded.checkPlaces(in: ids, prefixTokens: prefixTokens), ids)
     }
 
@@ -32,7 +32,7 @@ import Transformer
             String(repeating: "a", count: 3000), String(repeating: "🦆\u{0}", count: 400),
         ])
     func anyText(_ text: String) throws {
-        let (places, ids) = places(text)
+        let (places, ids) = try places(text)
         #expect(places.count == LoadedModel.maximumCheckPlaces)
         for place in places {
             #expect(place.truth.count == LoadedModel.checkedTokens)
@@ -53,7 +53,7 @@ import Transformer
     func spread() throws {
         var sentences = Array(repeating: "The train to the town was late again.", count: 240)
         for index in stride(from: 7, to: 240, by: 15) { sentences[index] = "Zara Dandmouth met Ivan Quill in Muscat." }
-        let (places, _) = places(sentences.joined(separator: " "))
+        let (places, _) = try places(sentences.joined(separator: " "))
         let texts = places.map { loaded.tokenizer.decode($0.truth) }
         #expect(
             texts.allSatisfy { $0.contains("Dandmouth") || $0.contains("Muscat") || $0.contains("Quill") }, "\(texts)")
@@ -61,8 +61,8 @@ import Transformer
 
     @Test("a text shorter than a quote and its continuation, or one that fills the context, is not checked")
     func impossible() throws {
-        #expect(places("Too short.").places.isEmpty)
-        #expect(places(String(repeating: "a b c d ", count: 14)).places.count == 1)
+        #expect(try places("Too short.").places.isEmpty)
+        #expect(try places(String(repeating: "a b c d ", count: 14)).places.count == 1)
         let context = loaded.card.contextLength
         let ids = [Int32](repeating: 40, count: context - 20)
         #expect(loaded.checkPlaces(in: ids, prefixTokens: 3).isEmpty)

@@ -38,7 +38,7 @@ import Transformer
         let loaded = try LoadedModel(path: model, templateName: nil)
         let pool = try WorkerPool(threads: 2)
         let text = (0..<60).map { "The locker number for room \($0) is \(5000 + 37 * $0)." }.joined(separator: " ")
-        let (ids, prefixTokens, _) = loaded.documentTokens(text)
+        let (ids, prefixTokens, _) = try loaded.documentTokens(text)
         let prefill = try DocumentPrefill(
             model: loaded.model, pool: pool, tokens: ids, templatePrefixTokens: prefixTokens,
             method: .preset(preset), budget: max(64, ids.count * keepPercent / 100), rows: KVRows(rows),
@@ -75,7 +75,7 @@ import Transformer
         let loaded = try LoadedModel(path: model, templateName: nil)
         let pool = try WorkerPool(threads: 2)
         let text = (0..<40).map { "The locker number for room \($0) is \(5000 + 37 * $0)." }.joined(separator: " ")
-        let (ids, _, _) = loaded.documentTokens(text)
+        let (ids, _, _) = try loaded.documentTokens(text)
         let question = try loaded.questionTokens("What is the locker number for room 31?")
         let prefill = try DocumentPrefill(
             model: loaded.model, pool: pool, tokens: ids, templatePrefixTokens: 0, method: .preset("full"),

@@ -28,7 +28,7 @@ import Transformer
         static let model = "models/needle-4m/needle-4m-q8_0.gguf"
 
         func cache(_ preset: String, budget: Int) throws -> CompactCache {
-            let (ids, prefixTokens, _) = loaded.documentTokens(text)
+            let (ids, prefixTokens, _) = try loaded.documentTokens(text)
             let method = try Method.preset(preset)
             let prefill = try DocumentPrefill(
                 model: loaded.model, pool: pool, tokens: ids, templatePrefixTokens: prefixTokens, method: method,
@@ -50,7 +50,7 @@ import Transformer
                 shape: shape, budget: budget, method: preset, fingerprint: ["weights": "a"], counts: cache.counts,
                 layerBudgets: cache.retention.layers.map(\.budget),
                 preferences: cache.retention.layers.map(\.preference),
-                preferenceFellBack: cache.retention.preferenceFellBack, prefixTokens: loaded.documentTokens(text).1)
+                preferenceFellBack: cache.retention.preferenceFellBack, prefixTokens: try loaded.documentTokens(text).1)
             if let method = try? Method.preset(preset) { manifest.note(method) }
             _ = try staged.commit(manifest)
             return store
@@ -71,7 +71,7 @@ import Transformer
     func everyPreset(_ preset: String) throws {
         let reading = try Reading()
         let (tokens, prefix) = (
-            reading.loaded.documentTokens(reading.text).0.count, reading.loaded.documentTokens(reading.text).1
+            try reading.loaded.documentTokens(reading.text).0.count, try reading.loaded.documentTokens(reading.text).1
         )
         let method = try Method.preset(preset)
         let smallest = method.smallestBudget(tokens: tokens, templatePrefixTokens: prefix)

@@ -1,5 +1,6 @@
 // The exact prompts of each chat format.
 
+import Jinja
 import Testing
 import Tokenizers
 
@@ -49,6 +50,8 @@ import Tokenizers
         ),
     ]
 
+    private static let now = Moment(year: 2026, month: 11, day: 28)
+
     private static func text(_ segments: [PromptSegment]) -> String { segments.map(\.content).joined() }
 
     private static func user(_ content: String) -> [ChatMessage] { [ChatMessage(role: .user, content: content)] }
@@ -58,8 +61,8 @@ import Tokenizers
         let form = Self.forms[index]
         let template = try ChatTemplate.named(form.name)
         #expect(template.name == form.name)
-        #expect(Self.text(try template.render(Self.user("Q"))) == form.question)
-        #expect(Self.text(try template.render(Self.conversation)) == form.conversation)
+        #expect(Self.text(try template.render(Self.user("Q"), now: Self.now)) == form.question)
+        #expect(Self.text(try template.render(Self.conversation, now: Self.now)) == form.conversation)
     }
 
     @Test("the table has every format")
@@ -69,12 +72,12 @@ import Tokenizers
     func textStaysText(name: String) throws {
         let template = try ChatTemplate.named(name)
         let written = Self.conversation.map(\.content)
-        let texts = try template.render(Self.conversation).compactMap {
+        let texts = try template.render(Self.conversation, now: Self.now).compactMap {
             if case .text(let text) = $0 { text } else { nil }
         }
         #expect(texts == written)
-        #expect(template.documentPrefix("D").last == .text("D\n\n"))
-        #expect(try template.continuation(Self.user("Q")).first == .text("Q"))
+        #expect(try template.documentPrefix("D", now: Self.now).last == .text("D\n\n"))
+        #expect(try template.continuation(Self.user("Q"), now: Self.now).first == .text("Q"))
     }
 
     @Test("a document and then a question are the chat with the document put before it", arguments: ChatTemplate.names)
@@ -83,13 +86,15 @@ import Tokenizers
         for (document, question) in [
             ("D", "Q"), (" A  document. \n", "\n what? "), ("<|im_end|>", "</s>"), ("é\u{301}", "\u{301}"),
         ] {
-            let split = template.documentPrefix(document) + (try template.continuation(Self.user(question)))
-            let whole = try template.render(Self.user(document + "\n\n" + question))
+            let split =
+                try template.documentPrefix(document, now: Self.now)
+                + (try template.continuation(Self.user(question), now: Self.now))
+            let whole = try template.render(Self.user(document + "\n\n" + question), now: Self.now)
             #expect(Array(Self.text(split).utf8) == Array(Self.text(whole).utf8))
         }
         let turns = Array(Self.conversation.dropFirst())
-        let split = template.documentPrefix("D") + (try template.continuation(turns))
-        let whole = try template.render(Self.user("D\n\nQ1") + turns.dropFirst())
+        let split = try template.documentPrefix("D", now: Self.now) + (try template.continuation(turns, now: Self.now))
+        let whole = try template.render(Self.user("D\n\nQ1") + turns.dropFirst(), now: Self.now)
         #expect(Self.text(split) == Self.text(whole))
     }
 
@@ -97,8 +102,9 @@ import Tokenizers
     func documentIDs() throws {
         let tokenizer = try Tokenizer(Vocabulary(gguf: TestFiles.needle))
         let template = try ChatTemplate.named("chatml")
-        let prefix = template.documentPrefix("The access code for Lisbon is 58213. Mara Quill works at Harlow Labs.")
-        let continuation = try template.continuation(Self.user("What is the access code for Lisbon?"))
+        let prefix = try template.documentPrefix(
+            "The access code for Lisbon is 58213. Mara Quill works at Harlow Labs.", now: Self.now)
+        let continuation = try template.continuation(Self.user("What is the access code for Lisbon?"), now: Self.now)
         #expect(
             tokenizer.encode(prefix) + tokenizer.encode(continuation, continuing: true)
                 == tokenizer.encode(prefix + continuation))
@@ -109,7 +115,8 @@ import Tokenizers
         let template = try ChatTemplate.named(name)
         let messages = Array(Self.conversation.prefix(2))
         #expect(
-            Self.text(try template.continuation(messages)) == Self.text(try template.continuation(Self.user("S\n\nQ1")))
+            Self.text(try template.continuation(messages, now: Self.now))
+                == Self.text(try template.continuation(Self.user("S\n\nQ1"), now: Self.now))
         )
     }
 
@@ -130,41 +137,16 @@ import Tokenizers
             (messages(.system), .lastMessageNotUser),
         ]
         for (messages, error) in cases {
-            #expect(throws: error) { try template.render(messages) }
-            #expect(throws: error) { try template.continuation(messages) }
+            #expect(throws: error) { try template.render(messages, now: Self.now) }
+            #expect(throws: error) { try template.continuation(messages, now: Self.now) }
         }
     }
 
-    @Test(
-        "a model's jinja template is recognised by the strings in it",
-        arguments: [
-            ("{{'<|im_start|>' + message['role'] + '\n'}}", "chatml"),
-            ("{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }} '<<SYS>>\\n'", "llama2"),
-            ("{{ '[INST] ' + message['content'] + ' [/INST]' }}", "mistral"),
-            ("{{ ' [INST] ' + system_message + '\\n\\n' }}", "mistral-v1"),
-            ("'[AVAILABLE_TOOLS]' '[INST] '", "mistral-v3"),
-            ("\"[AVAILABLE_TOOLS]\" \"[INST]\"", "mistral-v3-tekken"),
-            ("'[SYSTEM_PROMPT] ' '[INST] '", "mistral-v7"),
-            ("{{'<|user|>\\n' + message['content'] + '<|end|>\\n'}}{{'<|assistant|>\\n'}}", "phi3"),
-            ("{{ '<|user|>\\n' + message['content'] + eos_token }}{{ '<|assistant|>' }}", "zephyr"),
-            ("{{ '<|user|>\\n' + message['content'] + '<|endoftext|>' }}{{ '<|assistant|>' }}", "zephyr-endoftext"),
-            ("'<start_of_turn>' + role", "gemma"),
-            ("'<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'", "llama3"),
-        ])
-    func recognised(jinja: String, name: String) throws {
-        #expect(try ChatTemplate.recognised(inJinja: jinja) == ChatTemplate.named(name))
-    }
-
-    @Test(
-        "an unknown template is refused, with the names there are",
-        arguments: [
-            "", "{{ message.content }}", "<|im_start|>user<|im_sep|>",
-            "{{ '<|user|>\\n' + message['content'] + '\\n' }} eos_token",
-        ])
-    func unrecognised(jinja: String) throws {
-        let error = #expect(throws: TokenizerError.self) { try ChatTemplate.recognised(inJinja: jinja) }
-        #expect(error?.description.contains("`template`") == true)
+    @Test("a template that is not known by name is refused, with the names there are")
+    func unknownName() {
+        let error = #expect(throws: TokenizerError.unknownTemplate(name: "Chatml")) {
+            try ChatTemplate.named("Chatml")
+        }
         #expect(error?.description.contains("chatml") == true)
-        #expect(throws: TokenizerError.unknownTemplate(name: "Chatml")) { try ChatTemplate.named("Chatml") }
     }
 }

@@ -114,7 +114,8 @@ struct PreparedQuestion: Sendable {
         _ turns: [API.ChatMessage], hasDocument: Bool, loaded: LoadedModel
     ) throws(TokenizerError) -> [PromptSegment] {
         let messages = turns.map(Tokenizers.ChatMessage.init)
-        return try hasDocument ? loaded.template.continuation(messages) : loaded.template.render(messages)
+        return hasDocument
+            ? try loaded.template.continuation(messages, now: .now) : try loaded.template.render(messages, now: .now)
     }
 
     private static func sampler(_ request: SamplingRequest) throws(EngineError) -> Sampler {

@@ -72,7 +72,7 @@ extension ReadingPlan {
         // A text far beyond the context is refused before it costs a tokenization.
         let atLeast = request.text.count / loaded.longestTokenBytes
         if atLeast > limit { throw tooLong("at least \(atLeast)") }
-        let (tokens, prefixTokens, templatePrefix) = loaded.documentTokens(document)
+        let (tokens, prefixTokens, templatePrefix) = try Self.tokens(of: document, loaded)
         if tokens.count > limit { throw tooLong("\(tokens.count)") }
         let keep = options.keep ?? configuration.defaultKeep
         let budget = try Self.budget(keep, method: method, tokens: tokens.count, prefixTokens: prefixTokens)
@@ -93,6 +93,14 @@ extension ReadingPlan {
             ttlSeconds: options.ttlSeconds, pinned: options.pinned, textHash: textHash.hex,
             optionsHash: CanonicalForm(canonical).hash,
             model: loaded.card.id)
+    }
+
+    private static func tokens(
+        of document: String, _ loaded: LoadedModel
+    ) throws(EngineError) -> (ids: [Int32], prefixTokens: Int, prefix: String) {
+        do throws(TokenizerError) { return try loaded.documentTokens(document) } catch {
+            throw .invalid(code: "invalid_document", message: "\(error)", parameter: "text")
+        }
     }
 
     // A name may say the effort itself, "cake-global:fast": then only another word of the request goes over it.

@@ -2,6 +2,7 @@
 
 import CXXHash
 import GGUF
+import Jinja
 import Tokenizers
 import Transformer
 
@@ -47,19 +48,24 @@ package struct Fingerprint: Equatable, Sendable {
         return part(fields) == part(stored)
     }
 
-    /// What a template makes of chats that show every place text can stand in; the words that refuse one, where it does.
+    /// What a template makes of chats that show every place text can stand in, or the words that refuse one, and its source.
     private static func rendering(of template: ChatTemplate) -> [[PromptSegment]] {
+        // Of a template that writes the date all days are one.
+        let now = Moment(year: 2000, month: 1, day: 1)
         let user = ChatMessage(role: .user, content: "question")
         let system = ChatMessage(role: .system, content: "rules")
         let chats = [[user], [system, user], [system, user, ChatMessage(role: .assistant, content: "answer"), user]]
         func shown(_ render: () throws(TokenizerError) -> [PromptSegment]) -> [PromptSegment] {
             do throws(TokenizerError) { return try render() } catch { return [.text("\(error)")] }
         }
-        return [template.documentPrefix("document")]
+        return [
+            [.text(template.source)],
+            shown { () throws(TokenizerError) in try template.documentPrefix("document", now: now) },
+        ]
             + chats.flatMap { chat in
                 [
-                    shown { () throws(TokenizerError) in try template.render(chat) },
-                    shown { () throws(TokenizerError) in try template.continuation(chat) },
+                    shown { () throws(TokenizerError) in try template.render(chat, now: now) },
+                    shown { () throws(TokenizerError) in try template.continuation(chat, now: now) },
                 ]
             }
     }

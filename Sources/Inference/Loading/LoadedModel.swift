@@ -5,6 +5,7 @@ import CAKE
 import EngineInterface
 import GGUF
 import Glibc
+import Jinja
 import Tokenizers
 import Transformer
 
@@ -31,10 +32,10 @@ package final class LoadedModel: Sendable {
     /// Bytes of the longest token: no text of n bytes has fewer than n / this tokens.
     package let longestTokenBytes: Int
 
-    /// Maps the file and prepares it; `templateName` nil recognises the template from the file.
+    /// Maps the file and prepares it; `templateName` nil takes the template in the file.
     ///
-    /// The hash of its weights is remembered in `cache`, if there is one. With threads to do it, weights are re-tiled as
-    /// `repacking` says.
+    /// The hash of its weights is remembered in `cache`, if there is one. With threads to do it, weights are re-tiled
+    /// as `repacking` says.
     ///
     /// Throws `EngineError.invalid` with code `unusable_model`, naming what is wrong.
     package init(
@@ -50,12 +51,7 @@ package final class LoadedModel: Sendable {
             }
             let vocabulary = try Vocabulary(file.metadata)
             tokenizer = try Tokenizer(vocabulary)
-            if let templateName {
-                template = try ChatTemplate.named(templateName)
-            } else {
-                template = try ChatTemplate.recognised(
-                    inJinja: try file.metadata.string("tokenizer.chat_template") ?? "")
-            }
+            template = try Self.template(named: templateName, of: file, vocabulary)
             let shape = model.configuration
             guard tokenizer.vocabularyCount == shape.vocabulary else {
                 throw EngineError.unusableModel(
@@ -86,6 +82,31 @@ package final class LoadedModel: Sendable {
         }
     }
 
+    /// The chat template of a model file: the one named, else its own.
+    private static func template(
+        named name: String?, of file: GGUFFile, _ vocabulary: Vocabulary
+    ) throws -> ChatTemplate {
+        if let name { return try ChatTemplate.named(name) }
+        guard let source = try file.metadata.string("tokenizer.chat_template"), !source.isEmpty else {
+            throw TokenizerError.missingTemplate
+        }
+        func text(_ id: Int32?) -> String { id.map { vocabulary.tokens[Int($0)] } ?? "" }
+        return try ChatTemplate(
+            jinja: source, beginOfText: text(vocabulary.beginOfText), endOfText: text(vocabulary.endOfText))
+    }
+
+    /// A model file's chat template alone: the one named, else its own.
+    package static func template(path: String, templateName: String?) throws(EngineError) -> ChatTemplate {
+        do {
+            let file = try GGUFFile(path: path)
+            return try template(named: templateName, of: file, Vocabulary(file.metadata))
+        } catch let error as EngineError {
+            throw error
+        } catch {
+            throw .unusableModel("\(error)")
+        }
+    }
+
     /// A model file's tokenizer alone.
     package static func tokenizer(path: String) throws(EngineError) -> Tokenizer {
         do {
@@ -98,12 +119,26 @@ package final class LoadedModel: Sendable {
     }
 
     /// A document as the model reads it, in its place in the chat template; how many tokens stand before its text.
-    package func documentTokens(_ text: String) -> (ids: [Int32], prefixTokens: Int, prefix: String) {
-        let segments = template.documentPrefix(text)
-        let opening = segments.prefix { if case .template = $0 { true } else { false } }
-        return (
-            tokenizer.encode(segments), tokenizer.encode(Array(opening)).count, opening.map(\.content).joined()
-        )
+    ///
+    /// - Parameter readBehind: what stood before the text when it was read; it counts where the template writes the
+    /// date there.
+    package func documentTokens(
+        _ text: String, readBehind: String? = nil
+    ) throws(TokenizerError) -> (ids: [Int32], prefixTokens: Int, prefix: String) {
+        var segments = try template.documentPrefix(text, now: .now)
+        var opening = Self.opening(of: segments)
+        if let readBehind, try opening != Self.opening(of: template.documentPrefix(text, now: Self.longAgo)) {
+            segments.replaceSubrange(..<opening.count, with: [.template(readBehind)])
+            opening = [.template(readBehind)]
+        }
+        return (tokenizer.encode(segments), tokenizer.encode(opening).count, opening.map(\.content).joined())
+    }
+
+    /// A day that is not today.
+    private static let longAgo = Moment(year: 2000, month: 1, day: 1)
+
+    private static func opening(of segments: [PromptSegment]) -> [PromptSegment] {
+        Array(segments.prefix { if case .template = $0 { true } else { false } })
     }
 
     /// A first question about a document, up to where the answer begins.
@@ -115,7 +150,8 @@ package final class LoadedModel: Sendable {
         _ question: String, tokenizer: Tokenizer, template: ChatTemplate
     ) throws(TokenizerError) -> [Int32] {
         tokenizer.encode(
-            try template.continuation([Tokenizers.ChatMessage(role: .user, content: question)]), continuing: true)
+            try template.continuation([Tokenizers.ChatMessage(role: .user, content: question)], now: .now),
+            continuing: true)
     }
 
     // The name a client uses: general.name if it is a plain one, else the file's name without its ending.

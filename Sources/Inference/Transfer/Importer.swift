@@ -122,9 +122,11 @@ final class Importer: @unchecked Sendable {
         }
         var hash = Hash128()
         hash.update(text)
-        let (tokens, prefixTokens, prefix) = loaded.documentTokens(document)
-        guard hash.hex == manifest.textHash, tokens.count == manifest.shape.tokens,
-            prefixTokens == manifest.prefixTokens, prefix == manifest.templatePrefix
+        guard hash.hex == manifest.textHash,
+            let (tokens, prefixTokens, prefix) = try? loaded.documentTokens(
+                document, readBehind: manifest.templatePrefix),
+            tokens.count == manifest.shape.tokens, prefixTokens == manifest.prefixTokens,
+            prefix == manifest.templatePrefix
         else { throw .damagedExport("its text is not the one that was read") }
         do throws(StoreError) {
             try staged.stageText(text)

@@ -57,7 +57,7 @@ extension LoadedModel {
     /// The request as a user would make it, cut where the quote belongs.
     private var requestTokens: (before: [Int32], after: [Int32])? {
         let request = Tokenizers.ChatMessage(role: .user, content: "What comes right after \"\(Self.quoteMark)\"?")
-        guard let segments = try? template.continuation([request]),
+        guard let segments = try? template.continuation([request], now: .now),
             let index = segments.firstIndex(where: { $0.content.contains(Self.quoteMark) }),
             let mark = segments[index].content.firstIndex(of: Self.quoteMark)
         else { return nil }
