@@ -129,8 +129,7 @@ let package = Package(
             name: "cakebench",
             dependencies: [
                 "API", "EngineInterface", "Inference", "Transformer", "CacheStore", "Tokenizers", "Jinja", "CAKE",
-                "GGUF",
-                "CKernels", "CLinux", "CLimits", "Evaluation", "Pictures",
+                "GGUF", "CKernels", "CLinux", "CLimits", "Evaluation", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),

@@ -21,6 +21,8 @@ public struct CompletionBody: Codable, Equatable, Sendable {
     public var messages: [ChatMessage]?
     /// Text to be continued as it is.
     public var prompt: String?
+    /// What the model's chat template is given beside the messages, `enable_thinking` for one.
+    public var templateArguments: [String: TemplateValue] = [:]
     /// The most tokens to generate.
     public var maxTokens: Int?
     /// 0 is greedy.
@@ -61,6 +63,7 @@ public struct CompletionBody: Codable, Equatable, Sendable {
         case minP = "min_p"
         case repetitionPenalty = "repetition_penalty"
         case streamOptions = "stream_options"
+        case templateArguments = "chat_template_kwargs"
     }
 
     private struct StreamOptions: Codable {
@@ -88,6 +91,7 @@ extension CompletionBody {
         try fields.encodeIfPresent(repetitionPenalty, forKey: .repetitionPenalty)
         try fields.encodeIfPresent(seed, forKey: .seed)
         if !stop.isEmpty { try fields.encode(stop, forKey: .stop) }
+        if !templateArguments.isEmpty { try fields.encode(templateArguments, forKey: .templateArguments) }
         try fields.encode(streams, forKey: .stream)
         if streams, includesUsage { try fields.encode(StreamOptions(includeUsage: true), forKey: .streamOptions) }
     }
@@ -115,6 +119,8 @@ extension CompletionBody {
             maxTokens = try Self.number(fields, key, in: 1...Int.max, "at least 1")
         }
         try readSampling(fields)
+        templateArguments =
+            try fields.decodeIfPresent([String: TemplateValue].self, forKey: .templateArguments) ?? [:]
         stop = try fields.decodeIfPresent(OneOrMany.self, forKey: .stop)?.texts ?? []
         try Self.check(stops: stop)
         streams = try fields.decodeIfPresent(Bool.self, forKey: .stream) ?? false

@@ -82,6 +82,8 @@ public struct CompletionRequest: Sendable {
     public var document: String?
     /// What to answer.
     public var prompt: Prompt
+    /// What the model's chat template is given beside the messages.
+    public var templateArguments: [String: TemplateValue]
     /// The entries to read of the document, on average for each layer and KV head; nil: all that are stored.
     public var budget: Int?
     /// The uid that asks, which may wait in the queue for no more than its share; `owner` where namespaces are not
@@ -96,12 +98,14 @@ public struct CompletionRequest: Sendable {
 
     /// A greedy answer unless told otherwise.
     public init(
-        owner: UInt32, document: String?, prompt: Prompt, budget: Int? = nil, maxTokens: Int? = nil,
-        sampling: SamplingRequest = SamplingRequest(), stop: [String] = [], user: UInt32? = nil
+        owner: UInt32, document: String?, prompt: Prompt, templateArguments: [String: TemplateValue] = [:],
+        budget: Int? = nil, maxTokens: Int? = nil, sampling: SamplingRequest = SamplingRequest(), stop: [String] = [],
+        user: UInt32? = nil
     ) {
         self.owner = owner
         self.document = document
         self.prompt = prompt
+        self.templateArguments = templateArguments
         self.budget = budget
         self.user = user ?? owner
         self.maxTokens = maxTokens

@@ -47,7 +47,8 @@ struct CompletionRoutes: Sendable {
     ) async throws -> Response {
         let stream = api.service.complete(
             CompletionRequest(
-                owner: context.owner, document: body.document, prompt: prompt, budget: body.budget,
+                owner: context.owner, document: body.document, prompt: prompt,
+                templateArguments: body.templateArguments, budget: body.budget,
                 maxTokens: body.maxTokens, sampling: SamplingRequest(body), stop: body.stop, user: context.peer.user))
         return body.streams
             ? try await streamed(stream, form, includesUsage: body.includesUsage) : try await whole(stream, form)

@@ -25,6 +25,16 @@ public indirect enum Datum: Sendable, Equatable {
     /// A text of the template's own.
     public static func text(_ string: String) -> Datum { .text(Text(string)) }
 
+    /// The same with every text marked.
+    public func marked(_ mark: Text.Mark) -> Datum {
+        switch self {
+        case .text(let text): .text(Text(text.string, mark: mark))
+        case .list(let elements): .list(elements.map { $0.marked(mark) })
+        case .dict(let entries): .dict(entries.map { Entry($0.key, $0.value.marked(mark)) })
+        default: self
+        }
+    }
+
     /// Letters in all texts.
     var letters: Int {
         switch self {

@@ -20,6 +20,7 @@ public struct ChatTemplate: Sendable {
     private enum Author {
         static let message: Text.Mark = 1
         static let document: Text.Mark = 2
+        static let argument: Text.Mark = 3
     }
 
     /// What stands between a document and the first question.
@@ -29,7 +30,7 @@ public struct ChatTemplate: Sendable {
     private static let anyText = "text"
 
     /// What templates are given beside the chat unless a request says otherwise: those that can reason do not.
-    public static let standardArguments = [Datum.Entry("enable_thinking", .bool(false))]
+    private static let standardArguments = [Datum.Entry("enable_thinking", .bool(false))]
 
     /// Names that `named` takes.
     public static var names: [String] { ChatTemplateForm.all.map(\.name) }
@@ -64,17 +65,18 @@ public struct ChatTemplate: Sendable {
 
     /// Everything before the first question: what opens the chat and the user's turn, the document, and a blank line.
     public func documentPrefix(_ document: String, now: Moment) throws(TokenizerError) -> [PromptSegment] {
-        let parts = try partsAbout(document, then: [Self.question], arguments: Self.standardArguments, now: now)
+        let parts = try partsAbout(document, then: [Self.question], arguments: [], now: now)
         return Self.segments(parts.head)
     }
 
     /// What follows `documentPrefix`: the first question and the end of its turn, further turns, and what asks for
     /// the answer.
     ///
-    /// A system message before the first question stands there too, a blank line before the question. Throws where
-    /// the template has what comes later change what stands before the first question, since that has been read.
+    /// `arguments` are what a request gives the template beside the messages. A system message before the first
+    /// question stands there too, a blank line before the question. Throws where the template has what comes later
+    /// change what stands before the first question, since that has been read.
     public func continuation(
-        _ messages: [ChatMessage], arguments: [Datum.Entry] = standardArguments, now: Moment
+        _ messages: [ChatMessage], arguments: [Datum.Entry] = [], now: Moment
     ) throws(TokenizerError) -> [PromptSegment] {
         try check(messages)
         let firstUser = messages.firstIndex { $0.role == .user }
@@ -84,16 +86,17 @@ public struct ChatTemplate: Sendable {
         let opening = messages[...firstUser].map(\.content).joined(separator: Self.separator)
         let chat = [ChatMessage(role: .user, content: opening)] + messages[(firstUser + 1)...]
         let parts = try partsAbout(Self.anyText, then: chat, arguments: arguments, now: now)
-        let read = try partsAbout(Self.anyText, then: [Self.question], arguments: Self.standardArguments, now: now)
+        let read = try partsAbout(Self.anyText, then: [Self.question], arguments: [], now: now)
         // Of an empty question a template may strip the blank line, which has been read all the same.
         let (common, rest) = read.head.split(at: parts.head.count)
         guard common == parts.head, rest.string.allSatisfy(\.isNewline) else { throw .changedPrefix }
         return Self.segments(parts.tail)
     }
 
-    /// The prompt of a chat without a document.
+    /// The prompt of a chat without a document; `arguments` are what a request gives the template beside the
+    /// messages.
     public func render(
-        _ messages: [ChatMessage], arguments: [Datum.Entry] = standardArguments, now: Moment
+        _ messages: [ChatMessage], arguments: [Datum.Entry] = [], now: Moment
     ) throws(TokenizerError) -> [PromptSegment] {
         try check(messages)
         let turns = messages.map { ($0.role, Text($0.content, mark: Author.message)) }
@@ -133,7 +136,7 @@ public struct ChatTemplate: Sendable {
             }
             do throws(JinjaError) {
                 return try template.render(
-                    arguments + [
+                    Self.standardArguments + Self.marked(arguments) + [
                         .init("messages", .list(messages)), .init("add_generation_prompt", .bool(true)),
                         .init("bos_token", .text(beginOfText)), .init("eos_token", .text(endOfText)),
                     ], now: now)
@@ -141,6 +144,11 @@ public struct ChatTemplate: Sendable {
                 throw error.kind == .raised ? .refusedByTemplate(error.message) : .unusableTemplate(error)
             }
         }
+    }
+
+    /// The words of a request are nobody's special tokens, in its arguments neither.
+    private static func marked(_ arguments: [Datum.Entry]) -> [Datum.Entry] {
+        arguments.map { Datum.Entry($0.key, $0.value.marked(Author.argument)) }
     }
 
     private static func segments(_ text: Text) -> [PromptSegment] {

@@ -7,7 +7,11 @@ public struct StreamingDetokenizer: Sendable {
     private var pending: [UInt8] = []
 
     /// Starts a stream.
-    public init(_ tokenizer: Tokenizer) { state = Tokenizer.DecodingState(tokenizer) }
+    ///
+    /// - Parameter continuing: the ids follow a text, so a space at their start is part of what they say.
+    public init(_ tokenizer: Tokenizer, continuing: Bool = false) {
+        state = Tokenizer.DecodingState(tokenizer, continuing: continuing)
+    }
 
     /// Takes the next id and returns the text that is now complete; invalid bytes become U+FFFD.
     public mutating func append(_ id: Int32) -> String {

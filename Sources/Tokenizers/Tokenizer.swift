@@ -5,9 +5,12 @@ public final class Tokenizer: Sendable {
     /// Most tokens a vocabulary may have: ten times the largest in use.
     public static let maximumTokens = 1 << 22
 
-    /// Texts of tokens that end a turn in the chat formats known here.
+    /// Texts of tokens that end a turn or a text, whatever the file says of them (llama.cpp, `llama-vocab.cpp`, end
+    /// of generation).
     private static let turnEnds: Set<String> = [
-        "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "</s>", "<|endoftext|>",
+        "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<turn|>", "<|end|>", "<|return|>", "<|call|>",
+        "</s>",
+        "<|endoftext|>", "<|end_of_text|>", "<EOT>", "_<EOT>", "[EOT]", "<end_of_utterance>", "<｜end▁of▁sentence｜>",
     ]
 
     /// Ids after which an answer is complete.
@@ -30,7 +33,7 @@ public final class Tokenizer: Sendable {
         vocabularyCount = vocabulary.tokens.count
         beginOfText = vocabulary.addsBeginOfText ? vocabulary.beginOfText : nil
         putsSpaceFirst = vocabulary.algorithm == .sentencePiece && vocabulary.addsSpacePrefix
-        var ends = Set([vocabulary.endOfText, vocabulary.endOfTurn].compactMap { $0 })
+        var ends = Set([vocabulary.endOfText, vocabulary.endOfTurn, vocabulary.endOfMessage].compactMap { $0 })
         for (index, kind) in kinds.enumerated() where kind == .control {
             if Self.turnEnds.contains(vocabulary.tokens[index]) { ends.insert(Int32(truncatingIfNeeded: index)) }
         }
@@ -48,8 +51,9 @@ public final class Tokenizer: Sendable {
 
     /// The ids of a rendered prompt.
     ///
-    /// Special tokens are recognised in `.template` segments only. Text between two special tokens is joined across segments before
-    /// it is cut into pieces. Begin-of-text comes first when the vocabulary asks for it, unless the prompt has it already.
+    /// Special tokens are recognised in `.template` segments only. Text between two special tokens is joined across
+    /// segments before it is cut into pieces. Begin-of-text comes first when the vocabulary asks for it, unless the
+    /// prompt has it already.
     ///
     /// - Parameter continuing: the ids follow others: no begin-of-text, and no space before the first text.
     public func encode(_ segments: [PromptSegment], continuing: Bool = false) -> [Int32] {
@@ -107,14 +111,16 @@ public final class Tokenizer: Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Appends tokens' bytes and takes off the spaces that encoding puts first: at the start, and after each special token.
+    /// Appends tokens' bytes and takes off the spaces that encoding puts first: at the start, and after each special
+    /// token.
     struct DecodingState: Sendable {
         let tokenizer: Tokenizer
         private var dropsSpace: Bool
 
-        init(_ tokenizer: Tokenizer) {
+        /// - Parameter continuing: the ids follow a text, of which no space belongs to the encoding.
+        init(_ tokenizer: Tokenizer, continuing: Bool = false) {
             self.tokenizer = tokenizer
-            dropsSpace = tokenizer.putsSpaceFirst
+            dropsSpace = tokenizer.putsSpaceFirst && !continuing
         }
 
         mutating func append(_ id: Int32, to bytes: inout [UInt8]) {
@@ -145,7 +151,8 @@ public final class Tokenizer: Sendable {
         }
         let special = [
             ("begin-of-text", vocabulary.beginOfText), ("end-of-text", vocabulary.endOfText),
-            ("end-of-turn", vocabulary.endOfTurn), ("unknown", vocabulary.unknown),
+            ("end-of-turn", vocabulary.endOfTurn), ("end-of-message", vocabulary.endOfMessage),
+            ("unknown", vocabulary.unknown),
         ]
         for case (let field, let id?) in special where id < 0 || id >= count {
             throw .idOutOfRange(field: field, id: id, tokens: count)
@@ -155,8 +162,8 @@ public final class Tokenizer: Sendable {
 
     /// The kinds, inferred where the file has none.
     ///
-    /// Tokens named as special, and those that end a turn, are control tokens whatever the file says: some conversions
-    /// have them as ordinary ones, which a user could then type.
+    /// Tokens named as special, and those that end a turn, are control tokens whatever the file says: some
+    /// conversions have them as ordinary ones, which a user could then type.
     private static func completedKinds(_ vocabulary: Vocabulary) -> [Vocabulary.Kind] {
         var kinds = vocabulary.kinds
         if kinds.isEmpty {
@@ -168,7 +175,7 @@ public final class Tokenizer: Sendable {
         for (index, token) in vocabulary.tokens.enumerated() where turnEnds.contains(token) && token != "</s>" {
             kinds[index] = .control
         }
-        for id in [vocabulary.beginOfText, vocabulary.endOfText, vocabulary.endOfTurn] {
+        for id in [vocabulary.beginOfText, vocabulary.endOfText, vocabulary.endOfTurn, vocabulary.endOfMessage] {
             if let id { kinds[Int(id)] = .control }
         }
         if let unknown = vocabulary.unknown, kinds[Int(unknown)] != .control { kinds[Int(unknown)] = .unknown }

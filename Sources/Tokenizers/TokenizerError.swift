@@ -77,7 +77,7 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
             "a conversation about a document begins with a message of the user, or with a system message before it"
         case .changedPrefix:
             "the model's chat template changes what stands before the first question with what comes later, so these "
-                + "messages cannot follow a document that was read before"
+                + "messages, with what is given in `chat_template_kwargs`, cannot follow a document that was read before"
         case .emptyMessages: "there are no messages; send at least one message of the user"
         case .unexpectedRole(let role, let index):
             "message \(index) may not be of role \(role.rawValue): user and assistant alternate, the user begins, "

@@ -38,6 +38,8 @@ public struct Vocabulary: Sendable, Equatable, Codable {
     public var endOfText: Int32?
     /// Token that ends a turn of a chat.
     public var endOfTurn: Int32?
+    /// Token that ends a message which the model itself goes on after: a call of a tool.
+    public var endOfMessage: Int32?
     /// Token for what the vocabulary cannot spell.
     public var unknown: Int32?
     /// Whether a prompt begins with `beginOfText`.
@@ -55,6 +57,7 @@ public struct Vocabulary: Sendable, Equatable, Codable {
         beginOfText: Int32? = nil,
         endOfText: Int32? = nil,
         endOfTurn: Int32? = nil,
+        endOfMessage: Int32? = nil,
         unknown: Int32? = nil,
         addsBeginOfText: Bool = false,
         addsSpacePrefix: Bool = false
@@ -67,6 +70,7 @@ public struct Vocabulary: Sendable, Equatable, Codable {
         self.beginOfText = beginOfText
         self.endOfText = endOfText
         self.endOfTurn = endOfTurn
+        self.endOfMessage = endOfMessage
         self.unknown = unknown
         self.addsBeginOfText = addsBeginOfText
         self.addsSpacePrefix = addsSpacePrefix

@@ -12,8 +12,8 @@ struct Cakebench: ParsableCommand {
         abstract: "Measures caked's parts on this machine and evaluates its answers.",
         version: CakedVersion.current,
         subcommands: [
-            Tokenize.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self, Kernels.self,
-            Sets.self, Roofline.self, Precision.self, Needle.self, Ruler.self, LongBench.self, Fidelity.self,
+            Tokenize.self, Render.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self,
+            Kernels.self, Sets.self, Roofline.self, Precision.self, Needle.self, Ruler.self, LongBench.self, Fidelity.self,
             Trust.self,
         ])
 }

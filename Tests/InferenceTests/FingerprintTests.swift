@@ -77,7 +77,7 @@ struct FingerprintTests {
         var full = vocabulary
         full.scores = [0.5, 1]
         (full.kinds, full.merges) = ([.normal, .control], ["a b"])
-        (full.beginOfText, full.endOfText, full.endOfTurn, full.unknown) = (1, 2, 3, 4)
+        (full.beginOfText, full.endOfText, full.endOfTurn, full.endOfMessage, full.unknown) = (1, 2, 3, 4, 5)
         let names = Mirror(reflecting: full).children.compactMap(\.label)
         #expect(names.count >= 11)
         for name in names {

@@ -67,6 +67,16 @@ import Tokenizers
         #expect(outputs([0x80]) == ["\u{FFFD}", ""])
     }
 
+    @Test("a stream that goes on a text keeps the space at its start")
+    func continuing() throws {
+        let tokenizer = try Tokenizer(Synthetic.words)
+        let hello = tokenizer.encode("hello")
+        for (continuing, text) in [(true, " hello"), (false, "hello")] {
+            var stream = StreamingDetokenizer(tokenizer, continuing: continuing)
+            #expect(hello.map { stream.append($0) }.joined() + stream.finish() == text)
+        }
+    }
+
     @Test("special tokens and ids outside the vocabulary have no bytes")
     func bytes() throws {
         let tokenizer = try Tokenizer(Synthetic.words)

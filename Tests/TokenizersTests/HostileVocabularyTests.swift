@@ -24,6 +24,7 @@ import Tokenizers
     func ids(id: Int32) {
         let fields: [(String, WritableKeyPath<Vocabulary, Int32?>)] = [
             ("begin-of-text", \.beginOfText), ("end-of-text", \.endOfText), ("end-of-turn", \.endOfTurn),
+            ("end-of-message", \.endOfMessage),
             ("unknown", \.unknown),
         ]
         for (field, path) in fields {

@@ -62,6 +62,19 @@ import Tokenizers
         #expect(try Tokenizer(Vocabulary(gguf: TestFiles.needle)).endOfGeneration == [0, 2])
     }
 
+    @Test(
+        "a generation ends at each token that ends a turn, a message or a text, by its text or by its key",
+        arguments: [
+            "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|end|>", "<|return|>", "</s>", "<|endoftext|>",
+            "<|end_of_text|>", "<EOT>", "<end_of_utterance>", "<｜end▁of▁sentence｜>",
+        ])
+    func turnEnds(text: String) throws {
+        #expect(try Tokenizer(Synthetic.byteLevel(merges: [], specials: [text])).endOfGeneration == [256])
+        var vocabulary = Synthetic.byteLevel(merges: [], specials: ["<a>", "<b>", "<c>"])
+        (vocabulary.endOfText, vocabulary.endOfTurn, vocabulary.endOfMessage) = (256, 257, 258)
+        #expect(try Tokenizer(vocabulary).endOfGeneration == [256, 257, 258])
+    }
+
     @Test("a turn's end that the file calls an ordinary token is special all the same")
     func mislabelledTurnEnd() throws {
         var vocabulary = byteLevel

@@ -3,6 +3,7 @@
 import API
 import CacheStore
 import EngineInterface
+import Jinja
 import Tokenizers
 import Transformer
 
@@ -31,6 +32,8 @@ struct PreparedQuestion: Sendable {
     /// The uid whose turn it is when it is answered.
     let user: UInt32
     let prompt: [Int32]
+    /// Whether the answer goes on a text, rather than answer a chat.
+    let continuesText: Bool
     /// Tokens of the document.
     let cachedTokens: Int
     let maxTokens: Int
@@ -49,7 +52,8 @@ struct PreparedQuestion: Sendable {
         let source = try request.document.map { name throws(EngineError) in
             Source(key: try DocumentKey(checking: name, owner: request.owner), budget: request.budget)
         }
-        prompt = try Self.tokens(request.prompt, hasDocument: source != nil, loaded: loaded)
+        continuesText = if case .text = request.prompt { true } else { false }
+        prompt = try Self.tokens(request, hasDocument: source != nil, loaded: loaded)
         // Opened here so that it is checked on this thread, and closed again; the engine opens it when its turn has
         // come.
         cachedTokens =
@@ -78,14 +82,16 @@ struct PreparedQuestion: Sendable {
     }
 
     private static func tokens(
-        _ prompt: Prompt, hasDocument: Bool, loaded: LoadedModel
+        _ request: CompletionRequest, hasDocument: Bool, loaded: LoadedModel
     ) throws(EngineError) -> [Int32] {
         let segments: [PromptSegment]
         do throws(TokenizerError) {
             segments =
-                switch prompt {
+                switch request.prompt {
                 case .text(let text): [.text(text)]
-                case .messages(let messages): try Self.segments(messages, hasDocument: hasDocument, loaded: loaded)
+                case .messages(let messages):
+                    try Self.segments(
+                        messages, request.templateArguments, hasDocument: hasDocument, template: loaded.template)
                 }
         } catch {
             throw .invalid(code: "invalid_messages", message: "\(error)", parameter: "messages")
@@ -111,11 +117,13 @@ struct PreparedQuestion: Sendable {
     }
 
     private static func segments(
-        _ turns: [API.ChatMessage], hasDocument: Bool, loaded: LoadedModel
+        _ turns: [API.ChatMessage], _ arguments: [String: TemplateValue], hasDocument: Bool, template: ChatTemplate
     ) throws(TokenizerError) -> [PromptSegment] {
         let messages = turns.map(Tokenizers.ChatMessage.init)
+        let arguments = Datum.entries(arguments)
         return hasDocument
-            ? try loaded.template.continuation(messages, now: .now) : try loaded.template.render(messages, now: .now)
+            ? try template.continuation(messages, arguments: arguments, now: .now)
+            : try template.render(messages, arguments: arguments, now: .now)
     }
 
     private static func sampler(_ request: SamplingRequest) throws(EngineError) -> Sampler {
@@ -141,5 +149,25 @@ extension Tokenizers.ChatMessage {
             case .assistant: .assistant
             }
         self.init(role: role, content: turn.content)
+    }
+}
+
+extension Datum {
+    /// What a request gives a template, keys in order: JSON's objects have none.
+    fileprivate static func entries(_ values: [String: TemplateValue]) -> [Entry] {
+        values.sorted { $0.key < $1.key }.map { Entry($0.key, Datum($0.value)) }
+    }
+
+    private init(_ value: TemplateValue) {
+        self =
+            switch value {
+            case .none: .none
+            case .flag(let flag): .bool(flag)
+            case .integer(let integer): .integer(integer)
+            case .number(let number): .float(number)
+            case .text(let text): .text(text)
+            case .list(let list): .list(list.map(Datum.init))
+            case .object(let object): .dict(Datum.entries(object))
+            }
     }
 }

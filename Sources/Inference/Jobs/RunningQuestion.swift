@@ -44,7 +44,7 @@ final class RunningQuestion {
         (feed, ticket, tokenizer) = (question.feed, question.ticket, loaded.tokenizer)
         (prompt, maxTokens, cachedTokens) = (question.prompt, question.maxTokens, question.cachedTokens)
         (sampler, stops) = (question.sampler, question.stops)
-        detokenizer = StreamingDetokenizer(tokenizer)
+        detokenizer = StreamingDetokenizer(tokenizer, continuing: question.continuesText)
         started = clock.now
         feed.send(.started(promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens))
     }

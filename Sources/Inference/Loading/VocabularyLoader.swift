@@ -32,17 +32,24 @@ extension Vocabulary {
             }
             return Int32(number)
         }
+        // What llama.cpp takes where a file does not say (llama-vocab.cpp): SentencePiece vocabularies and those cut as Llama 3's
+        // begin a text with their token, and SentencePiece's first three tokens are unknown, begin and end.
+        func standard(_ id: Int32) -> Int32? { isSentencePiece && tokens.count > Int(id) ? id : nil }
+        let begin = try id("bos_token_id") ?? standard(1)
+        let addsBegin = try metadata.bool("tokenizer.ggml.add_bos_token")
         self.init(
             algorithm: algorithm,
             tokens: tokens,
             scores: try metadata.floats("tokenizer.ggml.scores") ?? [],
             kinds: kinds.map { Kind(rawValue: Int32(clamping: $0)) ?? .normal },
             merges: try metadata.strings("tokenizer.ggml.merges") ?? [],
-            beginOfText: try id("bos_token_id"),
-            endOfText: try id("eos_token_id"),
+            beginOfText: begin,
+            endOfText: try id("eos_token_id") ?? standard(2),
             endOfTurn: try id("eot_token_id"),
-            unknown: try id("unknown_token_id"),
-            addsBeginOfText: try metadata.bool("tokenizer.ggml.add_bos_token") ?? isSentencePiece,
+            endOfMessage: try id("eom_token_id"),
+            unknown: try id("unknown_token_id") ?? standard(0),
+            addsBeginOfText: addsBegin
+                ?? (begin != nil && (isSentencePiece || algorithm == .byteLevelBPE(.llamaBPE))),
             addsSpacePrefix: try metadata.bool("tokenizer.ggml.add_space_prefix") ?? isSentencePiece)
     }
 
