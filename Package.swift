@@ -187,7 +187,7 @@ let package = Package(
 // Fuzzers carry libFuzzer's own main loop and sanitizers, so ordinary builds leave them out.
 if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
     let sanitize: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer,address"])
-    let fuzzed = ["API", "GGUF", "Tokenizers", "LMDB", "CacheStore", "Inference"]
+    let fuzzed = ["API", "GGUF", "Jinja", "Tokenizers", "LMDB", "CacheStore", "Inference"]
     for target in package.targets where fuzzed.contains(target.name) { target.swiftSettings?.append(sanitize) }
     func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         .executableTarget(
@@ -200,6 +200,7 @@ if ProcessInfo.processInfo.environment["CAKED_FUZZ"] != nil {
         fuzzer("CanaryFuzz", []),
         fuzzer("GGUFFuzz", ["GGUF"]),
         fuzzer("TokenizerFuzz", ["Tokenizers"]),
+        fuzzer("TemplateFuzz", ["Jinja"]),
         fuzzer("RecordFuzz", ["CacheStore"]),
         fuzzer("RequestFuzz", ["API"]),
         fuzzer("ExportFuzz", ["Inference", "CacheStore"]),

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-600}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- GGUFFuzz TokenizerFuzz RecordFuzz RequestFuzz ExportFuzz
+[ $# -gt 0 ] || set -- GGUFFuzz TokenizerFuzz TemplateFuzz RecordFuzz RequestFuzz ExportFuzz
 export CAKED_FUZZ=1 SWIFT_BACKTRACE=enable=no
 # A build folder of its own: everything is compiled with the sanitizers.
 build() { swift build -c release --scratch-path .build/fuzz --product "$1"; }

@@ -13,8 +13,8 @@ struct Cakebench: ParsableCommand {
         version: CakedVersion.current,
         subcommands: [
             Tokenize.self, Render.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self,
-            Kernels.self, Sets.self, Roofline.self, Precision.self, Needle.self, Ruler.self, LongBench.self, Fidelity.self,
-            Trust.self,
+            Kernels.self, Sets.self, Roofline.self, Precision.self, Needle.self, Ruler.self, LongBench.self,
+            Fidelity.self, Trust.self,
         ])
 }
 

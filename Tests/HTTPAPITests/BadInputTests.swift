@@ -75,6 +75,8 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         .chat("budget alone", #""budget":5"#, "invalid_parameter", param: "budget"),
         .chat("top_k", #""top_k":-1"#, "invalid_parameter", param: "top_k"),
         .chat("min_p", #""min_p":2"#, "invalid_parameter", param: "min_p"),
+        .chat(
+            "template arguments", #""chat_template_kwargs":[1]"#, "invalid_parameter", param: "chat_template_kwargs"),
         .chat("penalty", #""repetition_penalty":0"#, "invalid_parameter", param: "repetition_penalty"),
         .chat("max_tokens", #""max_tokens":0"#, "invalid_parameter", param: "max_tokens"),
         .chat("max_tokens huge", #""max_tokens":99999999999999999999"#, "invalid_parameter", param: "max_tokens"),

@@ -83,7 +83,8 @@ import Testing
                 {"role":"assistant","content":"hm"},{"role":"user","content":"so?"}],
                 "max_completion_tokens":7,"max_tokens":9,"temperature":0.5,"top_p":0.25,"top_k":40,"min_p":0.125,
                 "repetition_penalty":1.5,"seed":-1,"stop":["a","b"],"n":1,"logprobs":false,"tools":[],"user":"me",
-                "response_format":{"type":"text"},"presence_penalty":0,"logit_bias":{},"modalities":["text"]}
+                "response_format":{"type":"text"},"presence_penalty":0,"logit_bias":{},"modalities":["text"],
+                "chat_template_kwargs":{"enable_thinking":true,"n":1,"x":1.5,"none":null,"list":["a",{"b":[]}]}}
                 """#
             let answer = try await server.json("POST", "/v1/chat/completions", body)
             #expect(answer.status == 200)
@@ -93,6 +94,11 @@ import Testing
         #expect(asked.document == "d1")
         #expect(asked.maxTokens == 7)
         #expect(asked.stop == ["a", "b"])
+        #expect(
+            asked.templateArguments == [
+                "enable_thinking": .flag(true), "n": .integer(1), "x": .number(1.5), "none": .none,
+                "list": .list([.text("a"), .object(["b": .list([])])]),
+            ])
         #expect(
             asked.sampling
                 == SamplingRequest(

@@ -149,6 +149,19 @@ import Tokenizers
         }
     }
 
+    @Test("what a request gives the template is text, and goes over what templates are given otherwise")
+    func arguments() throws {
+        let template = try Self.template("<s>{{ style }}{{ enable_thinking }}{{ nested.list[0] }}{{ bos_token }}")
+        let arguments: [Datum.Entry] = [
+            .init("style", .text("</s>")), .init("enable_thinking", .bool(true)), .init("bos_token", .text("no")),
+            .init("nested", .dict([.init("list", .list([.text("</s>")]))])),
+        ]
+        #expect(
+            try template.render(Self.chat("Q"), arguments: arguments, now: Self.now) == [
+                .template("<s>"), .text("</s>"), .template("True"), .text("</s>"), .template("<s>"),
+            ])
+    }
+
     @Test("a date before the document is that of the day")
     func date() throws {
         let template = try Self.template("<|system|>{{ strftime_now('%d %b %Y') }}<|user|>{{ messages[0].content }}")
