@@ -1,7 +1,7 @@
 // What a request gives the model's chat template beside its messages: any JSON.
 
 /// A value of `chat_template_kwargs`.
-public indirect enum TemplateValue: Codable, Equatable, Sendable {
+public enum TemplateValue: Codable, Equatable, Sendable {
     case none
     case flag(Bool)
     case integer(Int)

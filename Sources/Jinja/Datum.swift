@@ -1,7 +1,7 @@
 // What is given to a template: plain values, which nothing refers to.
 
 /// A value a caller gives to a template.
-public indirect enum Datum: Sendable, Equatable {
+public enum Datum: Sendable, Equatable {
     case none
     case bool(Bool)
     case integer(Int)
