@@ -8,7 +8,7 @@ import Testing
     private static let now = Moment(year: 2026, month: 11, day: 28)
 
     /// Renders on a thread with the smallest stack that templates must fit, optimised or not.
-    private static func error(_ source: String, stackBytes: Int = 8 << 20) -> JinjaError? {
+    private static func error(_ source: String, stackBytes: Int = 4 << 20) -> JinjaError? {
         nonisolated(unsafe) var result: JinjaError?
         let done = DispatchSemaphore(value: 0)
         let thread = Thread {
