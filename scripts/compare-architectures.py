@@ -29,10 +29,17 @@ PLAIN = {"attn_norm": "width", "ffn_norm": "width"}
 BEHIND = {"post_attention_norm": "width", "post_ffw_norm": "width"}
 ROWS_NORMED = {"attn_q_norm": "query row", "attn_k_norm": "key row"}
 HEADS_NORMED = {"attn_q_norm": "head", "attn_k_norm": "head"}
+# Tensors that hold several matrices, one behind the other.
+ALL_FUSED = {"attn_qkv": QKV, "ffn_up": ("ffn_gate", "ffn_up")}
+UP_FUSED = {"ffn_up": ("ffn_gate", "ffn_up")}
 GRANITE = {"embedding_scale": 3.0, "attention.scale": 0.1, "residual_scale": 0.4, "logit_scale": 0.5}
 YARN = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 512}
+MISTRAL = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 16,
+           "rope.scaling.yarn_log_multiplier": 0.7, "attention.temperature_scale": 0.1}
+LONGROPE = {"rope.scaling.attn_factor": 1.2, "rope.scaling.original_context_length": 512}
 
-# What is not Llama's: architecture, metadata under its name, norms, matrices with a bias, width of heads.
+# What is not Llama's: architecture, metadata under its name, norms, matrices with a bias, width of heads, tensors that hold
+# several matrices, whether pairs have RoPE factors of their own.
 CASES = {
     "llama": dict(),
     "llama, heads of their own width": dict(head_width=48),
@@ -42,6 +49,22 @@ CASES = {
     "llama, sliding window": dict(metadata={"attention.sliding_window": 16}),
     "llama, YaRN": dict(metadata=YARN),
     "llama, YaRN, magnitude": dict(metadata=YARN | {"rope.scaling.attn_factor": 1.25}),
+    "llama, LongRoPE": dict(metadata=LONGROPE | {"rope.scaling.type": "longrope"}, rope_factors=True),
+    "mistral3": dict(architecture="mistral3", metadata=MISTRAL),
+    "mistral3, plain": dict(architecture="mistral3", head_width=48),
+    "phi3": dict(architecture="phi3", fused=ALL_FUSED, metadata={"attention.sliding_window": 16}),
+    "phi3, LongRoPE, long": dict(architecture="phi3", fused=ALL_FUSED, metadata=LONGROPE, rope_factors=True),
+    "phi3, LongRoPE, short": dict(architecture="phi3", fused=ALL_FUSED, rope_factors=True,
+                                  metadata=LONGROPE | {"rope.scaling.original_context_length": CONTEXT}),
+    "phi3, partial RoPE": dict(architecture="phi3", fused=ALL_FUSED, rope_factors=True,
+                               metadata=LONGROPE | {"rope.dimension_count": 24}),
+    "glm4": dict(architecture="glm4", biased=QKV, norms=PLAIN | BEHIND, fused=UP_FUSED,
+                 metadata={"rope.dimension_count": 16}),
+    "glm4, fused": dict(architecture="glm4", biased=["attn_qkv"], norms=PLAIN | BEHIND, fused=ALL_FUSED,
+                        metadata={"rope.dimension_count": 16}),
+    "hunyuan-dense": dict(architecture="hunyuan-dense", head_width=48, norms=PLAIN | HEADS_NORMED),
+    "hunyuan-dense, alpha": dict(architecture="hunyuan-dense", norms=PLAIN | HEADS_NORMED,
+                                 metadata={"rope.scaling.alpha": 50.0}),
     "internlm2": dict(architecture="internlm2"),
     "ernie4_5": dict(architecture="ernie4_5"),
     "smollm3": dict(architecture="smollm3"),
@@ -98,16 +121,23 @@ def write(path, case, seed):
     # Half a character is a token that llama.cpp's server does not list: none is likely.
     matrix("output", len(plain), WIDTH, gain=4, rows=plain[:, None])
     vector("output_norm.weight", WIDTH, 1)
+    if case.get("rope_factors"):
+        for name in ("long", "short"):
+            vector(f"rope_factors_{name}.weight", metadata["rope.dimension_count"] // 2, 1.5)
     norms = case.get("norms", PLAIN)
     for layer in range(LAYERS):
         block = f"blk.{layer}."
         for name, span in norms.items():
             vector(f"{block}{name}.weight", spans[span], 1)
-        for name, outputs, inputs in (
-            ("attn_q", queries, WIDTH), ("attn_k", keys, WIDTH), ("attn_v", keys, WIDTH),
-            ("attn_output", WIDTH, queries), ("ffn_gate", FEED_FORWARD, WIDTH), ("ffn_up", FEED_FORWARD, WIDTH),
-            ("ffn_down", WIDTH, FEED_FORWARD),
-        ):
+        matrices = {
+            "attn_q": (queries, WIDTH), "attn_k": (keys, WIDTH), "attn_v": (keys, WIDTH),
+            "attn_output": (WIDTH, queries), "ffn_gate": (FEED_FORWARD, WIDTH), "ffn_up": (FEED_FORWARD, WIDTH),
+            "ffn_down": (WIDTH, FEED_FORWARD),
+        }
+        for name, parts in case.get("fused", {}).items():
+            parts = [matrices.pop(part) for part in parts]
+            matrices[name] = sum(outputs for outputs, _ in parts), parts[0][1]
+        for name, (outputs, inputs) in matrices.items():
             matrix(block + name, outputs, inputs)
             if name in case.get("biased", ()):
                 vector(f"{block}{name}.bias", outputs, 0)

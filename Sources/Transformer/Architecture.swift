@@ -7,11 +7,13 @@
 struct Architecture: Sendable {
     /// The tensors of a block's norms, behind `blk.N.`; nil: there is no norm.
     struct Norms: Sendable {
-        /// What a norm of queries and keys (`attn_q_norm`, `attn_k_norm`), before RoPE, is taken over.
+        /// What a norm of queries and keys (`attn_q_norm`, `attn_k_norm`) is taken over.
         enum Span { case head, row }
 
         var beforeAttention: String? = "attn_norm"
         var queriesAndKeys: Span?
+        /// Whether those stand behind RoPE.
+        var followsRotation = false
         var afterAttention: String?
         var beforeFeedForward: String? = "ffn_norm"
         var afterFeedForward: String?
@@ -21,6 +23,30 @@ struct Architecture: Sendable {
             Norms(
                 beforeAttention: nil, queriesAndKeys: queriesAndKeys, afterAttention: "post_attention_norm",
                 beforeFeedForward: nil, afterFeedForward: "post_ffw_norm")
+        }
+
+        /// Before and behind them.
+        static let around = Norms(afterAttention: "post_attention_norm", afterFeedForward: "post_ffw_norm")
+    }
+
+    /// Matrices of one input that may lie in one tensor, one behind the other.
+    enum Fusion: Sendable {
+        case queriesKeysValues
+        case gateAndUp
+
+        /// The tensor, between `blk.N.` and `.weight`: fused where the first part has none of its own.
+        var tensor: String {
+            switch self {
+            case .queriesKeysValues: "attn_qkv"
+            case .gateAndUp: "ffn_up"
+            }
+        }
+
+        var parts: [LayerMatrix] {
+            switch self {
+            case .queriesKeysValues: [.query, .key, .value]
+            case .gateAndUp: [.gate, .up]
+            }
         }
     }
 
@@ -41,6 +67,7 @@ struct Architecture: Sendable {
     var norms = Norms()
     /// The matrices that always have a bias; any other may have one.
     var biased: [LayerMatrix] = []
+    var fused: [Fusion] = []
     /// Options that it must have, may have, and has no use for; a model with any other is refused.
     var needs: Set<ModelOption> = []
     var takes: Set<ModelOption> = []
@@ -48,13 +75,19 @@ struct Architecture: Sendable {
 
     /// Of the vision models (`vl`), the text: their positions are one number for each token then.
     static let all = [
-        Architecture(name: "llama", ropeStyle: .interleaved, ignores: [.slidingWindow]),
+        Architecture(name: "llama", ropeStyle: .interleaved, ignores: [.slidingWindow, .temperature]),
+        Architecture(
+            name: "mistral3", ropeStyle: .interleaved, takes: [.temperature, .yarnLogarithm], ignores: [.slidingWindow]),
         Architecture(name: "internlm2", ropeStyle: .interleaved),
         Architecture(name: "ernie4_5", ropeStyle: .interleaved),
         Architecture(name: "smollm3", ropeStyle: .interleaved, rotation: .allBut(every: 4)),
         Architecture(
             name: "granite", ropeStyle: .interleaved, rotation: .unless(key: "rope.scaling.finetuned"),
             needs: [.logitScale], takes: [.embeddingScale, .attentionScale, .residualScale]),
+        Architecture(
+            name: "glm4", ropeStyle: .interleaved, norms: .around, fused: [.queriesKeysValues, .gateAndUp]),
+        Architecture(
+            name: "phi3", ropeStyle: .neox, fused: [.queriesKeysValues, .gateAndUp], ignores: [.slidingWindow]),
         Architecture(name: "qwen2", ropeStyle: .neox, biased: [.query, .key, .value]),
         Architecture(name: "qwen2vl", ropeStyle: .neox, biased: [.query, .key, .value]),
         Architecture(
@@ -62,6 +95,9 @@ struct Architecture: Sendable {
             biased: [.query, .key, .value]),
         Architecture(name: "qwen3", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
         Architecture(name: "qwen3vl", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
+        Architecture(
+            name: "hunyuan-dense", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head, followsRotation: true),
+            takes: [.ropeBaseFactor]),
         Architecture(name: "olmo2", ropeStyle: .neox, norms: .behind(queriesAndKeys: .row)),
         Architecture(name: "exaone4", ropeStyle: .neox, norms: .behind(queriesAndKeys: .head)),
     ]
@@ -83,11 +119,13 @@ enum ModelOption: String, CaseIterable, Sendable {
     case alibi = "attention.max_alibi_bias"
     case clamp = "attention.clamp_kqv"
     case attentionScale = "attention.scale"
+    case temperature = "attention.temperature_scale"
     case attentionCap = "attn_logit_softcapping"
     case logitCap = "final_logit_softcapping"
     case logitScale = "logit_scale"
     case residualScale = "residual_scale"
     case embeddingScale = "embedding_scale"
+    case ropeBaseFactor = "rope.scaling.alpha"
     case yarnFastTurns = "rope.scaling.yarn_beta_fast"
     case yarnSlowTurns = "rope.scaling.yarn_beta_slow"
     case yarnExtrapolation = "rope.scaling.yarn_ext_factor"
@@ -106,11 +144,13 @@ enum ModelOption: String, CaseIterable, Sendable {
         case .alibi: "ALiBi"
         case .clamp: "clamping of queries, keys and values"
         case .attentionScale: "a scale of attention of its own"
+        case .temperature: "a temperature of attention that depends on the position"
         case .attentionCap: "soft-capping of attention"
         case .logitCap: "soft-capping of logits"
         case .logitScale: "a scale of the logits"
         case .residualScale: "a scale of the residual stream"
         case .embeddingScale: "a scale of the embedding"
+        case .ropeBaseFactor: "a factor of RoPE's base"
         case .yarnFastTurns, .yarnSlowTurns, .yarnExtrapolation, .yarnMagnitude, .yarnLogarithm:
             "YaRN with constants of its own"
         case .causal: "attention that is not causal"

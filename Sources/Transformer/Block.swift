@@ -27,6 +27,8 @@ final class Block {
     /// `[capacity, ropeDimensions / 2]`.
     private let cosines: FloatBuffer
     private let sines: FloatBuffer
+    /// `[capacity]`, where queries have a factor that depends on their position.
+    private let temperatures: FloatBuffer?
     /// The inputs of a product as bytes.
     private let quantised: FloatBuffer
     /// Per worker, room for a block of weights made ready.
@@ -48,6 +50,7 @@ final class Block {
         up = try FloatBuffer(rows * shape.feedForwardWidth)
         cosines = try FloatBuffer(rows * model.rope.half)
         sines = try FloatBuffer(rows * model.rope.half)
+        temperatures = shape.temperatureScale == 0 ? nil : try FloatBuffer(rows)
         let inputs = max(shape.width, shape.feedForwardWidth, shape.heads * shape.headWidth)
         quantised = try FloatBuffer(
             model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: (inputs + 31) / 32 * 32) : 0)
@@ -65,6 +68,10 @@ final class Block {
             cosines: cosines.floats.slice(first * half, count * half),
             sines: sines.floats.slice(first * half, count * half))
         angles.run(on: pool)
+        guard let temperatures = temperatures?.floats else { return }
+        for row in 0..<count {
+            temperatures[first + row] = model.configuration.temperature(position: position + row)
+        }
     }
 
     /// From the residual stream x `[rows, width]` to those of queries, keys and values that are wanted.
@@ -80,7 +87,9 @@ final class Block {
         multiply(input, ranges, targets)
         if wanted.contains(.keys) { prepare(key, shape.kvHeads, layer.keyNorm, layer, rows: rows, scale: 1) }
         if wanted.contains(.queries) {
-            prepare(query, shape.heads, layer.queryNorm, layer, rows: rows, scale: layer.bounds.scale)
+            prepare(
+                query, shape.heads, layer.queryNorm, layer, rows: rows, scale: layer.bounds.scale,
+                temperatures: temperatures?.floats)
         }
     }
 
@@ -130,13 +139,15 @@ final class Block {
     }
 
     private func prepare(
-        _ x: FloatBuffer, _ heads: Int, _ norm: FloatBuffer?, _ layer: ModelLayer, rows: Int, scale: Float
+        _ x: FloatBuffer, _ heads: Int, _ norm: FloatBuffer?, _ layer: ModelLayer, rows: Int, scale: Float,
+        temperatures: Floats? = nil
     ) {
         let shape = model.configuration
         var task = PrepareHeads(
             rows: rows, heads: heads, headWidth: shape.headWidth, x: x.floats, norm: norm?.floats,
-            epsilon: shape.rmsEpsilon, rotation: layer.rotation, cosines: cosines.floats, sines: sines.floats,
-            scale: scale)
+            epsilon: shape.rmsEpsilon, normFollowsRotation: layer.normsFollowRotation, rotation: layer.rotation,
+            cosines: cosines.floats, sines: sines.floats,
+            scale: scale, temperatures: temperatures)
         task.run(on: pool)
     }
 

@@ -1,6 +1,7 @@
 // Metadata of an untrusted file, looked up with bounds under its architecture's name.
 
 import GGUF
+import Glibc
 
 /// Looks metadata up under the architecture's name, with bounds.
 struct ConfigurationReader {
@@ -38,7 +39,7 @@ struct ConfigurationReader {
     }
 
     /// How positions beyond those that a model was first made for are scaled.
-    enum RopeScaling: String { case none, linear, yarn }
+    enum RopeScaling: String { case none, linear, yarn, longrope }
 
     /// Without a type it is linear, as llama.cpp has it.
     func ropeScaling() throws(ModelError) -> RopeScaling {
@@ -55,6 +56,27 @@ struct ConfigurationReader {
         guard scaling != .none else { return 1 }
         let key = try float("rope.scaling.factor") == nil ? "rope.scale_linear" : "rope.scaling.factor"
         return try float(key) == 0 ? 1 : positive(key, default: 1)
+    }
+
+    /// RoPE's base, which `rope.scaling.alpha` raises as its authors say (NTK-aware scaling).
+    func ropeBase(dimensions: Int) throws(ModelError) -> Float {
+        let base = try positive("rope.freq_base", default: 10_000)
+        let alpha = try scale(.ropeBaseFactor)
+        guard alpha != 1, dimensions > 2 else { return base }
+        return base * pow(alpha, Float(dimensions) / Float(dimensions - 2))
+    }
+
+    /// The context a model was first made for; the whole one where nobody says.
+    func originalContextLength(_ contextLength: Int) throws(ModelError) -> Int {
+        let key = "rope.scaling.original_context_length"
+        return try integer(key) == 0 ? contextLength : size(key, upTo: 1 << 24, default: contextLength)
+    }
+
+    /// What cosines and sines are multiplied with, besides YaRN's own factor.
+    func ropeMagnitude(_ scaling: RopeScaling, scale factor: Float) throws(ModelError) -> Float {
+        let magnitude = try positive("rope.scaling.attn_factor", default: 1)
+        guard scaling == .yarn else { return magnitude }
+        return magnitude / (1 + 0.1 * (try scale(.yarnLogarithm, default: 0)) * log(factor))
     }
 
     func unrotatedEvery() throws(ModelError) -> Int? {

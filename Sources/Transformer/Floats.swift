@@ -73,6 +73,17 @@ package final class FloatBuffer: Sendable {
         unsafe self.floats = Floats(floats, count: count)
     }
 
+    /// A copy of them.
+    package var array: [Float] { withExtendedLifetime(self) { floats.array } }
+
+    /// `count` of them from `first` on, in memory of their own; itself where that is all.
+    func part(from first: Int, _ count: Int) throws(ModelError) -> FloatBuffer {
+        guard count < floats.count else { return self }
+        let part = try FloatBuffer(count)
+        part.floats.copy(from: floats.slice(first, count))
+        return part
+    }
+
     deinit { unsafe free(floats.base) }
 }
 

@@ -41,11 +41,7 @@ public final class Model: Sendable {
         let integers = integerProducts && shape.headWidth % Int(CAKED_PANEL_OUTPUTS) == 0
         var tensors = TensorReader(file: file, integers: integers)
         embedding = try tensors.linear("token_embd", inputs: shape.width, outputs: shape.vocabulary)
-        let factors = try tensors.optionalVector("rope_freqs.weight", count: shape.ropeDimensions / 2)
-        if let factors, let wrong = factors.floats.array.first(where: { !($0.isFinite && $0 > 0) }) {
-            throw .invalidValue(key: "rope_freqs.weight", value: "\(wrong)", needed: "a positive number")
-        }
-        rope = RotaryEmbedding(shape, factors: factors?.floats.array)
+        rope = RotaryEmbedding(shape, factors: try RopeFactors.read(shape, &tensors))
         var layers: [ModelLayer] = []
         for index in 0..<shape.layers {
             layers.append(try ModelLayer(index, shape, architecture, rope, &tensors))

@@ -1,6 +1,7 @@
 // A model's shape and constants, read from the metadata of an untrusted GGUF file and refused by name when unsupported.
 
 import GGUF
+import Glibc
 
 /// Everything about a model but its weights.
 public struct ModelConfiguration: Sendable, Equatable, Codable {
@@ -43,6 +44,11 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     public let ropeStyle: RopeStyle
     /// Positions are divided by this; 1 when there is no scaling.
     public let ropeScale: Float
+    /// The positions it was first made for, which RoPE's scaling extends.
+    public let originalContextLength: Int
+    /// Whether each pair's frequency is divided by a factor of its own, one for short contexts and one for long ones (LongRoPE, Ding
+    /// et al., arXiv 2402.13753).
+    public let hasRopeFactors: Bool
     /// The context that YaRN extends (Peng et al., arXiv 2309.00071): pairs that turn often in it are not scaled; nil: all are.
     public let yarnContextLength: Int?
     /// What RoPE multiplies queries and keys with, besides turning them; 1 as a rule.
@@ -51,6 +57,8 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     public let unrotatedEvery: Int?
     /// What scores are multiplied with, 1/√D as a rule.
     public let attentionScale: Float
+    /// s in the factor of queries at position p, 1 + s ln(⌊p / original context⌋ + 1); 0: there is none.
+    public let temperatureScale: Float
     /// The last tokens that a row sees, itself included, where that is fewer than the context; nil: all before it.
     public let attentionWindow: Int?
     /// What the embedding is multiplied with.
@@ -95,15 +103,16 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
             throw reader.invalid("rope.dimension_count", ropeDimensions, "an even number")
         }
         ropeStyle = reader.architecture.ropeStyle
-        ropeBase = try reader.positive("rope.freq_base", default: 10_000)
+        ropeBase = try reader.ropeBase(dimensions: headWidth)
         let scaling = try reader.ropeScaling()
         ropeScale = try reader.ropeScale(scaling)
-        yarnContextLength =
-            scaling == .yarn
-            ? try reader.size("rope.scaling.original_context_length", upTo: 1 << 24, default: contextLength) : nil
-        ropeMagnitude = try reader.positive("rope.scaling.attn_factor", default: 1)
+        originalContextLength = try reader.originalContextLength(contextLength)
+        yarnContextLength = scaling == .yarn ? originalContextLength : nil
+        hasRopeFactors = scaling == .longrope || file.tensor(RopeFactors.long) != nil
+        ropeMagnitude = try reader.ropeMagnitude(scaling, scale: ropeScale)
         unrotatedEvery = try reader.unrotatedEvery()
         attentionScale = try reader.scale(.attentionScale, default: 1 / Float(headWidth).squareRoot())
+        temperatureScale = try reader.scale(.temperature, default: 0)
         attentionWindow = try reader.window(contextLength: contextLength)
         embeddingScale = try reader.scale(.embeddingScale)
         residualScale = try reader.scale(.residualScale)
@@ -116,6 +125,11 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
         }
         vocabulary = embedding.dimensions[1]
         tiedHead = file.tensor("output.weight") == nil
+    }
+
+    /// What the queries of a row at `position` are multiplied with, besides the scale of attention.
+    func temperature(position: Int) -> Float {
+        1 + temperatureScale * log(Float(position / originalContextLength + 1))
     }
 
     /// Whether a layer's queries and keys turn with their positions.

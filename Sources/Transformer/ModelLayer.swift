@@ -51,6 +51,8 @@ struct ModelLayer: Sendable {
     /// Over a head, `[headWidth]`, or over all heads of a row, `[heads · headWidth]`; of keys `[kvHeads · headWidth]`.
     let queryNorm: FloatBuffer?
     let keyNorm: FloatBuffer?
+    /// Whether those come after the rotation.
+    let normsFollowRotation: Bool
     /// nil: queries and keys know nothing of positions.
     let rotation: RotaryEmbedding?
     let bounds: AttentionBounds
@@ -73,13 +75,13 @@ struct ModelLayer: Sendable {
         attentionNorm = try norm(norms.beforeAttention, shape.width, &tensors)
         matrices = []
         for matrix in LayerMatrix.allCases {
-            let (inputs, outputs) = matrix.shape(shape)
-            let linear = try tensors.linear(block + matrix.tensor, inputs: inputs, outputs: outputs)
+            let linear = try tensors.linear(matrix, block, shape, architecture.fused)
             guard linear.bias != nil || !architecture.biased.contains(matrix) else {
                 throw .missingTensor(block + matrix.tensor + ".bias")
             }
             matrices.append(linear)
         }
+        normsFollowRotation = norms.followsRotation
         let heads = norms.queriesAndKeys == .row ? (shape.heads, shape.kvHeads) : (1, 1)
         let hasHeadNorms = norms.queriesAndKeys != nil
         queryNorm = try norm(hasHeadNorms ? "attn_q_norm" : nil, heads.0 * shape.headWidth, &tensors)
@@ -100,6 +102,23 @@ struct ModelLayer: Sendable {
 
     /// Has products of `matrix` read re-tiled weights.
     mutating func repack(_ matrix: LayerMatrix, _ panel: DensePanel) { matrices[matrix.rawValue].repacked = panel }
+}
+
+extension TensorReader {
+    /// A matrix of a block: a tensor, or the rows of one that holds several.
+    fileprivate mutating func linear(
+        _ matrix: LayerMatrix, _ block: String, _ shape: ModelConfiguration, _ fusions: [Architecture.Fusion]
+    ) throws(ModelError) -> Linear {
+        let (inputs, outputs) = matrix.shape(shape)
+        let fusion = fusions.first { $0.parts.contains(matrix) && !has(block + $0.parts[0].tensor) }
+        guard let fusion else { return try linear(block + matrix.tensor, inputs: inputs, outputs: outputs) }
+        func rows(_ parts: some Swift.Sequence<LayerMatrix>) -> Int {
+            parts.reduce(0) { $0 + $1.shape(shape).outputs }
+        }
+        return try linear(
+            block + fusion.tensor, inputs: inputs, outputs: outputs,
+            from: rows(fusion.parts.prefix { $0 != matrix }), of: rows(fusion.parts))
+    }
 }
 
 extension ModelConfiguration {

@@ -1,4 +1,4 @@
-// Rotary position embedding (Su et al., arXiv 2104.09864): angles per position, with Llama 3.1's frequency factors and YaRN.
+// Rotary position embedding (Su et al., arXiv 2104.09864): angles per position, with YaRN and factors of frequencies.
 
 import CKernels
 import Glibc
@@ -13,7 +13,7 @@ struct RotaryEmbedding: Sendable {
     /// Cosines and sines are multiplied with it.
     private let magnitude: Double
 
-    /// `factors`, `[half]`, divide the frequencies (`rope_freqs.weight`).
+    /// `factors`, `[half]`, divide the frequencies.
     init(_ configuration: ModelConfiguration, factors: [Float]?) {
         half = configuration.ropeDimensions / 2
         style = configuration.ropeStyle
@@ -64,5 +64,34 @@ struct RotaryEmbedding: Sendable {
         case .interleaved: unsafe caked_rope_interleaved(head.base, cosines.base, sines.base, half)
         case .neox: unsafe caked_rope_neox(head.base, cosines.base, sines.base, half)
         }
+    }
+}
+
+/// The tensors that hold factors of frequencies.
+enum RopeFactors {
+    static let all = "rope_freqs.weight"
+    static let long = "rope_factors_long.weight"
+    static let short = "rope_factors_short.weight"
+
+    /// Those that a model's context asks for, `[half]`; nil: it has none.
+    static func read(
+        _ shape: ModelConfiguration, _ tensors: inout TensorReader
+    ) throws(ModelError) -> [Float]? {
+        let half = shape.ropeDimensions / 2
+        guard shape.hasRopeFactors else { return try factors(all, half, &tensors) }
+        let (short, long) = (try factors(short, half, &tensors), try factors(long, half, &tensors))
+        guard let short else { throw .missingTensor(Self.short) }
+        guard let long else { throw .missingTensor(Self.long) }
+        return shape.contextLength > shape.originalContextLength ? long : short
+    }
+
+    private static func factors(
+        _ name: String, _ half: Int, _ tensors: inout TensorReader
+    ) throws(ModelError) -> [Float]? {
+        let factors = try tensors.optionalVector(name, count: half)?.array
+        if let wrong = factors?.first(where: { !($0.isFinite && $0 > 0) }) {
+            throw .invalidValue(key: name, value: "\(wrong)", needed: "a positive number")
+        }
+        return factors
     }
 }

@@ -82,7 +82,7 @@ struct FillAngles: RowTask {
     }
 }
 
-/// What becomes of projected queries or keys: norm, RoPE, and a scale, that of attention for queries.
+/// What becomes of projected queries or keys: norm, RoPE, in either order, and a scale, that of attention for queries.
 struct PrepareHeads: RowTask {
     let rows: Int
     let heads: Int
@@ -92,32 +92,42 @@ struct PrepareHeads: RowTask {
     /// Over each head, `[headWidth]`, or over all of a row, `[heads · headWidth]`; nil: none.
     let norm: Floats?
     let epsilon: Float
+    let normFollowsRotation: Bool
     /// nil: nothing turns.
     let rotation: RotaryEmbedding?
     /// `[rows, half]`.
     let cosines: Floats
     let sines: Floats
     let scale: Float
+    /// `[rows]`: another factor of each row; nil: none.
+    let temperatures: Floats?
 
     func run(_ range: Range<Int>) {
         let width = heads * headWidth
         for row in range {
             let x = x.slice(row * width, width)
-            if let norm {
-                for first in stride(from: 0, to: width, by: norm.count) {
-                    let part = x.slice(first, norm.count)
-                    unsafe caked_rms_norm(part.base, norm.base, epsilon, part.base, norm.count)
-                }
-            }
-            if let rotation {
-                let half = rotation.half
-                for head in 0..<heads {
-                    rotation.rotate(
-                        x.slice(head * headWidth, headWidth), cosines: cosines.slice(row * half, half),
-                        sines: sines.slice(row * half, half))
-                }
-            }
-            x.multiply(by: scale)
+            if !normFollowsRotation { normalise(x) }
+            rotate(x, row)
+            if normFollowsRotation { normalise(x) }
+            x.multiply(by: scale * (temperatures?[row] ?? 1))
+        }
+    }
+
+    private func normalise(_ x: Floats) {
+        guard let norm else { return }
+        for first in stride(from: 0, to: x.count, by: norm.count) {
+            let part = x.slice(first, norm.count)
+            unsafe caked_rms_norm(part.base, norm.base, epsilon, part.base, norm.count)
+        }
+    }
+
+    private func rotate(_ x: Floats, _ row: Int) {
+        guard let rotation else { return }
+        let half = rotation.half
+        for head in 0..<heads {
+            rotation.rotate(
+                x.slice(head * headWidth, headWidth), cosines: cosines.slice(row * half, half),
+                sines: sines.slice(row * half, half))
         }
     }
 }

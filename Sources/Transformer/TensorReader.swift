@@ -15,22 +15,32 @@ struct TensorReader {
         self.integers = integers
     }
 
-    /// The matrix `name.weight` of shape `[outputs, inputs]`, with `name.bias` if the file has one.
-    mutating func linear(_ name: String, inputs: Int, outputs: Int) throws(ModelError) -> Linear {
-        let tensor = try find(name + ".weight", dimensions: [inputs, outputs])
+    /// Whether there is a tensor `name.weight`.
+    func has(_ name: String) -> Bool { file.tensor(name + ".weight") != nil }
+
+    /// The matrix `name.weight` of shape `[outputs, inputs]`, with `name.bias` if the file has one; where `all` is given, the
+    /// outputs from `first` on of a tensor of so many.
+    mutating func linear(
+        _ name: String, inputs: Int, outputs: Int, from first: Int = 0, of all: Int? = nil
+    ) throws(ModelError) -> Linear {
+        let all = all ?? outputs
+        precondition(first >= 0 && first + outputs <= all)
+        let tensor = try find(name + ".weight", dimensions: [inputs, all])
         guard Linear.supportedTypes.contains(tensor.type) else {
             throw .unsupportedTensorType(tensor: tensor.name, type: tensor.type.name)
         }
         let type = caked_type(rawValue: tensor.type.rawValue)
         let bytes = unsafe file.bytes(of: tensor)
         let rowBytes = caked_bytes(type, inputs)
-        let needed = rowBytes.multipliedReportingOverflow(by: outputs)
+        let needed = rowBytes.multipliedReportingOverflow(by: all)
         guard rowBytes > 0, !needed.overflow, needed.partialValue <= bytes.count, let base = bytes.baseAddress
         else {
-            throw .wrongShape(tensor: tensor.name, dimensions: tensor.dimensions, expected: [inputs, outputs])
+            throw .wrongShape(tensor: tensor.name, dimensions: tensor.dimensions, expected: [inputs, all])
         }
-        let bias = try optionalVector(name + ".bias", count: outputs)
-        return unsafe Linear(base, type: type, inputs: inputs, outputs: outputs, bias: bias, integers: integers)
+        let bias = try optionalVector(name + ".bias", count: all)
+        return unsafe Linear(
+            base + first * rowBytes, type: type, inputs: inputs, outputs: outputs,
+            bias: try bias?.part(from: first, outputs), integers: integers)
     }
 
     /// A vector, as floats.

@@ -33,12 +33,22 @@ extension TinyModel {
             var query = multiply(normed, block + "attn_q")
             var key = multiply(normed, block + "attn_k")
             let value = multiply(normed, block + "attn_v")
-            query = query.map { normParts($0, values(block + "attn_q_norm.weight")) }
-            key = key.map { normParts($0, values(block + "attn_k_norm.weight")) }
+            func normHeads() {
+                query = query.map { normParts($0, values(block + "attn_q_norm.weight")) }
+                key = key.map { normParts($0, values(block + "attn_k_norm.weight")) }
+            }
+            if !shape.headNormsFollowRotation { normHeads() }
             let isRotated = shape.unrotatedEvery.map { (layer + 1) % $0 != 0 } ?? true
             for (row, place) in rows.enumerated() where isRotated {
                 for head in 0..<shape.heads { rotate(&query[row], from: head * width, place.position) }
                 for head in 0..<shape.kvHeads { rotate(&key[row], from: head * width, place.position) }
+            }
+            if shape.headNormsFollowRotation { normHeads() }
+            if let (scale, context) = shape.temperature {
+                for (row, place) in rows.enumerated() {
+                    let factor = 1 + Double(scale) * log(floor(Double(place.position) / Double(context)) + 1)
+                    query[row] = query[row].map { $0 * factor }
+                }
             }
             var weights = [[[Double]]](
                 repeating: Array(repeating: Array(repeating: 0, count: rows.count), count: rows.count),
@@ -67,7 +77,7 @@ extension TinyModel {
             let output = multiply(attended, block + "attn_output")
             let behind = shape.postNorms ? values(block + "post_attention_norm.weight") : []
             add(output.map { normParts($0, behind) }, to: &x)
-            let before = shape.postNorms ? [] : values(block + shape.feedForwardNorm + ".weight")
+            let before = !shape.preNorms ? [] : values(block + shape.feedForwardNorm + ".weight")
             let inner = x.map { normParts($0, before) }
             let gate = multiply(inner, block + "ffn_gate")
             let up = multiply(inner, block + "ffn_up")
@@ -158,7 +168,7 @@ extension TinyModel {
     private func rotate(_ row: inout [Double], from start: Int, _ position: Int) {
         let dimensions = shape.ropeDimensions ?? shape.headWidth
         for pair in 0..<dimensions / 2 {
-            var angle = Double(position) * pow(1_000, -2 * Double(pair) / Double(dimensions))
+            var angle = Double(position) * pow(1_000 * shape.ropeBaseFactor, -2 * Double(pair) / Double(dimensions))
             angle /= Double(ropeFactors?[pair] ?? 1)
             let scale = Double(shape.ropeScale ?? 1)
             var magnitude = Double(shape.ropeMagnitude ?? 1)
@@ -170,7 +180,7 @@ extension TinyModel {
                 let (low, high) = (max(0, floor(pairTurning(32))), ceil(pairTurning(1)))
                 let scaled = min(1, max(0, (Double(pair) - low) / (high - low)))
                 angle = angle / scale * scaled + angle * (1 - scaled)
-                magnitude *= 1 + 0.1 * log(scale)
+                magnitude *= (1 + 0.1 * log(scale)) * shape.yarnMagnitudeFactor
             } else {
                 angle /= scale
             }

@@ -30,10 +30,22 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var biases = false
     /// What norms of queries and keys span.
     var headNorms: HeadNorms?
+    /// Whether those come after RoPE.
+    var headNormsFollowRotation = false
+    /// Tensors that hold several matrices, one behind the other, by their names.
+    var fused: [(tensor: String, parts: [String])] = []
+    /// LongRoPE's factors: whether the context asks for the long ones.
+    var longFactors: Bool?
+    /// RoPE's base and YaRN's magnitude as metadata beyond these make them: for the reference.
+    var ropeBaseFactor = 1.0
+    var yarnMagnitudeFactor = 1.0
+    /// s of the factor 1 + s ln(⌊p / context⌋ + 1) of queries, and its context.
+    var temperature: (scale: Float, context: Int)?
     /// The norm before the feed-forward half.
     var feedForwardNorm = "ffn_norm"
-    /// Whether norms stand behind the two halves of a block, in place of before them.
+    /// Whether norms stand behind the two halves of a block, and whether only there.
     var postNorms = false
+    var preNorms: Bool { !postNorms || architecture == "glm4" }
     var tied = false
     /// Factors of the embedding, of scores, of what is added to the residual stream, and of logits, by which they are divided.
     var scales: Scales?
@@ -48,6 +60,10 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     }
 
     enum HeadNorms { case head, row }
+
+    static let fusedMatrices = [
+        (tensor: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"]), (tensor: "ffn_up", parts: ["ffn_gate", "ffn_up"]),
+    ]
 
     var testDescription: String { name }
 
@@ -66,6 +82,27 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
         TinyShape(
             name: "seed_oss: another name of a norm", architecture: "seed_oss", neox: true, biases: true,
             feedForwardNorm: "post_attention_norm"),
+        TinyShape(name: "phi3: fused matrices", architecture: "phi3", neox: true, fused: fusedMatrices),
+        TinyShape(
+            name: "phi3: factors of a long context", architecture: "phi3", ropeMagnitude: 1.2, neox: true,
+            fused: fusedMatrices, longFactors: true,
+            metadata: [("rope.scaling.original_context_length", .uint32(256))]),
+        TinyShape(
+            name: "LongRoPE under llama, a short context", longFactors: false,
+            metadata: [("rope.scaling.type", .string("longrope"))]),
+        TinyShape(
+            name: "glm4: norms around, biases of fused matrices", architecture: "glm4", ropeDimensions: 4,
+            biases: true, fused: fusedMatrices, postNorms: true),
+        TinyShape(
+            name: "hunyuan-dense: norms of heads behind RoPE, a factor of its base", architecture: "hunyuan-dense",
+            neox: true, headNorms: .head, headNormsFollowRotation: true, ropeBaseFactor: pow(50, 8.0 / 6),
+            metadata: [("rope.scaling.alpha", .float(50))]),
+        TinyShape(
+            name: "mistral3: a temperature, YaRN with a logarithm", architecture: "mistral3", headWidth: 16,
+            ropeScale: 4, yarnContext: 16, yarnMagnitudeFactor: 1 / (1 + 0.1 * 0.75 * log(4)), temperature: (0.25, 16),
+            metadata: [
+                ("rope.scaling.yarn_log_multiplier", .float(0.75)), ("attention.temperature_scale", .float(0.25)),
+            ]),
         TinyShape(
             name: "granite: scales", architecture: "granite",
             scales: Scales(embedding: 3, attention: 0.2, residual: 0.4, logits: 2.5)),
@@ -122,6 +159,8 @@ struct TinyModel {
     /// Type and bytes of tensors that are not F32, by name.
     var stored: [String: (type: TensorType, bytes: [UInt8])] = [:]
     let ropeFactors: [Float]?
+    /// Those that are parts of others.
+    private var parts: [(name: String, dimensions: [Int], values: [Float])] = []
 
     init(_ shape: TinyShape, seed: UInt64 = 1) {
         self.shape = shape
@@ -162,7 +201,8 @@ struct TinyModel {
         }
         metadata += shape.metadata.map { (a + $0.0, $0.1) }
         let half = (shape.ropeDimensions ?? shape.headWidth) / 2
-        ropeFactors = shape.ropeFactors ? (0..<half).map { 1 + Float($0 * $0) } : nil
+        let isScaled = shape.ropeFactors || shape.longFactors != nil
+        ropeFactors = isScaled ? (0..<half).map { 1 + Float($0 * $0) } : nil
 
         var tensors: [(name: String, dimensions: [Int], values: [Float])] = []
         func matrix(_ name: String, _ inputs: Int, _ outputs: Int, bias: Bool = false) {
@@ -183,7 +223,8 @@ struct TinyModel {
             ))
         for layer in 0..<shape.layers {
             let block = "blk.\(layer)."
-            norm(block + (shape.postNorms ? "post_attention_norm.weight" : "attn_norm.weight"))
+            if shape.preNorms { norm(block + "attn_norm.weight") }
+            if shape.postNorms { norm(block + "post_attention_norm.weight") }
             matrix(block + "attn_q", shape.width, queryWidth, bias: shape.biases)
             matrix(block + "attn_k", shape.width, keyWidth, bias: shape.biases)
             matrix(block + "attn_v", shape.width, keyWidth, bias: shape.biases)
@@ -192,15 +233,47 @@ struct TinyModel {
                 norm(block + "attn_q_norm.weight", span == .head ? shape.headWidth : queryWidth)
                 norm(block + "attn_k_norm.weight", span == .head ? shape.headWidth : keyWidth)
             }
-            norm(block + (shape.postNorms ? "post_ffw_norm" : shape.feedForwardNorm) + ".weight")
+            if shape.preNorms { norm(block + shape.feedForwardNorm + ".weight") }
+            if shape.postNorms { norm(block + "post_ffw_norm.weight") }
             matrix(block + "ffn_gate", shape.width, shape.feedForwardWidth)
             matrix(block + "ffn_up", shape.width, shape.feedForwardWidth)
             matrix(block + "ffn_down", shape.feedForwardWidth, shape.width)
         }
         norm("output_norm.weight")
         if !shape.tied { matrix("output", shape.width, shape.vocabulary) }
-        if let ropeFactors { tensors.append(("rope_freqs.weight", [half], ropeFactors)) }
+        if let ropeFactors {
+            guard let isLong = shape.longFactors else {
+                self.tensors = tensors + [("rope_freqs.weight", [half], ropeFactors)]
+                return
+            }
+            let others = ropeFactors.map { 2 * $0 }
+            tensors.append(("rope_factors_long.weight", [half], isLong ? ropeFactors : others))
+            tensors.append(("rope_factors_short.weight", [half], isLong ? others : ropeFactors))
+        }
         self.tensors = tensors
+        fuse()
+    }
+
+    /// Puts matrices that lie in one tensor there.
+    private mutating func fuse() {
+        for layer in 0..<shape.layers {
+            for (tensor, names) in shape.fused {
+                for suffix in [".weight", ".bias"] {
+                    let fused = names.compactMap { name in
+                        tensors.first { $0.name == "blk.\(layer).\(name)\(suffix)" }
+                    }
+                    guard let first = fused.first else { continue }
+                    parts += fused
+                    tensors.removeAll { tensor in fused.contains { $0.name == tensor.name } }
+                    let outputs = fused.reduce(0) { $0 + ($1.dimensions.last ?? 0) }
+                    tensors.append(
+                        (
+                            "blk.\(layer).\(tensor)\(suffix)", first.dimensions.dropLast() + [outputs],
+                            fused.flatMap(\.values)
+                        ))
+                }
+            }
+        }
     }
 
     /// The model as a GGUF file of version 3, tensors F32 where `stored` has nothing else.
@@ -267,7 +340,7 @@ struct TinyModel {
     }
 
     func values(_ name: String) -> [Double] {
-        tensors.first { $0.name == name }?.values.map(Double.init) ?? []
+        (parts + tensors).first { $0.name == name }?.values.map(Double.init) ?? []
     }
 }
 
