@@ -20,6 +20,7 @@ import numpy
 import xllamacpp
 
 LAYERS, WIDTH, HEADS, KV_HEADS, FEED_FORWARD, CONTEXT = 5, 128, 4, 2, 256, 2_048
+EXPERTS, EXPERT_WIDTH = 8, 96
 RUNS, PROMPT_TOKENS, GREEDY_TOKENS, TOP = 4, 40, 48, 8
 TOKENIZER = pathlib.Path(__file__).parent.parent / "models/needle-4m/needle-4m-q8_0.gguf"
 
@@ -37,6 +38,9 @@ YARN = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.o
 MISTRAL = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 16,
            "rope.scaling.yarn_log_multiplier": 0.7, "attention.temperature_scale": 0.1}
 LONGROPE = {"rope.scaling.attn_factor": 1.2, "rope.scaling.original_context_length": 512}
+
+QWEN_MOE = {"expert_count": EXPERTS, "expert_used_count": 3, "expert_feed_forward_length": EXPERT_WIDTH}
+MIXTRAL = {"expert_count": EXPERTS, "expert_used_count": 2, "feed_forward_length": EXPERT_WIDTH}
 
 # What is not Llama's: architecture, metadata under its name, norms, matrices with a bias, width of heads, tensors that hold
 # several matrices, whether pairs have RoPE factors of their own.
@@ -65,6 +69,13 @@ CASES = {
     "hunyuan-dense": dict(architecture="hunyuan-dense", head_width=48, norms=PLAIN | HEADS_NORMED),
     "hunyuan-dense, alpha": dict(architecture="hunyuan-dense", norms=PLAIN | HEADS_NORMED,
                                  metadata={"rope.scaling.alpha": 50.0}),
+    "llama, experts": dict(metadata=MIXTRAL),
+    "llama, all experts used": dict(metadata=MIXTRAL | {"expert_used_count": EXPERTS}),
+    "qwen3moe": dict(architecture="qwen3moe", head_width=48, norms=PLAIN | HEADS_NORMED, metadata=QWEN_MOE),
+    "qwen3vlmoe": dict(architecture="qwen3vlmoe", head_width=48, norms=PLAIN | HEADS_NORMED,
+                       metadata=QWEN_MOE | {"rope.dimension_sections": [8, 8, 8, 0]}),
+    "olmoe": dict(architecture="olmoe", kv_heads=HEADS, norms=PLAIN | ROWS_NORMED, metadata=MIXTRAL | {"expert_used_count": 4}),
+    "granitemoe": dict(architecture="granitemoe", metadata=GRANITE | MIXTRAL),
     "internlm2": dict(architecture="internlm2"),
     "ernie4_5": dict(architecture="ernie4_5"),
     "smollm3": dict(architecture="smollm3"),
@@ -93,15 +104,15 @@ def write(path, case, seed):
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(FEED_FORWARD)
     writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
+    kv_heads = case.get("kv_heads", KV_HEADS)
+    writer.add_head_count_kv(kv_heads)
     if head_width * HEADS != WIDTH:
         writer.add_key_length(head_width)
         writer.add_value_length(head_width)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10_000.0)
-    metadata = {"rope.dimension_count": head_width} | case.get("metadata", {})
+    metadata = {"rope.dimension_count": head_width, "feed_forward_length": FEED_FORWARD} | case.get("metadata", {})
     add = {str: writer.add_string, bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32,
            list: writer.add_array}
     for key, value in metadata.items():
@@ -111,11 +122,12 @@ def write(path, case, seed):
         values = around + 0.4 * random.uniform(-1, 1, count)
         writer.add_tensor(name, values.astype(numpy.float32))
 
-    def matrix(name, outputs, inputs, gain=1.5, rows=1.0):
-        values = rows * gain / math.sqrt(inputs) * random.standard_normal((outputs, inputs))
+    def matrix(name, outputs, inputs, gain=1.5, rows=1.0, count=None):
+        shape = (outputs, inputs) if count is None else (count, outputs, inputs)
+        values = rows * gain / math.sqrt(inputs) * random.standard_normal(shape)
         writer.add_tensor(name + ".weight", values.astype(numpy.float32))
 
-    spans = {"width": WIDTH, "head": head_width, "query row": HEADS * head_width, "key row": KV_HEADS * head_width}
+    spans = {"width": WIDTH, "head": head_width, "query row": HEADS * head_width, "key row": kv_heads * head_width}
     queries, keys = spans["query row"], spans["key row"]
     matrix("token_embd", len(plain), WIDTH, gain=math.sqrt(WIDTH))
     # Half a character is a token that llama.cpp's server does not list: none is likely.
@@ -134,6 +146,12 @@ def write(path, case, seed):
             "attn_output": (WIDTH, queries), "ffn_gate": (FEED_FORWARD, WIDTH), "ffn_up": (FEED_FORWARD, WIDTH),
             "ffn_down": (WIDTH, FEED_FORWARD),
         }
+        if "expert_count" in metadata:
+            matrix(block + "ffn_gate_inp", EXPERTS, WIDTH)
+            for name in ("ffn_gate", "ffn_up", "ffn_down"):
+                shape = (WIDTH, EXPERT_WIDTH) if name == "ffn_down" else (EXPERT_WIDTH, WIDTH)
+                del matrices[name]
+                matrix(block + name + "_exps", *shape, count=EXPERTS)
         for name, parts in case.get("fused", {}).items():
             parts = [matrices.pop(part) for part in parts]
             matrices[name] = sum(outputs for outputs, _ in parts), parts[0][1]

@@ -50,6 +50,14 @@ struct Architecture: Sendable {
         }
     }
 
+    /// Experts, chosen by a softmax over the scores of all.
+    struct Routing: Sendable {
+        /// Where the width of an expert is.
+        var widthKey = "expert_feed_forward_length"
+        /// Whether the weights of the chosen ones are made to sum to 1.
+        var isRenormalised = true
+    }
+
     /// The layers whose queries and keys turn with their positions.
     enum Rotation: Sendable {
         case all
@@ -68,6 +76,8 @@ struct Architecture: Sendable {
     /// The matrices that always have a bias; any other may have one.
     var biased: [LayerMatrix] = []
     var fused: [Fusion] = []
+    /// nil: it has no experts.
+    var experts: Routing?
     /// Options that it must have, may have, and has no use for; a model with any other is refused.
     var needs: Set<ModelOption> = []
     var takes: Set<ModelOption> = []
@@ -75,7 +85,9 @@ struct Architecture: Sendable {
 
     /// Of the vision models (`vl`), the text: their positions are one number for each token then.
     static let all = [
-        Architecture(name: "llama", ropeStyle: .interleaved, ignores: [.slidingWindow, .temperature]),
+        Architecture(
+            name: "llama", ropeStyle: .interleaved, experts: Routing(widthKey: "feed_forward_length"),
+            takes: [.experts], ignores: [.slidingWindow, .temperature]),
         Architecture(
             name: "mistral3", ropeStyle: .interleaved, takes: [.temperature, .yarnLogarithm], ignores: [.slidingWindow]),
         Architecture(name: "internlm2", ropeStyle: .interleaved),
@@ -84,6 +96,10 @@ struct Architecture: Sendable {
         Architecture(
             name: "granite", ropeStyle: .interleaved, rotation: .unless(key: "rope.scaling.finetuned"),
             needs: [.logitScale], takes: [.embeddingScale, .attentionScale, .residualScale]),
+        Architecture(
+            name: "granitemoe", ropeStyle: .interleaved, rotation: .unless(key: "rope.scaling.finetuned"),
+            experts: Routing(widthKey: "feed_forward_length"), needs: [.logitScale, .experts],
+            takes: [.embeddingScale, .attentionScale, .residualScale]),
         Architecture(
             name: "glm4", ropeStyle: .interleaved, norms: .around, fused: [.queriesKeysValues, .gateAndUp]),
         Architecture(
@@ -95,6 +111,15 @@ struct Architecture: Sendable {
             biased: [.query, .key, .value]),
         Architecture(name: "qwen3", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
         Architecture(name: "qwen3vl", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head)),
+        Architecture(
+            name: "qwen3moe", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head), experts: Routing(),
+            needs: [.experts]),
+        Architecture(
+            name: "qwen3vlmoe", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head), experts: Routing(),
+            needs: [.experts]),
+        Architecture(
+            name: "olmoe", ropeStyle: .neox, norms: Norms(queriesAndKeys: .row),
+            experts: Routing(widthKey: "feed_forward_length", isRenormalised: false), needs: [.experts]),
         Architecture(
             name: "hunyuan-dense", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head, followsRotation: true),
             takes: [.ropeBaseFactor]),
@@ -113,6 +138,12 @@ struct Architecture: Sendable {
 enum ModelOption: String, CaseIterable, Sendable {
     case slidingWindow = "attention.sliding_window"
     case experts = "expert_count"
+    case sharedExperts = "expert_shared_count"
+    case sharedExpertWidth = "expert_shared_feed_forward_length"
+    case expertScores = "expert_gating_func"
+    case expertScale = "expert_weights_scale"
+    case expertGroups = "expert_group_count"
+    case denseLayers = "leading_dense_block_count"
     case convolution = "ssm.conv_kernel"
     case state = "ssm.state_size"
     case recurrence = "wkv.head_size"
@@ -139,6 +170,11 @@ enum ModelOption: String, CaseIterable, Sendable {
         switch self {
         case .slidingWindow: "attention over a sliding window"
         case .experts: "a mixture of experts"
+        case .sharedExperts, .sharedExpertWidth: "an expert that every row goes to"
+        case .expertScores: "a choice of experts by other than a softmax"
+        case .expertScale: "a scale of the weights of experts"
+        case .expertGroups: "a choice of experts by groups"
+        case .denseLayers: "a mixture of experts in some layers"
         case .convolution, .state: "a recurrent (state-space) layer"
         case .recurrence: "a recurrent layer"
         case .alibi: "ALiBi"
@@ -163,7 +199,7 @@ enum ModelOption: String, CaseIterable, Sendable {
         switch self {
         case .yarnFastTurns: Float(RotaryEmbedding.yarnFastTurns)
         case .yarnSlowTurns: Float(RotaryEmbedding.yarnSlowTurns)
-        case .yarnExtrapolation, .yarnMagnitude: 1
+        case .yarnExtrapolation, .yarnMagnitude, .expertScores, .expertScale: 1
         default: 0
         }
     }

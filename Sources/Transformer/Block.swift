@@ -2,6 +2,7 @@
 //
 //     x ─ norm ─ Wq Wk Wv ─ norm ─ RoPE ─▶ queries, keys, values
 //     attended ─ Wo ─ norm ─ (+x) ─ norm ─ Wgate Wup ─ SwiGLU ─ Wdown ─ norm ─ (+x) ─▶ x
+//                                          or experts
 //
 // `ModelLayer` says which norms there are, and whether its heads turn.
 
@@ -21,9 +22,10 @@ final class Block {
     /// `[capacity, kvHeads, headWidth]`.
     let key: FloatBuffer
     let value: FloatBuffer
-    /// `[capacity, feedForwardWidth]`.
+    /// `[capacity, feedForwardWidth]`, where all rows go through one feed-forward block.
     private let gate: FloatBuffer
     private let up: FloatBuffer
+    private let experts: ExpertBlock?
     /// `[capacity, ropeDimensions / 2]`.
     private let cosines: FloatBuffer
     private let sines: FloatBuffer
@@ -46,12 +48,16 @@ final class Block {
         attended = try FloatBuffer(rows * shape.heads * shape.headWidth)
         key = try FloatBuffer(rows * shape.kvHeads * shape.headWidth)
         value = try FloatBuffer(rows * shape.kvHeads * shape.headWidth)
-        gate = try FloatBuffer(rows * shape.feedForwardWidth)
-        up = try FloatBuffer(rows * shape.feedForwardWidth)
+        let inner = shape.experts == nil ? shape.feedForwardWidth : 0
+        gate = try FloatBuffer(rows * inner)
+        up = try FloatBuffer(rows * inner)
+        experts = try shape.experts.map { experts throws(ModelError) in
+            try ExpertBlock(model, experts, pool: pool, rows: rows)
+        }
         cosines = try FloatBuffer(rows * model.rope.half)
         sines = try FloatBuffer(rows * model.rope.half)
         temperatures = shape.temperatureScale == 0 ? nil : try FloatBuffer(rows)
-        let inputs = max(shape.width, shape.feedForwardWidth, shape.heads * shape.headWidth)
+        let inputs = max(shape.width, inner, shape.experts?.width ?? 0, shape.heads * shape.headWidth)
         quantised = try FloatBuffer(
             model.isInteger ? DenseRows.quantisedSize(rows: rows, inputs: (inputs + 31) / 32 * 32) : 0)
         var scratch: [FloatBuffer] = []
@@ -99,12 +105,24 @@ final class Block {
     ) {
         multiply(attended, ranges, [target(layer, panel, .attentionOutput, projected)])
         let input = add(projected, normed: layer.attentionOutputNorm, to: x, then: layer.feedForwardNorm, rows: rows)
+        feedForward(layer, panel, input, rows: rows, ranges: ranges)
+        _ = add(projected, normed: layer.feedForwardOutputNorm, to: x, then: nil, rows: rows)
+    }
+
+    /// Writes what the feed-forward half makes of its input `[rows, width]`.
+    private func feedForward(
+        _ layer: ModelLayer, _ panel: LayerPanel?, _ input: Floats, rows: Int, ranges: [RowRange]
+    ) {
+        if let weights = layer.experts, let experts {
+            multiply(input, ranges, [RowProducts.Target(linear: weights.router, panel: nil, y: experts.scores.floats)])
+            return experts.run(
+                weights, input, rows: rows, ranges: ranges, scratch: scratchViews, into: projected.floats)
+        }
         multiply(input, ranges, [target(layer, panel, .gate, gate), target(layer, panel, .up, up)])
         var swiglu = SwiGLU(
             rows: rows, width: model.configuration.feedForwardWidth, gate: gate.floats, up: up.floats)
         swiglu.run(on: pool)
         multiply(gate.floats, ranges, [target(layer, panel, .down, projected)])
-        _ = add(projected, normed: layer.feedForwardOutputNorm, to: x, then: nil, rows: rows)
     }
 
     /// The logits of x `[rows, width]`, `[rows, vocabulary]`.

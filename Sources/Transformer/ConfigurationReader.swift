@@ -96,6 +96,18 @@ struct ConfigurationReader {
         return try positive(option.rawValue, default: nil)
     }
 
+    /// nil: there are none; 0 of them is as good as none where a model may be without.
+    func experts() throws(ModelError) -> ExpertShape? {
+        guard let routing = architecture.experts else { return nil }
+        let key = ModelOption.experts.rawValue
+        let isPlain = try integer(key) ?? 0 == 0
+        guard architecture.needs.contains(.experts) || !isPlain else { return nil }
+        let count = try size(key, upTo: 1_024)
+        return ExpertShape(
+            count: count, used: try size("expert_used_count", upTo: count),
+            width: try size(routing.widthKey, upTo: 1 << 20), isRenormalised: routing.isRenormalised)
+    }
+
     /// A window as long as the context bounds nothing.
     func window(contextLength: Int) throws(ModelError) -> Int? {
         guard !architecture.ignores.contains(.slidingWindow) else { return nil }

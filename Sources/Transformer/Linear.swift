@@ -72,6 +72,14 @@ import GGUF
         unsafe caked_panel_fill(type, weights, inputs, first, panel.outputs, panel.memory.base)
     }
 
+    /// A panel of the outputs from `first` on: in `scratch` where W itself is none.
+    func floats(from first: Int, _ outputs: Int, _ scratch: Floats) -> DensePanel {
+        if let prepared { return prepared.slice(first, outputs) }
+        let panel = panel(in: scratch, outputs: outputs)
+        fill(panel, from: first)
+        return panel
+    }
+
     /// Writes the rows of W from `first` on, as many as fit `into`.
     func dequantise(from first: Int, into: Floats) {
         let rows = into.count / inputs

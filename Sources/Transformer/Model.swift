@@ -51,7 +51,11 @@ public final class Model: Sendable {
             shape.tiedHead
             ? embedding : try tensors.linear("output", inputs: shape.width, outputs: shape.vocabulary)
         try tensors.refuseUnread()
-        isInteger = output.isInteger || layers.contains { layer in layer.matrices.contains { $0.isInteger } }
+        isInteger =
+            output.isInteger
+            || layers.contains { layer in
+                layer.experts?.isInteger == true || layer.matrices.contains { $0.isInteger }
+            }
         repacked = try pool.flatMap { pool throws(ModelError) in
             try Self.repack(&layers, &output, repacking, pool: pool, file: file)
         }
@@ -61,7 +65,8 @@ public final class Model: Sendable {
         self.file = file
     }
 
-    /// Re-tiles every matrix that is multiplied as bytes; nil when there is none or memory is short.
+    /// Re-tiles every matrix that is multiplied as bytes, but those of experts, most of which a row does not meet; nil when there is
+    /// none or memory is short.
     private static func repack(
         _ layers: inout [ModelLayer], _ output: inout Linear, _ repacking: Repacking, pool: WorkerPool, file: GGUFFile
     ) throws(ModelError) -> RepackedWeights? {
@@ -77,7 +82,7 @@ public final class Model: Sendable {
         }
         for index in layers.indices {
             var fill = PanelFill()
-            for matrix in LayerMatrix.allCases {
+            for matrix in LayerMatrix.allCases.prefix(layers[index].matrices.count) {
                 guard let panel = panel(of: layers[index][matrix], &fill) else { continue }
                 layers[index].repack(matrix, panel)
             }

@@ -32,6 +32,8 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     public let headWidth: Int
     /// Elements inside the feed-forward block.
     public let feedForwardWidth: Int
+    /// nil: every row goes through the same feed-forward block.
+    public let experts: ExpertShape?
     /// Token ids are below this.
     public let vocabulary: Int
     /// Positions the model was made for.
@@ -96,7 +98,8 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
         guard valueWidth == headWidth else {
             throw reader.invalid("attention.value_length", valueWidth, "equal to attention.key_length, \(headWidth)")
         }
-        feedForwardWidth = try reader.size("feed_forward_length", upTo: 1 << 20)
+        experts = try reader.experts()
+        feedForwardWidth = try reader.size("feed_forward_length", upTo: 1 << 20, default: experts?.width)
         contextLength = try reader.size("context_length", upTo: 1 << 24)
         ropeDimensions = try reader.size("rope.dimension_count", upTo: headWidth, default: headWidth)
         guard ropeDimensions.isMultiple(of: 2) else {

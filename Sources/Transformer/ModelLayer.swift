@@ -44,8 +44,9 @@ struct AttentionBounds: Sendable {
 ///     x ← x + norm(Wo attention(RoPE(norm(Wq h)), RoPE(norm(Wk h)), Wv h))     h = norm(x)
 ///     x ← x + norm(Wdown SwiGLU(Wgate h, Wup h))                               h = norm(x)
 struct ModelLayer: Sendable {
-    /// In the order of `LayerMatrix`.
+    /// In the order of `LayerMatrix`; those of the feed-forward half are the experts' where there are experts.
     private(set) var matrices: [Linear]
+    let experts: Experts?
     /// `[width]`, as all norms but those of queries and keys.
     let attentionNorm: FloatBuffer?
     /// Over a head, `[headWidth]`, or over all heads of a row, `[heads · headWidth]`; of keys `[kvHeads · headWidth]`.
@@ -70,11 +71,11 @@ struct ModelLayer: Sendable {
             return try tensors.vector(block + name + ".weight", count: count)
         }
         // Routes rows to experts, which take the place of `ffn_gate`, `ffn_up` and `ffn_down`.
-        try tensors.refuse(block + "ffn_gate_inp.weight")
+        if shape.experts == nil { try tensors.refuse(block + "ffn_gate_inp.weight") }
         let norms = architecture.norms
         attentionNorm = try norm(norms.beforeAttention, shape.width, &tensors)
         matrices = []
-        for matrix in LayerMatrix.allCases {
+        for matrix in shape.layerMatrices {
             let linear = try tensors.linear(matrix, block, shape, architecture.fused)
             guard linear.bias != nil || !architecture.biased.contains(matrix) else {
                 throw .missingTensor(block + matrix.tensor + ".bias")
@@ -83,6 +84,9 @@ struct ModelLayer: Sendable {
         }
         normsFollowRotation = norms.followsRotation
         let heads = norms.queriesAndKeys == .row ? (shape.heads, shape.kvHeads) : (1, 1)
+        experts = try shape.experts.map { experts throws(ModelError) in
+            try Experts(block, shape, experts, &tensors)
+        }
         let hasHeadNorms = norms.queriesAndKeys != nil
         queryNorm = try norm(hasHeadNorms ? "attn_q_norm" : nil, heads.0 * shape.headWidth, &tensors)
         keyNorm = try norm(hasHeadNorms ? "attn_k_norm" : nil, heads.1 * shape.headWidth, &tensors)
@@ -127,8 +131,15 @@ extension ModelConfiguration {
         matrices.reduce(0) { $0 + $1.shape(self).inputs * $1.shape(self).outputs }
     }
 
-    /// Multiply-adds of a row in all matrices of a block.
-    public var blockWeights: Int { weights(LayerMatrix.allCases) }
+    /// The matrices of a block that every row meets.
+    var layerMatrices: [LayerMatrix] {
+        experts == nil ? LayerMatrix.allCases : [.query, .key, .value, .attentionOutput]
+    }
+
+    /// Multiply-adds of a row in all matrices of a block, of experts in those that it goes to.
+    public var blockWeights: Int {
+        weights(layerMatrices) + (experts.map { width * ($0.count + 3 * $0.used * $0.width) } ?? 0)
+    }
 
     /// Multiply-adds of a row in those of its keys and values.
     public var keyValueWeights: Int { weights([.key, .value]) }

@@ -145,19 +145,12 @@ struct RowProducts: ~Copyable {
                 linear.multiply(x, rows: range.count, first: firstOutput, count: outputs, into: y)
                 continue
             }
-            let panel = prepared ?? floats(of: linear, from: firstOutput, outputs, worker)
+            let panel = prepared ?? linear.floats(from: firstOutput, outputs, scratch[worker])
             prepared = panel
             panel.multiply(
                 DenseRows(count: range.count, inputs: linear.inputs, floats: x, quantised: x.slice(0, 0)),
                 into: y.slice(firstOutput, y.count - firstOutput), stride: linear.outputs,
                 bias: linear.bias?.floats.slice(firstOutput, outputs))
         }
-    }
-
-    private func floats(of linear: Linear, from first: Int, _ outputs: Int, _ worker: Int) -> DensePanel {
-        if let prepared = linear.prepared { return prepared.slice(first, outputs) }
-        let panel = linear.panel(in: scratch[worker], outputs: outputs)
-        linear.fill(panel, from: first)
-        return panel
     }
 }

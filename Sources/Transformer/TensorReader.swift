@@ -25,22 +25,42 @@ struct TensorReader {
     ) throws(ModelError) -> Linear {
         let all = all ?? outputs
         precondition(first >= 0 && first + outputs <= all)
-        let tensor = try find(name + ".weight", dimensions: [inputs, all])
+        let (type, base) = unsafe try matrix(name + ".weight", dimensions: [inputs, all], rows: all)
+        let bias = try optionalVector(name + ".bias", count: all)
+        return unsafe Linear(
+            base + first * caked_bytes(type, inputs), type: type, inputs: inputs, outputs: outputs,
+            bias: try bias?.part(from: first, outputs), integers: integers)
+    }
+
+    /// `count` matrices `[outputs, inputs]` that lie one behind the other in the tensor `name.weight`, without biases.
+    mutating func linears(_ name: String, inputs: Int, outputs: Int, count: Int) throws(ModelError) -> [Linear] {
+        let rows = outputs.multipliedReportingOverflow(by: count)
+        let (type, base) = unsafe try matrix(
+            name + ".weight", dimensions: [inputs, outputs, count], rows: rows.overflow ? .max : rows.partialValue)
+        return (0..<count).map { index in
+            unsafe Linear(
+                base + index * outputs * caked_bytes(type, inputs), type: type, inputs: inputs, outputs: outputs,
+                bias: nil, integers: integers)
+        }
+    }
+
+    /// The type and the bytes of a tensor of so many rows, each of `dimensions[0]` elements.
+    @unsafe private mutating func matrix(
+        _ name: String, dimensions: [Int], rows: Int
+    ) throws(ModelError) -> (type: caked_type, base: UnsafeRawPointer) {
+        let tensor = try find(name, dimensions: dimensions)
         guard Linear.supportedTypes.contains(tensor.type) else {
             throw .unsupportedTensorType(tensor: tensor.name, type: tensor.type.name)
         }
         let type = caked_type(rawValue: tensor.type.rawValue)
         let bytes = unsafe file.bytes(of: tensor)
-        let rowBytes = caked_bytes(type, inputs)
-        let needed = rowBytes.multipliedReportingOverflow(by: all)
+        let rowBytes = caked_bytes(type, dimensions[0])
+        let needed = rowBytes.multipliedReportingOverflow(by: rows)
         guard rowBytes > 0, !needed.overflow, needed.partialValue <= bytes.count, let base = bytes.baseAddress
         else {
-            throw .wrongShape(tensor: tensor.name, dimensions: tensor.dimensions, expected: [inputs, all])
+            throw .wrongShape(tensor: tensor.name, dimensions: tensor.dimensions, expected: dimensions)
         }
-        let bias = try optionalVector(name + ".bias", count: all)
-        return unsafe Linear(
-            base + first * rowBytes, type: type, inputs: inputs, outputs: outputs,
-            bias: try bias?.part(from: first, outputs), integers: integers)
+        return unsafe (type, base)
     }
 
     /// A vector, as floats.
@@ -78,6 +98,7 @@ struct TensorReader {
         // Trailing extents of 1 are the same shape.
         var found = tensor.dimensions
         while found.count > dimensions.count, found.last == 1 { found.removeLast() }
+        while found.count < dimensions.count, dimensions[found.count...].allSatisfy({ $0 == 1 }) { found.append(1) }
         guard found == dimensions else {
             throw .wrongShape(tensor: name, dimensions: tensor.dimensions, expected: dimensions)
         }

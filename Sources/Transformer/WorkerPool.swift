@@ -4,6 +4,7 @@ import CLinux
 import COpenBLAS
 import Glibc
 import Locks
+
 import struct Synchronization.Atomic
 
 /// Named threads that run parallel regions: spinning briefly for the next one, then asleep on a futex.

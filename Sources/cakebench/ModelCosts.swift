@@ -21,9 +21,13 @@ struct ModelCosts: Encodable {
 
     init(path: String, shape: ModelConfiguration) throws {
         let file = try GGUFFile(path: path)
-        let matrices = file.tensors.filter { $0.name.hasPrefix("blk.") && $0.dimensions.count == 2 }
+        let matrices = file.tensors.filter { $0.name.hasPrefix("blk.") && $0.dimensions.count > 1 }
         let head = file.tensor("output.weight") ?? file.tensor("token_embd.weight")
-        block_bytes = matrices.reduce(0) { $0 + $1.byteCount }
+        // Of experts, those that a row goes to.
+        block_bytes = matrices.reduce(0) { sum, tensor in
+            guard let experts = shape.experts, tensor.dimensions.count == 3 else { return sum + tensor.byteCount }
+            return sum + tensor.byteCount / experts.count * experts.used
+        }
         head_bytes = head?.byteCount ?? 0
         head_weights = head?.elementCount ?? 0
         is_quantised = matrices.contains { ![.f32, .f16, .bf16].contains($0.type) }

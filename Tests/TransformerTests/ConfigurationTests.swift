@@ -32,6 +32,17 @@ struct ConfigurationTests {
         }
     }
 
+    private static func experts(_ key: String, _ value: TinyModel.Value, _ word: String? = nil) -> Spoiled {
+        Spoiled(word: word ?? key) { model in
+            model = TinyModel(
+                TinyShape(
+                    name: "qwen3moe", architecture: "qwen3moe", neox: true, headNorms: .head, experts: (8, 2, true),
+                    metadata: [("expert_feed_forward_length", .uint32(48))]))
+            model.metadata.removeAll { $0.0 == key }
+            model.metadata.append((key, value))
+        }
+    }
+
     static let spoiled: [Spoiled] = [
         Spoiled(word: "mamba") { $0.metadata[0] = ("general.architecture", .string("mamba")) },
         Spoiled(word: "general.architecture") { $0.metadata.removeFirst() },
@@ -39,7 +50,23 @@ struct ConfigurationTests {
             $0 = TinyModel(TinyShape(name: "qwen2", architecture: "qwen2", neox: true, biases: true))
             $0.metadata.append(("qwen2.attention.sliding_window", .uint32(511)))
         },
-        metadata("expert_count", .uint32(8), "mixture of experts"),
+        metadata("expert_count", .uint32(1 << 31)),
+        metadata("expert_count", .uint32(8), "expert_used_count"),
+        metadata("expert_shared_count", .uint32(1), "every row"),
+        Spoiled(word: "mixture of experts") {
+            $0 = TinyModel(TinyShape(name: "qwen2", architecture: "qwen2", neox: true, biases: true))
+            $0.metadata.append(("qwen2.expert_count", .uint32(8)))
+        },
+        experts("qwen3moe.expert_count", .uint32(0)),
+        experts("qwen3moe.expert_count", .uint32(1 << 31)),
+        experts("qwen3moe.expert_count", .uint32(7), "blk.0.ffn_gate_inp.weight"),
+        experts("qwen3moe.expert_used_count", .uint32(0)),
+        experts("qwen3moe.expert_used_count", .uint32(9)),
+        experts("qwen3moe.expert_used_count", .uint32(1 << 31)),
+        experts("qwen3moe.expert_feed_forward_length", .uint32(0)),
+        experts("qwen3moe.expert_feed_forward_length", .uint32(1 << 31)),
+        experts("qwen3moe.expert_feed_forward_length", .uint32(47), "ffn_gate_exps.weight"),
+        experts("qwen3moe.expert_gating_func", .uint32(2), "other than a softmax"),
         metadata("ssm.state_size", .uint32(16), "state-space"),
         metadata("rope.scaling.yarn_log_multiplier", .float(0.1), "YaRN with constants"),
         metadata("rope.scaling.yarn_beta_fast", .float(8)),

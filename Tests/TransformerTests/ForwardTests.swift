@@ -1,6 +1,7 @@
 // The forward pass against the double-precision reference, and what must not change its results.
 
 import CAKE
+import GGUF
 import Testing
 import Transformer
 
@@ -27,9 +28,16 @@ struct ForwardTests {
         }
     }
 
-    @Test("a sequence gets the same logits alone and in any company")
-    func batch() throws {
-        let model = try TinyModel(TinyShape.all[0]).load()
+    @Test(
+        "a sequence gets the same logits alone and in any company", arguments: [TinyShape.all[0], TinyShape.mixture],
+        [nil, TensorType.q8_0])
+    func batch(_ shape: TinyShape, _ type: TensorType?) throws {
+        var shape = shape
+        // Wide enough for whole blocks, and for products of bytes.
+        if type != nil { (shape.width, shape.headWidth, shape.feedForwardWidth) = (64, 32, 96) }
+        var tiny = TinyModel(shape)
+        if let type { tiny.store([type]) }
+        let model = try tiny.load()
         let decoder = try Decoder(model: model, pool: pool, maxRowsPerStep: 200)
         var random = TestRandom(state: 3)
         // Pieces on both sides of the border between stored and dense products, and of a split by rows.
@@ -60,9 +68,21 @@ struct ForwardTests {
         #expect(silent.position == 2)
     }
 
-    @Test("results are the same for every number of threads")
-    func threads() throws {
-        let model = try TinyModel(TinyShape.all[0]).load()
+    @Test("where a router says no numbers, logits are none")
+    func noNumbers() throws {
+        for value in [Float.nan, .infinity] {
+            var tiny = TinyModel(TinyShape.mixture)
+            for index in tiny.tensors.indices where tiny.tensors[index].name.contains("ffn_gate_inp") {
+                tiny.tensors[index].values = tiny.tensors[index].values.map { _ in value }
+            }
+            let logits = try tiny.load().logits(ids: Array(0..<40), pool: pool)
+            #expect(logits.allSatisfy { $0.isNaN })
+        }
+    }
+
+    @Test("results are the same for every number of threads", arguments: [TinyShape.all[0], TinyShape.mixture])
+    func threads(_ shape: TinyShape) throws {
+        let model = try TinyModel(shape).load()
         var random = TestRandom(state: 5)
         let ids = random.ids(400, below: 40)
         let results = try [1, 2, 3].map { threads in

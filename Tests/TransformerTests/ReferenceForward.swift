@@ -79,10 +79,7 @@ extension TinyModel {
             add(output.map { normParts($0, behind) }, to: &x)
             let before = !shape.preNorms ? [] : values(block + shape.feedForwardNorm + ".weight")
             let inner = x.map { normParts($0, before) }
-            let gate = multiply(inner, block + "ffn_gate")
-            let up = multiply(inner, block + "ffn_up")
-            let hidden = zip(gate, up).map { zip($0, $1).map { $0 / (1 + exp(-$0)) * $1 } }
-            let down = multiply(hidden, block + "ffn_down")
+            let down = shape.experts == nil ? feedForward(inner, block) : mixture(inner, block)
             add(down.map { normParts($0, values(block + "post_ffw_norm.weight")) }, to: &x)
         }
         let last = x.map { norm($0, values("output_norm.weight")) }
@@ -147,8 +144,35 @@ extension TinyModel {
         return stride(from: 0, to: x.count, by: weight.count).flatMap { norm(Array(x[$0..<$0 + weight.count]), weight) }
     }
 
-    private func multiply(_ x: [[Double]], _ name: String) -> [[Double]] {
-        let weight = values(name + ".weight")
+    private func feedForward(_ x: [[Double]], _ block: String, expert: Int? = nil) -> [[Double]] {
+        let gate = multiply(x, block + "ffn_gate", expert)
+        let up = multiply(x, block + "ffn_up", expert)
+        let hidden = zip(gate, up).map { zip($0, $1).map { $0 / (1 + exp(-$0)) * $1 } }
+        return multiply(hidden, block + "ffn_down", expert)
+    }
+
+    /// Every row by itself: a softmax over all experts, the likeliest of them, their outputs by their weights.
+    private func mixture(_ x: [[Double]], _ block: String) -> [[Double]] {
+        guard let experts = shape.experts else { return x }
+        return zip(x, multiply(x, block + "ffn_gate_inp")).map { row, scores in
+            let sum = scores.reduce(0) { $0 + exp($1) }
+            let likeliest = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(experts.used)
+            let all = experts.isRenormalised ? likeliest.reduce(0) { $0 + exp(scores[$1]) } : sum
+            var output = [Double](repeating: 0, count: row.count)
+            for expert in likeliest {
+                let part = feedForward([row], block, expert: expert)[0]
+                for i in output.indices { output[i] += exp(scores[expert]) / all * part[i] }
+            }
+            return output
+        }
+    }
+
+    private func multiply(_ x: [[Double]], _ name: String, _ expert: Int? = nil) -> [[Double]] {
+        var weight = values(name + (expert == nil ? ".weight" : "_exps.weight"))
+        if let expert, let experts = shape.experts {
+            let count = weight.count / experts.count
+            weight = Array(weight[expert * count..<(expert + 1) * count])
+        }
         let bias = values(name + ".bias")
         let inputs = x[0].count
         return x.map { row in

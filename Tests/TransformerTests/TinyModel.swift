@@ -47,6 +47,8 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var postNorms = false
     var preNorms: Bool { !postNorms || architecture == "glm4" }
     var tied = false
+    /// Experts in place of one feed-forward block, of `feedForwardWidth` elements each.
+    var experts: (count: Int, used: Int, isRenormalised: Bool)?
     /// Factors of the embedding, of scores, of what is added to the residual stream, and of logits, by which they are divided.
     var scales: Scales?
     /// Metadata beyond those of the shape, under the architecture's name.
@@ -60,6 +62,8 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     }
 
     enum HeadNorms { case head, row }
+
+    static let mixture = TinyShape(name: "llama with experts", experts: (5, 2, true))
 
     static let fusedMatrices = [
         (tensor: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"]), (tensor: "ffn_up", parts: ["ffn_gate", "ffn_up"]),
@@ -103,6 +107,13 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
             metadata: [
                 ("rope.scaling.yarn_log_multiplier", .float(0.75)), ("attention.temperature_scale", .float(0.25)),
             ]),
+        mixture, TinyShape(name: "one expert", experts: (1, 1, true)),
+        TinyShape(
+            name: "qwen3moe: experts of their own width", architecture: "qwen3moe", neox: true, headNorms: .head,
+            experts: (16, 4, true), metadata: [("expert_feed_forward_length", .uint32(48))]),
+        TinyShape(
+            name: "olmoe: weights of experts as they are", architecture: "olmoe", neox: true, headNorms: .row,
+            experts: (8, 3, false)),
         TinyShape(
             name: "granite: scales", architecture: "granite",
             scales: Scales(embedding: 3, attention: 0.2, residual: 0.4, logits: 2.5)),
@@ -199,6 +210,12 @@ struct TinyModel {
                 (a + "residual_scale", .float(scales.residual)), (a + "logit_scale", .float(scales.logits)),
             ]
         }
+        if let experts = shape.experts {
+            metadata += [
+                (a + "expert_count", .uint32(UInt32(experts.count))),
+                (a + "expert_used_count", .uint32(UInt32(experts.used))),
+            ]
+        }
         metadata += shape.metadata.map { (a + $0.0, $0.1) }
         let half = (shape.ropeDimensions ?? shape.headWidth) / 2
         let isScaled = shape.ropeFactors || shape.longFactors != nil
@@ -235,9 +252,16 @@ struct TinyModel {
             }
             if shape.preNorms { norm(block + shape.feedForwardNorm + ".weight") }
             if shape.postNorms { norm(block + "post_ffw_norm.weight") }
-            matrix(block + "ffn_gate", shape.width, shape.feedForwardWidth)
-            matrix(block + "ffn_up", shape.width, shape.feedForwardWidth)
-            matrix(block + "ffn_down", shape.feedForwardWidth, shape.width)
+            let (outer, inner) = (shape.width, shape.feedForwardWidth)
+            for (name, inputs, outputs) in [("gate", outer, inner), ("up", outer, inner), ("down", inner, outer)] {
+                guard let count = shape.experts?.count else {
+                    matrix(block + "ffn_" + name, inputs, outputs)
+                    continue
+                }
+                matrix(block + "ffn_\(name)_exps", inputs, outputs * count)
+                tensors[tensors.count - 1].dimensions = [inputs, outputs, count]
+            }
+            if let experts = shape.experts { matrix(block + "ffn_gate_inp", outer, experts.count) }
         }
         norm("output_norm.weight")
         if !shape.tied { matrix("output", shape.width, shape.vocabulary) }
