@@ -76,6 +76,12 @@ CASES = {
                        metadata=QWEN_MOE | {"rope.dimension_sections": [8, 8, 8, 0]}),
     "olmoe": dict(architecture="olmoe", kv_heads=HEADS, norms=PLAIN | ROWS_NORMED, metadata=MIXTRAL | {"expert_used_count": 4}),
     "granitemoe": dict(architecture="granitemoe", metadata=GRANITE | MIXTRAL),
+    "gemma": dict(architecture="gemma", head_width=48, tied=True),
+    "gemma3": dict(architecture="gemma3", head_width=48, layers=7, tied=True, norms=PLAIN | BEHIND | HEADS_NORMED,
+                   metadata={"attention.sliding_window": CONTEXT, "rope.freq_base": 1e6, "rope.scaling.type": "linear",
+                             "rope.scaling.factor": 8.0}),
+    "gemma3, 62 layers": dict(architecture="gemma3", head_width=48, layers=62, tied=True,
+                              norms=PLAIN | BEHIND | HEADS_NORMED, metadata={"attention.sliding_window": CONTEXT}),
     "internlm2": dict(architecture="internlm2"),
     "ernie4_5": dict(architecture="ernie4_5"),
     "smollm3": dict(architecture="smollm3"),
@@ -103,7 +109,8 @@ def write(path, case, seed):
     plain = copy_tokenizer(writer)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
-    writer.add_block_count(LAYERS)
+    layers = case.get("layers", LAYERS)
+    writer.add_block_count(layers)
     writer.add_head_count(HEADS)
     kv_heads = case.get("kv_heads", KV_HEADS)
     writer.add_head_count_kv(kv_heads)
@@ -111,8 +118,7 @@ def write(path, case, seed):
         writer.add_key_length(head_width)
         writer.add_value_length(head_width)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_freq_base(10_000.0)
-    metadata = {"rope.dimension_count": head_width, "feed_forward_length": FEED_FORWARD} | case.get("metadata", {})
+    metadata = {"rope.freq_base": 10_000.0, "rope.dimension_count": head_width, "feed_forward_length": FEED_FORWARD} | case.get("metadata", {})
     add = {str: writer.add_string, bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32,
            list: writer.add_array}
     for key, value in metadata.items():
@@ -129,15 +135,18 @@ def write(path, case, seed):
 
     spans = {"width": WIDTH, "head": head_width, "query row": HEADS * head_width, "key row": kv_heads * head_width}
     queries, keys = spans["query row"], spans["key row"]
-    matrix("token_embd", len(plain), WIDTH, gain=math.sqrt(WIDTH))
     # Half a character is a token that llama.cpp's server does not list: none is likely.
-    matrix("output", len(plain), WIDTH, gain=4, rows=plain[:, None])
+    if case.get("tied"):
+        matrix("token_embd", len(plain), WIDTH, gain=4, rows=plain[:, None])
+    else:
+        matrix("token_embd", len(plain), WIDTH, gain=math.sqrt(WIDTH))
+        matrix("output", len(plain), WIDTH, gain=4, rows=plain[:, None])
     vector("output_norm.weight", WIDTH, 1)
     if case.get("rope_factors"):
         for name in ("long", "short"):
             vector(f"rope_factors_{name}.weight", metadata["rope.dimension_count"] // 2, 1.5)
     norms = case.get("norms", PLAIN)
-    for layer in range(LAYERS):
+    for layer in range(layers):
         block = f"blk.{layer}."
         for name, span in norms.items():
             vector(f"{block}{name}.weight", spans[span], 1)

@@ -197,6 +197,8 @@ void caked_add(const float *x, float *y, size_t count) { table()->add(x, y, coun
 
 void caked_swiglu(float *gate, const float *up, size_t count) { table()->swiglu(gate, up, count); }
 
+void caked_geglu(float *gate, const float *up, size_t count) { table()->geglu(gate, up, count); }
+
 void caked_rope_interleaved(float *head, const float *cosines, const float *sines, size_t half) {
     table()->rope_interleaved(head, cosines, sines, half);
 }

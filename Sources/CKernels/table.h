@@ -45,6 +45,7 @@ typedef struct {
     void (*rms_norm)(const float *, const float *, float, float *, size_t);
     void (*add)(const float *, float *, size_t);
     void (*swiglu)(float *, const float *, size_t);
+    void (*geglu)(float *, const float *, size_t);
     void (*rope_interleaved)(float *, const float *, const float *, size_t);
     void (*rope_neox)(float *, const float *, const float *, size_t);
     void (*attend)(caked_type, const void *, const void *, size_t, size_t, const float *, size_t, const uint32_t *,

@@ -37,6 +37,7 @@ const caked_table TABLE = {
     .rms_norm = rms_norm,
     .add = add,
     .swiglu = swiglu,
+    .geglu = geglu,
     .rope_interleaved = rope_interleaved,
     .rope_neox = rope_neox,
     .attend = attend,

@@ -58,6 +58,14 @@ struct Architecture: Sendable {
         var isRenormalised = true
     }
 
+    /// What the gate of a feed-forward block goes through before it multiplies.
+    enum Gate: Sendable {
+        /// x / (1 + e^−x): SwiGLU.
+        case silu
+        /// x · Φ(x) by its approximation with tanh: GEGLU (Shazeer, arXiv 2002.05202).
+        case gelu
+    }
+
     /// The layers whose queries and keys turn with their positions.
     enum Rotation: Sendable {
         case all
@@ -72,10 +80,18 @@ struct Architecture: Sendable {
     /// RoPE's pairs.
     let ropeStyle: ModelConfiguration.RopeStyle
     var rotation = Rotation.all
+    /// Every so many-th layer sees everything and the others a window; RoPE's base in those, where the metadata have none.
+    var globalEvery: Int?
+    var localRopeBase: Float?
     var norms = Norms()
     /// The matrices that always have a bias; any other may have one.
     var biased: [LayerMatrix] = []
     var fused: [Fusion] = []
+    var gate = Gate.silu
+    /// Whether the embedding is multiplied by the square root of its width.
+    var scalesEmbeddingByWidth = false
+    /// A model of so many layers has scores multiplied by 1/√(width / heads).
+    var layersScaledByWidth: Int?
     /// nil: it has no experts.
     var experts: Routing?
     /// Options that it must have, may have, and has no use for; a model with any other is refused.
@@ -123,6 +139,12 @@ struct Architecture: Sendable {
         Architecture(
             name: "hunyuan-dense", ropeStyle: .neox, norms: Norms(queriesAndKeys: .head, followsRotation: true),
             takes: [.ropeBaseFactor]),
+        Architecture(name: "gemma", ropeStyle: .neox, gate: .gelu, scalesEmbeddingByWidth: true),
+        Architecture(
+            name: "gemma3", ropeStyle: .neox, globalEvery: 6, localRopeBase: 10_000,
+            norms: Norms(
+                queriesAndKeys: .head, afterAttention: "post_attention_norm", afterFeedForward: "post_ffw_norm"),
+            gate: .gelu, scalesEmbeddingByWidth: true, layersScaledByWidth: 62),
         Architecture(name: "olmo2", ropeStyle: .neox, norms: .behind(queriesAndKeys: .row)),
         Architecture(name: "exaone4", ropeStyle: .neox, norms: .behind(queriesAndKeys: .head)),
     ]

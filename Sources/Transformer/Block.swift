@@ -1,7 +1,7 @@
 // One decoder block on a batch of rows, all but its attention: what prefill and decode have in common.
 //
 //     x ─ norm ─ Wq Wk Wv ─ norm ─ RoPE ─▶ queries, keys, values
-//     attended ─ Wo ─ norm ─ (+x) ─ norm ─ Wgate Wup ─ SwiGLU ─ Wdown ─ norm ─ (+x) ─▶ x
+//     attended ─ Wo ─ norm ─ (+x) ─ norm ─ Wgate Wup ─ gate ─ Wdown ─ norm ─ (+x) ─▶ x
 //                                          or experts
 //
 // `ModelLayer` says which norms there are, and whether its heads turn.
@@ -26,9 +26,8 @@ final class Block {
     private let gate: FloatBuffer
     private let up: FloatBuffer
     private let experts: ExpertBlock?
-    /// `[capacity, ropeDimensions / 2]`.
-    private let cosines: FloatBuffer
-    private let sines: FloatBuffer
+    /// `[capacity, ropeDimensions / 2]` for each of the model's rotations.
+    private let angles: [(cosines: FloatBuffer, sines: FloatBuffer)]
     /// `[capacity]`, where queries have a factor that depends on their position.
     private let temperatures: FloatBuffer?
     /// The inputs of a product as bytes.
@@ -54,8 +53,9 @@ final class Block {
         experts = try shape.experts.map { experts throws(ModelError) in
             try ExpertBlock(model, experts, pool: pool, rows: rows)
         }
-        cosines = try FloatBuffer(rows * model.rope.half)
-        sines = try FloatBuffer(rows * model.rope.half)
+        angles = try model.ropes.map { rope throws(ModelError) in
+            (try FloatBuffer(rows * rope.half), try FloatBuffer(rows * rope.half))
+        }
         temperatures = shape.temperatureScale == 0 ? nil : try FloatBuffer(rows)
         let inputs = max(shape.width, inner, shape.experts?.width ?? 0, shape.heads * shape.headWidth)
         quantised = try FloatBuffer(
@@ -68,12 +68,14 @@ final class Block {
 
     /// Sets the RoPE angles of the batch's rows `first..<first + count` to consecutive positions.
     func setPositions(first: Int, count: Int, position: Int) {
-        let half = model.rope.half
-        var angles = FillAngles(
-            rows: count, firstPosition: position, rope: model.rope,
-            cosines: cosines.floats.slice(first * half, count * half),
-            sines: sines.floats.slice(first * half, count * half))
-        angles.run(on: pool)
+        for (rope, angles) in zip(model.ropes, angles) {
+            let half = rope.half
+            var fill = FillAngles(
+                rows: count, firstPosition: position, rope: rope,
+                cosines: angles.cosines.floats.slice(first * half, count * half),
+                sines: angles.sines.floats.slice(first * half, count * half))
+            fill.run(on: pool)
+        }
         guard let temperatures = temperatures?.floats else { return }
         for row in 0..<count {
             temperatures[first + row] = model.configuration.temperature(position: position + row)
@@ -119,9 +121,10 @@ final class Block {
                 weights, input, rows: rows, ranges: ranges, scratch: scratchViews, into: projected.floats)
         }
         multiply(input, ranges, [target(layer, panel, .gate, gate), target(layer, panel, .up, up)])
-        var swiglu = SwiGLU(
-            rows: rows, width: model.configuration.feedForwardWidth, gate: gate.floats, up: up.floats)
-        swiglu.run(on: pool)
+        var gating = GateRows(
+            function: model.gate, rows: rows, width: model.configuration.feedForwardWidth, gate: gate.floats,
+            up: up.floats)
+        gating.run(on: pool)
         multiply(gate.floats, ranges, [target(layer, panel, .down, projected)])
     }
 
@@ -161,10 +164,11 @@ final class Block {
         temperatures: Floats? = nil
     ) {
         let shape = model.configuration
+        let angles = angles[layer.rotation?.index ?? 0]
         var task = PrepareHeads(
             rows: rows, heads: heads, headWidth: shape.headWidth, x: x.floats, norm: norm?.floats,
-            epsilon: shape.rmsEpsilon, normFollowsRotation: layer.normsFollowRotation, rotation: layer.rotation,
-            cosines: cosines.floats, sines: sines.floats,
+            epsilon: shape.rmsEpsilon, normFollowsRotation: layer.normsFollowRotation, rotation: layer.rotation?.rope,
+            cosines: angles.cosines.floats, sines: angles.sines.floats,
             scale: scale, temperatures: temperatures)
         task.run(on: pool)
     }

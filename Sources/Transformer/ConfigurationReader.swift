@@ -79,6 +79,16 @@ struct ConfigurationReader {
         return magnitude / (1 + 0.1 * (try scale(.yarnLogarithm, default: 0)) * log(factor))
     }
 
+    func localRopeBase() throws(ModelError) -> Float? {
+        guard let base = architecture.localRopeBase else { return nil }
+        return try positive("rope.freq_base_swa", default: base)
+    }
+
+    func globalEvery() throws(ModelError) -> Int? {
+        guard let every = architecture.globalEvery else { return nil }
+        return try size("attention.sliding_window_pattern", upTo: 1_024, default: every)
+    }
+
     func unrotatedEvery() throws(ModelError) -> Int? {
         switch architecture.rotation {
         case .all: return nil

@@ -1,6 +1,6 @@
 // The feed-forward half of a batch of rows in a layer of experts: each expert's weights meet all its rows at once.
 //
-//     scores ─ softmax ─ the likeliest ─▶ rows sorted by expert ─ Wgate Wup ─ SwiGLU ─ Wdown ─▶ weighted sum of each row
+//     scores ─ softmax ─ the likeliest ─▶ rows sorted by expert ─ Wgate Wup ─ gate ─ Wdown ─▶ weighted sum of each row
 import CKernels
 
 /// Rows sorted by expert, and room for them, allocated once.
@@ -9,6 +9,7 @@ import CKernels
 /// added in the order of their weights.
 final class ExpertBlock {
     private let shape: ExpertShape
+    private let gateFunction: Architecture.Gate
     private let width: Int
     private let pool: WorkerPool
 
@@ -31,6 +32,7 @@ final class ExpertBlock {
     init(_ model: Model, _ shape: ExpertShape, pool: WorkerPool, rows: Int) throws(ModelError) {
         self.shape = shape
         self.pool = pool
+        gateFunction = model.gate
         width = model.configuration.width
         scores = try FloatBuffer(rows * shape.count)
         chosen = Cells(rows * shape.used, of: 0)
@@ -57,8 +59,9 @@ final class ExpertBlock {
         var gather = GatherRows(rows: rows, used: shape.used, width: width, x: x, slots: slots, y: gathered.floats)
         gather.run(on: pool)
         multiply(gathered, [(experts.gate, gate), (experts.up, up)], scratch)
-        var swiglu = SwiGLU(rows: count, width: shape.width, gate: gate.floats, up: up.floats)
-        swiglu.run(on: pool)
+        var gating = GateRows(
+            function: gateFunction, rows: count, width: shape.width, gate: gate.floats, up: up.floats)
+        gating.run(on: pool)
         multiply(gate, [(experts.down, gathered)], scratch)
         var add = AddExperts(
             rows: rows, used: shape.used, width: width, slots: slots, weights: weights.floats, x: gathered.floats, y: y)

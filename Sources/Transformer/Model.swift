@@ -14,7 +14,10 @@ public final class Model: Sendable {
     let outputNorm: FloatBuffer
     /// `[vocabulary, width]`; the embedding where the head is tied.
     let output: Linear
-    let rope: RotaryEmbedding
+    /// How the heads of its layers turn: all alike, or those that see everything and those that see a window.
+    let ropes: [RotaryEmbedding]
+    /// What the gate of a feed-forward block goes through.
+    let gate: Architecture.Gate
     /// Whether some matrix is multiplied as bytes.
     let isInteger: Bool
     private let file: GGUFFile
@@ -41,10 +44,13 @@ public final class Model: Sendable {
         let integers = integerProducts && shape.headWidth % Int(CAKED_PANEL_OUTPUTS) == 0
         var tensors = TensorReader(file: file, integers: integers)
         embedding = try tensors.linear("token_embd", inputs: shape.width, outputs: shape.vocabulary)
-        rope = RotaryEmbedding(shape, factors: try RopeFactors.read(shape, &tensors))
+        var ropes = [RotaryEmbedding(shape, factors: try RopeFactors.read(shape, &tensors))]
+        if let base = shape.localRopeBase { ropes.append(RotaryEmbedding(local: shape, base: base)) }
+        self.ropes = ropes
+        gate = architecture.gate
         var layers: [ModelLayer] = []
         for index in 0..<shape.layers {
-            layers.append(try ModelLayer(index, shape, architecture, rope, &tensors))
+            layers.append(try ModelLayer(index, shape, architecture, ropes, &tensors))
         }
         outputNorm = try tensors.vector("output_norm.weight", count: shape.width)
         var output =

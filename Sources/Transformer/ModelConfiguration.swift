@@ -55,6 +55,8 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     public let yarnContextLength: Int?
     /// What RoPE multiplies queries and keys with, besides turning them; 1 as a rule.
     public let ropeMagnitude: Float
+    /// RoPE's base in layers that see a window; nil: that of all layers.
+    public let localRopeBase: Float?
     /// Every so many-th layer is not rotated, of 1 none is; nil: all are.
     public let unrotatedEvery: Int?
     /// What scores are multiplied with, 1/√D as a rule.
@@ -63,6 +65,8 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     public let temperatureScale: Float
     /// The last tokens that a row sees, itself included, where that is fewer than the context; nil: all before it.
     public let attentionWindow: Int?
+    /// Every so many-th layer sees everything in any case, the others are those that see a window; nil: all are.
+    public let globalEvery: Int?
     /// What the embedding is multiplied with.
     public let embeddingScale: Float
     /// What each half of a block is multiplied with before it is added to the residual stream.
@@ -114,10 +118,15 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
         hasRopeFactors = scaling == .longrope || file.tensor(RopeFactors.long) != nil
         ropeMagnitude = try reader.ropeMagnitude(scaling, scale: ropeScale)
         unrotatedEvery = try reader.unrotatedEvery()
-        attentionScale = try reader.scale(.attentionScale, default: 1 / Float(headWidth).squareRoot())
+        let scoreWidth = reader.architecture.layersScaledByWidth == layers ? width / heads : headWidth
+        attentionScale = try reader.scale(.attentionScale, default: 1 / Float(max(1, scoreWidth)).squareRoot())
         temperatureScale = try reader.scale(.temperature, default: 0)
         attentionWindow = try reader.window(contextLength: contextLength)
-        embeddingScale = try reader.scale(.embeddingScale)
+        globalEvery = try reader.globalEvery()
+        localRopeBase = try reader.localRopeBase()
+        embeddingScale =
+            reader.architecture.scalesEmbeddingByWidth
+            ? Float(width).squareRoot() : try reader.scale(.embeddingScale)
         residualScale = try reader.scale(.residualScale)
         logitScale = try reader.scale(.logitScale)
         rmsEpsilon = try reader.positive("attention.layer_norm_rms_epsilon", default: nil)
@@ -134,6 +143,9 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     func temperature(position: Int) -> Float {
         1 + temperatureScale * log(Float(position / originalContextLength + 1))
     }
+
+    /// Whether a layer is one of those that see a window, where the model's is shorter than its context.
+    func isLocal(layer: Int) -> Bool { globalEvery.map { !(layer + 1).isMultiple(of: $0) } ?? true }
 
     /// Whether a layer's queries and keys turn with their positions.
     func isRotated(layer: Int) -> Bool { unrotatedEvery.map { !(layer + 1).isMultiple(of: $0) } ?? true }

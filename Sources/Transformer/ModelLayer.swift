@@ -42,7 +42,7 @@ struct AttentionBounds: Sendable {
 /// One decoder block; a norm that is nil is left out.
 ///
 ///     x ← x + norm(Wo attention(RoPE(norm(Wq h)), RoPE(norm(Wk h)), Wv h))     h = norm(x)
-///     x ← x + norm(Wdown SwiGLU(Wgate h, Wup h))                               h = norm(x)
+///     x ← x + norm(Wdown (f(Wgate h) · Wup h))                                 h = norm(x)
 struct ModelLayer: Sendable {
     /// In the order of `LayerMatrix`; those of the feed-forward half are the experts' where there are experts.
     private(set) var matrices: [Linear]
@@ -54,15 +54,15 @@ struct ModelLayer: Sendable {
     let keyNorm: FloatBuffer?
     /// Whether those come after the rotation.
     let normsFollowRotation: Bool
-    /// nil: queries and keys know nothing of positions.
-    let rotation: RotaryEmbedding?
+    /// One of the model's rotations; nil: queries and keys know nothing of positions.
+    let rotation: (rope: RotaryEmbedding, index: Int)?
     let bounds: AttentionBounds
     let attentionOutputNorm: FloatBuffer?
     let feedForwardNorm: FloatBuffer?
     let feedForwardOutputNorm: FloatBuffer?
 
     init(
-        _ index: Int, _ shape: ModelConfiguration, _ architecture: Architecture, _ rope: RotaryEmbedding,
+        _ index: Int, _ shape: ModelConfiguration, _ architecture: Architecture, _ ropes: [RotaryEmbedding],
         _ tensors: inout TensorReader
     ) throws(ModelError) {
         let block = "blk.\(index)."
@@ -90,8 +90,10 @@ struct ModelLayer: Sendable {
         let hasHeadNorms = norms.queriesAndKeys != nil
         queryNorm = try norm(hasHeadNorms ? "attn_q_norm" : nil, heads.0 * shape.headWidth, &tensors)
         keyNorm = try norm(hasHeadNorms ? "attn_k_norm" : nil, heads.1 * shape.headWidth, &tensors)
-        rotation = shape.isRotated(layer: index) ? rope : nil
-        bounds = AttentionBounds(scale: shape.attentionScale, window: shape.attentionWindow)
+        let isLocal = shape.isLocal(layer: index)
+        let rope = isLocal ? ropes.indices.last : ropes.indices.first
+        rotation = shape.isRotated(layer: index) ? rope.map { (ropes[$0], $0) } : nil
+        bounds = AttentionBounds(scale: shape.attentionScale, window: isLocal ? shape.attentionWindow : nil)
         if let window = bounds.window {
             let option = ModelOption.slidingWindow
             throw .unsupportedFeature(

@@ -29,6 +29,16 @@ struct RotaryEmbedding: Sendable {
         }
     }
 
+    /// That of layers that see a window: with a base of its own, and never scaled.
+    init(local configuration: ModelConfiguration, base: Float) {
+        half = configuration.ropeDimensions / 2
+        style = configuration.ropeStyle
+        magnitude = 1
+        frequencies = (0..<half).map { pair in
+            pow(Double(base), -2 * Double(pair) / Double(configuration.ropeDimensions))
+        }
+    }
+
     /// YaRN's constants for Llama: pairs that turn more often than the first in the original context are not scaled, those that
     /// turn less often than the second in full, those between in part.
     static let yarnFastTurns = 32.0

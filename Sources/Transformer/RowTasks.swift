@@ -49,8 +49,9 @@ struct AddAndNormalise: RowTask {
     }
 }
 
-/// gate = silu(gate) · up.
-struct SwiGLU: RowTask {
+/// gate = f(gate) · up.
+struct GateRows: RowTask {
+    let function: Architecture.Gate
     let rows: Int
     let width: Int
     /// `[rows, width]`; `up` likewise.
@@ -60,7 +61,11 @@ struct SwiGLU: RowTask {
     func run(_ range: Range<Int>) {
         let count = range.count * width
         let first = range.lowerBound * width
-        unsafe caked_swiglu(gate.slice(first, count).base, up.slice(first, count).base, count)
+        let (gate, up) = (gate.slice(first, count), up.slice(first, count))
+        switch function {
+        case .silu: unsafe caked_swiglu(gate.base, up.base, count)
+        case .gelu: unsafe caked_geglu(gate.base, up.base, count)
+        }
     }
 }
 

@@ -44,6 +44,28 @@ import Testing
         #expect(distance(result, expected) <= 4e-6)
     }
 
+    @Test("GEGLU gates by x / 2 (1 + tanh(√(2/π) (x + 0.044715 x³)))", arguments: Variant.available, counts)
+    func geglu(variant: Variant, count: Int) {
+        var numbers = Numbers(UInt64(count))
+        let gate = numbers.floats(count, in: -20...20), up = numbers.floats(count)
+        var result = gate
+        _ = variant.run { unsafe caked_geglu(&result, up, count) }
+        let expected = zip(gate, up).map { gate, up in
+            let x = Double(gate)
+            return x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x))) * Double(up)
+        }
+        #expect(distance(result, expected) <= 4e-6)
+    }
+
+    @Test("GEGLU of large inputs is finite", arguments: Variant.available)
+    func gegluExtremes(variant: Variant) {
+        var gate: [Float] = [1e12, -1e12, 1000, -1000, -8]
+        _ = variant.run { unsafe caked_geglu(&gate, [1, 1, 1, 1, 1], 5) }
+        #expect(gate[0] == 1e12 && gate[2] == 1000)
+        #expect(abs(gate[1]) == 0 && abs(gate[3]) == 0)
+        #expect(gate[4] <= 0 && gate[4] > -1e-12)
+    }
+
     @Test("SwiGLU of large inputs is finite", arguments: Variant.available)
     func swigluExtremes(variant: Variant) {
         var gate: [Float] = [1000, -1000, 88.8, -88.8, -104]

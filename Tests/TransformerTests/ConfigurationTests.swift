@@ -32,6 +32,13 @@ struct ConfigurationTests {
         }
     }
 
+    private static func gemma3(_ key: String, _ value: TinyModel.Value, _ word: String? = nil) -> Spoiled {
+        Spoiled(word: word ?? key) { model in
+            model = TinyModel(TinyShape(name: "gemma3", architecture: "gemma3", headNorms: .head, postNorms: true))
+            model.metadata.append(("gemma3." + key, value))
+        }
+    }
+
     private static func experts(_ key: String, _ value: TinyModel.Value, _ word: String? = nil) -> Spoiled {
         Spoiled(word: word ?? key) { model in
             model = TinyModel(
@@ -50,6 +57,10 @@ struct ConfigurationTests {
             $0 = TinyModel(TinyShape(name: "qwen2", architecture: "qwen2", neox: true, biases: true))
             $0.metadata.append(("qwen2.attention.sliding_window", .uint32(511)))
         },
+        gemma3("attention.sliding_window", .uint32(511), "sliding window"),
+        gemma3("attention.sliding_window_pattern", .uint32(0)),
+        gemma3("rope.freq_base_swa", .float(0)),
+        gemma3("final_logit_softcapping", .float(30), "soft-capping of logits"),
         metadata("expert_count", .uint32(1 << 31)),
         metadata("expert_count", .uint32(8), "expert_used_count"),
         metadata("expert_shared_count", .uint32(1), "every row"),

@@ -19,14 +19,16 @@ extension TinyModel {
         _ rows: [(id: Int32, position: Int)], sees: (_ layer: Int, _ kvHead: Int, _ row: Int) -> [Int]
     ) -> ReferenceResult {
         let embedding = values("token_embd.weight")
-        let embeddingScale = Double(shape.scales?.embedding ?? 1)
+        let embeddingScale =
+            shape.isGemma ? Double(shape.width).squareRoot() : Double(shape.scales?.embedding ?? 1)
         var x = rows.map { row in
             (0..<shape.width).map { embedding[Int(row.id) * shape.width + $0] * embeddingScale }
         }
         var result = ReferenceResult()
         let group = shape.heads / shape.kvHeads
         let width = shape.headWidth
-        let attentionScale = shape.scales.map { Double($0.attention) } ?? 1 / Double(width).squareRoot()
+        let attentionScale =
+            shape.scales.map { Double($0.attention) } ?? 1 / Double(shape.scoreWidth ?? width).squareRoot()
         for layer in 0..<shape.layers {
             let block = "blk.\(layer)."
             let normed = x.map { normParts($0, values(block + "attn_norm.weight")) }
@@ -40,8 +42,8 @@ extension TinyModel {
             if !shape.headNormsFollowRotation { normHeads() }
             let isRotated = shape.unrotatedEvery.map { (layer + 1) % $0 != 0 } ?? true
             for (row, place) in rows.enumerated() where isRotated {
-                for head in 0..<shape.heads { rotate(&query[row], from: head * width, place.position) }
-                for head in 0..<shape.kvHeads { rotate(&key[row], from: head * width, place.position) }
+                for head in 0..<shape.heads { rotate(&query[row], from: head * width, place.position, layer) }
+                for head in 0..<shape.kvHeads { rotate(&key[row], from: head * width, place.position, layer) }
             }
             if shape.headNormsFollowRotation { normHeads() }
             if let (scale, context) = shape.temperature {
@@ -147,8 +149,13 @@ extension TinyModel {
     private func feedForward(_ x: [[Double]], _ block: String, expert: Int? = nil) -> [[Double]] {
         let gate = multiply(x, block + "ffn_gate", expert)
         let up = multiply(x, block + "ffn_up", expert)
-        let hidden = zip(gate, up).map { zip($0, $1).map { $0 / (1 + exp(-$0)) * $1 } }
+        let hidden = zip(gate, up).map { zip($0, $1).map { activate($0) * $1 } }
         return multiply(hidden, block + "ffn_down", expert)
+    }
+
+    private func activate(_ x: Double) -> Double {
+        guard shape.isGemma else { return x / (1 + exp(-x)) }
+        return x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
     }
 
     /// Every row by itself: a softmax over all experts, the likeliest of them, their outputs by their weights.
@@ -189,12 +196,14 @@ extension TinyModel {
         for row in x.indices { for i in x[row].indices { x[row][i] += y[row][i] * scale } }
     }
 
-    private func rotate(_ row: inout [Double], from start: Int, _ position: Int) {
+    private func rotate(_ row: inout [Double], from start: Int, _ position: Int, _ layer: Int) {
         let dimensions = shape.ropeDimensions ?? shape.headWidth
+        let local = shape.localRope.flatMap { (layer + 1) % $0.globalEvery == 0 ? nil : $0.base }
         for pair in 0..<dimensions / 2 {
-            var angle = Double(position) * pow(1_000 * shape.ropeBaseFactor, -2 * Double(pair) / Double(dimensions))
+            var angle =
+                Double(position) * pow(local ?? 1_000 * shape.ropeBaseFactor, -2 * Double(pair) / Double(dimensions))
             angle /= Double(ropeFactors?[pair] ?? 1)
-            let scale = Double(shape.ropeScale ?? 1)
+            let scale = local == nil ? Double(shape.ropeScale ?? 1) : 1
             var magnitude = Double(shape.ropeMagnitude ?? 1)
             if let context = shape.yarnContext {
                 // A ramp between the pairs that turn 32 times and once in the original context.

@@ -45,7 +45,13 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var feedForwardNorm = "ffn_norm"
     /// Whether norms stand behind the two halves of a block, and whether only there.
     var postNorms = false
-    var preNorms: Bool { !postNorms || architecture == "glm4" }
+    var preNorms: Bool { !postNorms || ["glm4", "gemma3"].contains(architecture) }
+    /// Whether gates go through GELU and the embedding is scaled by √width, as Gemma's.
+    var isGemma: Bool { architecture.hasPrefix("gemma") }
+    /// Every so many-th layer has RoPE's base and scale, the others this base alone: for the reference.
+    var localRope: (globalEvery: Int, base: Double)?
+    /// What scores are divided by the square root of: for the reference.
+    var scoreWidth: Int?
     var tied = false
     /// Experts in place of one feed-forward block, of `feedForwardWidth` elements each.
     var experts: (count: Int, used: Int, isRenormalised: Bool)?
@@ -107,6 +113,18 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
             metadata: [
                 ("rope.scaling.yarn_log_multiplier", .float(0.75)), ("attention.temperature_scale", .float(0.25)),
             ]),
+        TinyShape(name: "gemma: GELU, a scaled embedding", architecture: "gemma", neox: true, tied: true),
+        TinyShape(
+            name: "gemma3: another RoPE in most layers", architecture: "gemma3", layers: 4, ropeScale: 8, neox: true,
+            headNorms: .head, postNorms: true, localRope: (3, 500), tied: true,
+            metadata: [
+                ("attention.sliding_window", .uint32(512)), ("attention.sliding_window_pattern", .uint32(3)),
+                ("rope.freq_base_swa", .float(500)),
+            ]),
+        TinyShape(
+            name: "gemma3 of 62 layers: another scale of scores", architecture: "gemma3", layers: 62, width: 16,
+            heads: 2, kvHeads: 1, neox: true, headNorms: .head, postNorms: true, localRope: (6, 10_000),
+            scoreWidth: 8, tied: true),
         mixture, TinyShape(name: "one expert", experts: (1, 1, true)),
         TinyShape(
             name: "qwen3moe: experts of their own width", architecture: "qwen3moe", neox: true, headNorms: .head,

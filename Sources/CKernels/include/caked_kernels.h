@@ -110,6 +110,8 @@ void caked_rms_norm(const float *x, const float *weight, float epsilon, float *y
 void caked_add(const float *x, float *y, size_t count);
 // gate = silu(gate) * up, silu(x) = x / (1 + e^-x).
 void caked_swiglu(float *gate, const float *up, size_t count);
+// gate = gelu(gate) * up, gelu(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
+void caked_geglu(float *gate, const float *up, size_t count);
 // Rotates the first 2 * half elements of one head in place by cosines[half], sines[half].
 // Interleaved: pairs (2i, 2i + 1), as GGUF llama. Neox: pairs (i, i + half), as qwen2.
 void caked_rope_interleaved(float *head, const float *cosines, const float *sines, size_t half);

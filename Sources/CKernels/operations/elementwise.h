@@ -1,4 +1,4 @@
-// The operations between the products: RMS norm, residual, SwiGLU, rotary embedding, argmax.
+// The operations between the products: RMS norm, residual, SwiGLU, GEGLU, rotary embedding, argmax.
 
 static void rms_norm(const float *x, const float *weight, float epsilon, float *y, size_t count) {
     if (count == 0) return;
@@ -22,6 +22,19 @@ static void swiglu(float *gate, const float *up, size_t count) {
     for (; i + LANES <= count; i += LANES) v_store(gate + i, silu(v_load(gate + i)) * v_load(up + i));
     size_t rest = count - i;
     v_store_first(gate + i, silu(v_load_first(gate + i, rest, 0)) * v_load_first(up + i, rest, 0), rest);
+}
+
+// (1 + tanh y) / 2 = 1 / (1 + e^-2y).
+INLINE lanes gelu(lanes x) {
+    lanes y = v_set(1.5957691216f) * x * v_fma(v_set(0.044715f) * x, x, v_set(1));
+    return x / (v_set(1) + v_exp(-y));
+}
+
+static void geglu(float *gate, const float *up, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) v_store(gate + i, gelu(v_load(gate + i)) * v_load(up + i));
+    size_t rest = count - i;
+    v_store_first(gate + i, gelu(v_load_first(gate + i, rest, 0)) * v_load_first(up + i, rest, 0), rest);
 }
 
 static void rope_interleaved(float *head, const float *cosines, const float *sines, size_t half) {
