@@ -40,7 +40,7 @@ package struct PieceScanner: Sendable {
             switch preTokenizer {
             case .gpt2: .gpt2(splitsDigits: false)
             case .smollm: .gpt2(splitsDigits: true)
-            case .llamaBPE, .smaug: .llama3(digits: 3)
+            case .llamaBPE, .smaug, .glm4: .llama3(digits: 3)
             case .qwen2: .llama3(digits: 1)
             default: .patterns((preTokenizer.patterns ?? []).map { SplitPattern($0) })
             }

@@ -12,6 +12,8 @@ extension Vocabulary {
         case smollm
         /// As `llamaBPE`, but pieces are merged even where a token has all of one.
         case smaug = "smaug-bpe"
+        /// As `llamaBPE`, but nothing begins a text that does not say so.
+        case glm4
         case qwen35
         case seedCoder = "seed-coder"
         case bailing = "bailingmoe"
@@ -35,14 +37,17 @@ extension Vocabulary {
             var aliases: [String: PreTokenizer] = [:]
             for (cutter, names) in [
                 (.llamaBPE, ["llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"]),
-                (.smaug, ["dbrx", "glm4", "chatglm-bpe"]),
-                (.qwen2, ["deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez", "kormo", "solar-open", "grok-2"]),
+                (.smaug, ["dbrx", "chatglm-bpe"]),
+                (
+                    .qwen2,
+                    ["deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez", "kormo", "solar-open", "grok-2", "f2llmv2"]
+                ),
                 (.smollm, ["refact", "starcoder", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"]),
                 (
                     .gpt2,
                     [
                         "gpt2", "phi-2", "exaone4", "mpt", "olmo", "jais", "trillion", "granite-docling", "gigachat",
-                        "mellum", "a.x-4.0",
+                        "mellum", "a.x-4.0", "modern-bert",
                     ]
                 ),
                 (.gpt4o, ["llama4", "kanana2"]), (.bailing, ["bailingmoe2", "llada-moe"]),
@@ -54,12 +59,12 @@ extension Vocabulary {
         }()
 
         /// Whether a piece that is a token is that token, whatever its merges would make of it.
-        var takesWholePieces: Bool { self == .llamaBPE || self == .tekken }
+        var takesWholePieces: Bool { [.llamaBPE, .glm4, .tekken].contains(self) }
 
         /// The patterns that cut a text, each what the one before has left whole; nil for a cutter that is written out by hand.
         package var patterns: [String]? {
             switch self {
-            case .llamaBPE, .qwen2, .gpt2, .smollm, .smaug: nil
+            case .llamaBPE, .qwen2, .gpt2, .smollm, .smaug, .glm4: nil
             case .qwen35:
                 [
                     Self.contractions + #"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|"#
@@ -97,6 +102,16 @@ extension Vocabulary {
             let (upper, lower) = (#"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"#, #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#)
             let before = #"[^\r\n\p{L}\p{N}]?"#
             return before + upper + "*" + lower + "+" + end + "|" + before + upper + "+" + lower + "*" + end
+        }
+    }
+}
+
+extension Vocabulary.Algorithm {
+    /// Whether a text begins with the token of its begin where the file does not say (llama.cpp's `llama-vocab.cpp`).
+    public var addsBeginOfText: Bool {
+        switch self {
+        case .sentencePiece: true
+        case .byteLevelBPE(let cutter): cutter == .llamaBPE || cutter == .tekken
         }
     }
 }

@@ -117,4 +117,17 @@ import Tokenizers
             for await isEqual in group { #expect(isEqual) }
         }
     }
+
+    @Test("a piece that no merges make is a token where the pre-tokenizer takes whole pieces")
+    func wholePieces() throws {
+        func ids(_ preTokenizer: Vocabulary.PreTokenizer) throws -> [Int32] {
+            let tokens = Synthetic.byteSpellings + ["hello"]
+            return try Tokenizer(
+                Vocabulary(
+                    algorithm: .byteLevelBPE(preTokenizer), tokens: tokens, kinds: tokens.map { _ in .normal })
+            ).encode("hello")
+        }
+        #expect(try ids(.llamaBPE) == [256])
+        #expect(try ids(.smaug).count == 5)
+    }
 }

@@ -21,7 +21,7 @@ import Tokenizers
 
     /// Every cutter with its patterns: those written out by hand with what they stand for, the others with what they compile.
     private static let cutters: [(Vocabulary.PreTokenizer, [String])] =
-        patterns.map { ($0.0, [$0.1]) } + [(.smaug, [patterns[1].1])]
+        patterns.map { ($0.0, [$0.1]) } + [(.smaug, [patterns[1].1]), (.glm4, [patterns[1].1])]
         + Vocabulary.PreTokenizer.allCases.compactMap { cutter in cutter.patterns.map { (cutter, $0) } }
 
     @Test("there is a pattern for every cutter, and no name stands for two")
@@ -35,7 +35,7 @@ import Tokenizers
         #expect(Vocabulary.PreTokenizer(named: "gpt-5") == nil)
     }
 
-    @Test("pieces are the regular expression's matches, and what is between them", arguments: 0..<14, 0..<40)
+    @Test("pieces are the regular expression's matches, and what is between them", arguments: 0..<15, 0..<40)
     func matches(cutter: Int, seed: Int) throws {
         let (preTokenizer, sources) = try #require(Self.cutters.indices.contains(cutter) ? Self.cutters[cutter] : nil)
         let scalars = Synthetic.text(seed: UInt64(seed)).unicodeScalars.filter { Self.isLongAssigned($0) }

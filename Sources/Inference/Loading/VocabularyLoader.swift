@@ -23,7 +23,7 @@ extension Vocabulary {
             throw EngineError.unusableModel("it has no vocabulary (tokenizer.ggml.tokens)")
         }
         let algorithm = try Self.algorithm(metadata)
-        let isSentencePiece = if case .sentencePiece = algorithm { true } else { false }
+        let isSentencePiece = algorithm == .sentencePiece
         let kinds = try metadata.integers("tokenizer.ggml.token_type") ?? []
         func id(_ key: String) throws -> Int32? {
             guard let number = try metadata.integer("tokenizer.ggml.\(key)") else { return nil }
@@ -32,8 +32,8 @@ extension Vocabulary {
             }
             return Int32(number)
         }
-        // What llama.cpp takes where a file does not say (llama-vocab.cpp): SentencePiece vocabularies and those cut as Llama 3's
-        // begin a text with their token, and SentencePiece's first three tokens are unknown, begin and end.
+        // What llama.cpp takes where a file does not say (llama-vocab.cpp): SentencePiece vocabularies and those cut as
+        // Llama 3's begin a text with their token, and SentencePiece's first three tokens are unknown, begin and end.
         func standard(_ id: Int32) -> Int32? { isSentencePiece && tokens.count > Int(id) ? id : nil }
         let begin = try id("bos_token_id") ?? standard(1)
         let addsBegin = try metadata.bool("tokenizer.ggml.add_bos_token")
@@ -49,7 +49,7 @@ extension Vocabulary {
             endOfMessage: try id("eom_token_id"),
             unknown: try id("unknown_token_id") ?? standard(0),
             addsBeginOfText: addsBegin
-                ?? (begin != nil && (isSentencePiece || algorithm == .byteLevelBPE(.llamaBPE))),
+                ?? (begin != nil && algorithm.addsBeginOfText),
             addsSpacePrefix: try metadata.bool("tokenizer.ggml.add_space_prefix") ?? isSentencePiece)
     }
 
