@@ -47,7 +47,11 @@ struct FingerprintTests {
         case let text as String: candidates = [text + "x", "neox", "interleaved"]
         // JSON's true is also the number 1: a number first, then a truth.
         case let number as NSNumber: candidates = [number.doubleValue + 1, !number.boolValue]
-        default: candidates = [["sentencePiece": [String: Any]()], 7]
+        default:
+            candidates = [
+                ["sentencePiece": [String: Any]()], 7,
+                ["count": 8, "used": 2, "width": 4, "isRenormalised": true] as [String: Any],
+            ]
         }
         for candidate in candidates {
             var other = json
