@@ -1,5 +1,5 @@
-// The body of OpenAI's completion requests: what caked does is taken, what it cannot do is refused by name, and what it does
-// not know is ignored.
+// The body of OpenAI's completion requests: what caked does is taken, what it cannot do is refused by name, and what it
+// does not know is ignored.
 
 /// `POST /v1/chat/completions` and `POST /v1/completions`.
 public struct CompletionBody: Codable, Equatable, Sendable {

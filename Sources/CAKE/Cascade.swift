@@ -1,6 +1,7 @@
 // Compression while the document is read, layer by layer (CAKE §4.3, Algorithm 1).
 
-/// Allocates and evicts after each layer of a layer-major prefill, so that never more than the budget and one layer is held.
+/// Allocates and evicts after each layer of a layer-major prefill, so that never more than the budget and one layer is
+/// held.
 ///
 /// The result is the one `oneShot` finds with all layers at hand (Theorem 1; see `WaterFilling` for why).
 public struct Cascade: Sendable {

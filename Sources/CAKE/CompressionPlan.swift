@@ -78,7 +78,8 @@ package struct CompressionPlan: Sendable {
         return preferences.map(Preference.checked)
     }
 
-    /// Whether the method asks for preferences, and there was something to evict, but a preference was unusable or all zero.
+    /// Whether the method asks for preferences, and there was something to evict, but a preference was unusable or all
+    /// zero.
     private func fellBack(_ preferences: [Double]) -> Bool {
         guard method.allocation.exponents != nil, waterFilling.total < waterFilling.cap * layers else { return false }
         let usable = usable(preferences)

@@ -63,7 +63,8 @@ public struct Method: Sendable, Hashable, Codable {
         }
     }
 
-    /// The budget that keeps a share of a document's entries: rounded up, at least what is kept in any case, at most all.
+    /// The budget that keeps a share of a document's entries: rounded up, at least what is kept in any case, at most
+    /// all.
     public func budget(keepingPercent percent: Double, tokens: Int, templatePrefixTokens: Int = 0) -> Int {
         let smallest = smallestBudget(tokens: tokens, templatePrefixTokens: templatePrefixTokens)
         return min(tokens, max(smallest, Int((Double(tokens) * percent / 100).rounded(.up))))

@@ -26,13 +26,15 @@ extension Method {
             name: "cake", observation: .window(rows: 32),
             indicator: .meanPlusVariance(gamma: 200, poolWidth: 5),
             allocation: .cake(tau1: 1, tau2: 1, floorShare: 0)),
-        // For questions nobody knew at write time: one ranking over everything, above the part of CAKE's budgets that is a
-        // layer's in any case. Which layers matter differs from model to model; preferences alone tell only for some.
+        // For questions nobody knew at write time: one ranking over everything, above the part of CAKE's budgets that
+        // is a layer's in any case. Which layers matter differs from model to model; preferences alone tell only for
+        // some.
         Method(
             name: "cake-global", observation: .reconstruction(chunkRows: 512), indicator: .pooledMaximum,
             allocation: .guardedGlobal(tau1: 1, tau2: 1, share: 0.3, floorShare: 0.2),
             protectedTokens: sinkTokens, protectsTemplatePrefix: true),
-        // CAKE's budgets alone, and what forgetting would change. The floor keeps a layer of tiny preference from starving.
+        // CAKE's budgets alone, and what forgetting would change. The floor keeps a layer of tiny preference from
+        // starving.
         Method(
             name: "cake-reconstruct", observation: .reconstruction(chunkRows: 512),
             indicator: .largestChange(poolWidth: 3),

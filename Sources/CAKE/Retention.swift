@@ -38,8 +38,8 @@ public struct Retention: Sendable, Equatable {
 
     /// What a smaller budget keeps: a prefix of every head's entries, found without reading the document again.
     ///
-    /// Budgets fall with the total as they do along the cascade, whole ones too (see `Apportionment`), so this is exactly
-    /// what the smaller budget would have kept from the start.
+    /// Budgets fall with the total as they do along the cascade, whole ones too (see `Apportionment`), so this is
+    /// exactly what the smaller budget would have kept from the start.
     ///
     /// - Parameters:
     ///   - method: the one that compressed; one that keeps everything evicts nothing here either.

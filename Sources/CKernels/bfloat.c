@@ -1,4 +1,5 @@
-// Every operation with AVX-512 F, BW, DQ, VL, VNNI and BF16; nothing of it runs before caked_kernels_best() has seen them.
+// Every operation with AVX-512 F, BW, DQ, VL, VNNI and BF16; nothing of it runs before caked_kernels_best() has seen
+// them.
 #if defined(__x86_64__)
 #include <immintrin.h>
 

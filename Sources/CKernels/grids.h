@@ -1,4 +1,5 @@
-// The lattices of ggml's finest-squeezed types: which groups of quants an index stands for (ggml-common.h has the values).
+// The lattices of ggml's finest-squeezed types: which groups of quants an index stands for (ggml-common.h has the
+// values).
 //
 // Codes are indices of the few numbers that a quant can be, the first quant's in the lowest bits.
 #ifndef CAKED_GRIDS_H

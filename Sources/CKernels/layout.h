@@ -8,10 +8,11 @@
 //     K types: 16 factors of the scales and 16 of the shifts (or of the second half's scales) as bytes; before the first of
 //     each 8 blocks, 16 scales (f16), and 16 scales of the shifts (f16) where the type has them
 //
-// So a panel is as large as the stored weights, Q4_K and Q5_K a thirtieth larger, and is read from its begin to its end.
+// So a panel is as large as the stored weights, Q4_K and Q5_K a thirtieth larger, and is read from its begin to its
+// end.
 //
-// Rows lie in tiles of 8, the last of as many as are left; of a tile of n, for each block of inputs: n times 32 signed quants,
-// n scales (f32), n times the quants' sum * -128, n times the first half's, n times scale * sum (f32).
+// Rows lie in tiles of 8, the last of as many as are left; of a tile of n, for each block of inputs: n times 32 signed
+// quants, n scales (f32), n times the quants' sum * -128, n times the first half's, n times scale * sum (f32).
 #ifndef CAKED_LAYOUT_H
 #define CAKED_LAYOUT_H
 
@@ -48,8 +49,8 @@ static inline bool caked_panel_is_nested(caked_type type) {
     return type == CAKED_Q4_K || type == CAKED_Q5_K || type == CAKED_Q6_K || type == CAKED_Q3_K || type == CAKED_IQ4_XS;
 }
 
-// Whether the two halves of a part have scales of their own. Q3_K is re-tiled as if it were Q6_K, and types of 16 levels as
-// their levels, eight bits each.
+// Whether the two halves of a part have scales of their own. Q3_K is re-tiled as if it were Q6_K, and types of 16
+// levels as their levels, eight bits each.
 static inline bool caked_panel_is_halved(caked_type type) { return type == CAKED_Q6_K || type == CAKED_Q3_K; }
 
 // Whether a weight is scale * quant + shift; the others are scale * (quant - half of the quants' range).

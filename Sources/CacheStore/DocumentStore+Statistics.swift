@@ -2,6 +2,7 @@
 
 import LMDB
 import Locks
+
 import struct Synchronization.Atomic
 
 /// What the store holds, and in how much space.

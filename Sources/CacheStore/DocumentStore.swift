@@ -3,6 +3,7 @@
 import Glibc
 import LMDB
 import Locks
+
 import struct Synchronization.Atomic
 
 /// A directory of documents; one per process and directory.

@@ -3,6 +3,7 @@
 import Glibc
 import LMDB
 import Locks
+
 import struct Synchronization.Atomic
 
 /// Entries of one head that lie together, in rank order; every pointer is 64-byte aligned and valid while the

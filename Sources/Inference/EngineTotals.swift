@@ -4,6 +4,7 @@ import API
 import CacheStore
 import EngineInterface
 import Locks
+
 import struct Synchronization.Atomic
 
 /// Totals and gauges, each read on its own; together they are no snapshot of one instant.

@@ -3,6 +3,7 @@
 import CLMDB
 import Glibc
 import Locks
+
 import struct Synchronization.Atomic
 
 /// A named database of an environment, opened when the environment was.

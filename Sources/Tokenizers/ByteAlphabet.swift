@@ -1,7 +1,7 @@
 // GPT-2's spelling of bytes as printable characters, in which byte-level vocabularies are written.
 
-/// The bijection of GPT-2's `bytes_to_unicode` (openai/gpt-2, `src/encoder.py`): a printable Latin-1 byte is spelt as itself, the
-/// other 68 as U+0100 and up, in order.
+/// The bijection of GPT-2's `bytes_to_unicode` (openai/gpt-2, `src/encoder.py`): a printable Latin-1 byte is spelt as
+/// itself, the other 68 as U+0100 and up, in order.
 struct ByteAlphabet: Sendable {
     static let shared = ByteAlphabet()
 

@@ -12,8 +12,9 @@ struct CharacterClass: OptionSet, Sendable {
 
 /// Two-level table: blocks of 256 scalars, equal blocks stored once (about 40 KB).
 ///
-/// Built once, on first use, from the standard library's Unicode data instead of a generated file: nothing to regenerate or
-/// to get out of step, and it takes milliseconds. A newer Unicode version only classifies scalars that no model was trained on.
+/// Built once, on first use, from the standard library's Unicode data instead of a generated file: nothing to
+/// regenerate or to get out of step, and it takes milliseconds. A newer Unicode version only classifies scalars that no
+/// model was trained on.
 struct CharacterClasses: Sendable {
     static let shared = CharacterClasses()
 

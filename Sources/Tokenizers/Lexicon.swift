@@ -2,9 +2,9 @@
 
 /// What the encoder needs to know.
 ///
-/// SentencePiece's algorithm is byte pair encoding whose merges are all the ways of splitting each token in two, ranked by falling
-/// score of the token; so one encoder serves both, and they differ in the first symbols only: bytes, or characters with
-/// bytes as a fallback.
+/// SentencePiece's algorithm is byte pair encoding whose merges are all the ways of splitting each token in two, ranked
+/// by falling score of the token; so one encoder serves both, and they differ in the first symbols only: bytes, or
+/// characters with bytes as a fallback.
 struct Lexicon: Sendable {
     /// Longest token in bytes.
     ///

@@ -2,8 +2,8 @@
 
 /// Finds the end of the piece that begins at a position; texts are valid UTF-8.
 ///
-/// The byte-level rules of the models most in use are their regular expressions written out by hand: linear on any text. The
-/// others are compiled patterns.
+/// The byte-level rules of the models most in use are their regular expressions written out by hand: linear on any
+/// text. The others are compiled patterns.
 package struct PieceScanner: Sendable {
     /// Longest piece in bytes.
     ///
@@ -48,8 +48,8 @@ package struct PieceScanner: Sendable {
 
     /// The rule for SentencePiece, which has none of its own.
     ///
-    /// Text may be cut wherever the bytes on either side are neighbours in no token, because no merge can join them. For usual
-    /// vocabularies that is before each word.
+    /// Text may be cut wherever the bytes on either side are neighbours in no token, because no merge can join them.
+    /// For usual vocabularies that is before each word.
     init(neighbours: [Bool]) {
         self.neighbours = neighbours
         rule = .neighbours
@@ -71,8 +71,8 @@ package struct PieceScanner: Sendable {
 
     /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+` (openai/gpt-2, `src/encoder.py`).
     ///
-    /// SmolLM cuts out every single number first (Hugging Face's `Digits`): the rule then sees each text between numbers
-    /// by itself.
+    /// SmolLM cuts out every single number first (Hugging Face's `Digits`): the rule then sees each text between
+    /// numbers by itself.
     private func gpt2End(_ start: Int, _ text: borrowing Span<UInt8>, splitsDigits: Bool) -> Int {
         if text[start] == UInt8(ascii: "'"), let end = contractionEnd(start, text, ignoringCase: false) { return end }
         var (kind, bytes) = classes.character(at: start, of: text)
@@ -90,8 +90,8 @@ package struct PieceScanner: Sendable {
         return runEnd(body + bytes, text, of: kind)
     }
 
-    /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-    /// (Llama 3; Qwen 2 has `\p{N}` for `\p{N}{1,3}`).
+    /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
+    /// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+` (Llama 3; Qwen 2 has `\p{N}` for `\p{N}{1,3}`).
     private func llama3End(_ start: Int, _ text: borrowing Span<UInt8>, digits: Int) -> Int {
         if text[start] == UInt8(ascii: "'"), let end = contractionEnd(start, text, ignoringCase: true) { return end }
         let (kind, bytes) = classes.character(at: start, of: text)
@@ -205,8 +205,9 @@ package struct PieceScanner: Sendable {
         return end
     }
 
-    /// `\s*[\r\n]+` (when asked for), else `\s+(?!\S)`, else `\s+`: a run of whitespace leaves its last character to the word that
-    /// follows, unless it is the only one, or a number follows that is cut out (`leavesOneToNumber` false).
+    /// `\s*[\r\n]+` (when asked for), else `\s+(?!\S)`, else `\s+`: a run of whitespace leaves its last character to
+    /// the word that follows, unless it is the only one, or a number follows that is cut out (`leavesOneToNumber`
+    /// false).
     private func whitespaceEnd(
         _ start: Int, _ text: borrowing Span<UInt8>, stopsAtNewlines: Bool = false, leavesOneToNumber: Bool = true
     ) -> Int {

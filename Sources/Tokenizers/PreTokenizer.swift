@@ -3,8 +3,8 @@
 extension Vocabulary {
     /// Which regular expressions cut text into the pieces that merges never cross (GGUF `tokenizer.ggml.pre`).
     ///
-    /// The patterns are those of the models' own tokenizers (`tokenizer.json`); names and flags are those of llama.cpp's
-    /// `llama-vocab.cpp`.
+    /// The patterns are those of the models' own tokenizers (`tokenizer.json`); names and flags are those of
+    /// llama.cpp's `llama-vocab.cpp`.
     public enum PreTokenizer: String, Sendable, CaseIterable, Codable {
         case llamaBPE = "llama-bpe"
         case qwen2
@@ -61,7 +61,8 @@ extension Vocabulary {
         /// Whether a piece that is a token is that token, whatever its merges would make of it.
         var takesWholePieces: Bool { [.llamaBPE, .glm4, .tekken].contains(self) }
 
-        /// The patterns that cut a text, each what the one before has left whole; nil for a cutter that is written out by hand.
+        /// The patterns that cut a text, each what the one before has left whole; nil for a cutter that is written out
+        /// by hand.
         package var patterns: [String]? {
             switch self {
             case .llamaBPE, .qwen2, .gpt2, .smollm, .smaug, .glm4: nil

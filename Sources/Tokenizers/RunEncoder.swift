@@ -6,8 +6,8 @@ private import HeapModule
 ///
 /// Not shared, so it needs no lock.
 struct RunEncoder {
-    /// Up to this many symbols the best merge is found by looking at all of them; beyond, by a heap, so that a hostile piece costs
-    /// n log n instead of n².
+    /// Up to this many symbols the best merge is found by looking at all of them; beyond, by a heap, so that a hostile
+    /// piece costs n log n instead of n².
     private static let longestScanSymbols = 48
 
     private let lexicon: Lexicon
@@ -97,8 +97,8 @@ struct RunEncoder {
         }
     }
 
-    /// Symbols form a linked list; heap entries are rank and position, so equal ranks merge from the left, and an entry whose rank is
-    /// no longer its position's is stale.
+    /// Symbols form a linked list; heap entries are rank and position, so equal ranks merge from the left, and an entry
+    /// whose rank is no longer its position's is stale.
     private mutating func mergeByHeap() {
         findMerges()
         let count = symbols.count

@@ -1,10 +1,13 @@
-// The regular expressions that models' tokenizers cut text with, compiled: as much of their language as such patterns use.
+// The regular expressions that models' tokenizers cut text with, compiled: as much of their language as such patterns
+// use.
 
-/// Alternatives of sequences of character sets, tried in order; the first that matches wins, as in Perl's regular expressions.
+/// Alternatives of sequences of character sets, tried in order; the first that matches wins, as in Perl's regular
+/// expressions.
 ///
-/// What is understood: characters, classes (`[...]`, `\p{Lu}`, `\s`, ranges), the quantifiers `?`, `*`, `+`, `{n}`, `{m,n}`, greedy
-/// or possessive, groups of plain words (`(?:...)`, `(?i:...)`), `(?!\S)` and `$`. Backtracking goes over one run of characters at
-/// a time, so matching is linear in the text but for the runs that an alternative gives up.
+/// What is understood: characters, classes (`[...]`, `\p{Lu}`, `\s`, ranges), the quantifiers `?`, `*`, `+`, `{n}`,
+/// `{m,n}`, greedy or possessive, groups of plain words (`(?:...)`, `(?i:...)`), `(?!\S)` and `$`. Backtracking goes
+/// over one run of characters at a time, so matching is linear in the text but for the runs that an alternative gives
+/// up.
 struct SplitPattern: Sendable {
     /// One step of a sequence.
     enum Element: Sendable {

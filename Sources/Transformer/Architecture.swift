@@ -2,8 +2,8 @@
 
 /// What a model of one `general.architecture` computes.
 ///
-/// The properties of an entry are Llama's unless it says otherwise. Tensors, metadata and order are those of llama.cpp's
-/// `llama-arch.cpp` and `llama-model.cpp`.
+/// The properties of an entry are Llama's unless it says otherwise. Tensors, metadata and order are those of
+/// llama.cpp's `llama-arch.cpp` and `llama-model.cpp`.
 struct Architecture: Sendable {
     /// The tensors of a block's norms, behind `blk.N.`; nil: there is no norm.
     struct Norms: Sendable {
@@ -80,7 +80,8 @@ struct Architecture: Sendable {
     /// RoPE's pairs.
     let ropeStyle: ModelConfiguration.RopeStyle
     var rotation = Rotation.all
-    /// Every so many-th layer sees everything and the others a window; RoPE's base in those, where the metadata have none.
+    /// Every so many-th layer sees everything and the others a window; RoPE's base in those, where the metadata have
+    /// none.
     var globalEvery: Int?
     var localRopeBase: Float?
     var norms = Norms()

@@ -9,7 +9,8 @@ struct Branch {
         case reconstructs
         /// A question: it judges the whole document.
         case probes
-        /// A place of the document and what it goes on with: it judges nothing, and its rows are wanted behind the last layer.
+        /// A place of the document and what it goes on with: it judges nothing, and its rows are wanted behind the last
+        /// layer.
         case checks
     }
 

@@ -1,4 +1,5 @@
-// How a branch goes through one layer, behind the document: projections by tiles, attention by KV heads, the rest by tiles.
+// How a branch goes through one layer, behind the document: projections by tiles, attention by KV heads, the rest by
+// tiles.
 
 import CAKE
 
@@ -59,7 +60,8 @@ final class BranchReader {
     /// Whether anything reads what a branch's rows gather by attention.
     private func gathers(_ index: Int) -> Bool { isFinished(index) || observer(of: branches[index]).change != nil }
 
-    /// Computes queries, keys and values of a tile of a branch's rows, `firstRow` counted from its first; returns how many.
+    /// Computes queries, keys and values of a tile of a branch's rows, `firstRow` counted from its first; returns how
+    /// many.
     func project(_ index: Int, firstRow: Int) -> Int {
         let branch = branches[index]
         let block = room.block

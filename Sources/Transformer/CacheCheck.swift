@@ -1,4 +1,5 @@
-// How far a compact cache can be trusted: what it expects at places of its own document, beside what the full cache does.
+// How far a compact cache can be trusted: what it expects at places of its own document, beside what the full cache
+// does.
 
 /// A place of a document, asked for, and what the document goes on with there.
 public struct CheckPlace: Sendable, Equatable {

@@ -128,8 +128,8 @@ final class DecodeAttention {
 
     /// Adds the parts of one head's rows: fixed runs of entries of the base, then of the tail.
     ///
-    /// The tail's first run goes with the base's last, so that a compact base under a short tail is one part, and nothing is
-    /// left to merge.
+    /// The tail's first run goes with the base's last, so that a compact base under a short tail is one part, and
+    /// nothing is left to merge.
     private func planHead(_ head: Int, _ firstRow: Int, _ rows: Int, base: [Entries], own: Entries) {
         let start = runs.count
         var firstRun = start

@@ -85,8 +85,8 @@ public final class Decoder {
     /// Appends each piece's tokens to its sequence and returns the logits behind the last of them.
     ///
     /// A sequence gets the same logits, bit for bit, alone or in any batch.
-    /// - Throws: `ModelError`, before anything has changed, when a piece is empty, too long for the step or the context, or
-    ///   names an unknown id.
+    /// - Throws: `ModelError`, before anything has changed, when a piece is empty, too long for the step or the
+    ///   context, or names an unknown id.
     public func step(_ batch: [Piece]) throws(ModelError) -> Logits {
         let pieces = try forward(batch)
         return try head(batch, pieces)

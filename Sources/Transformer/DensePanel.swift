@@ -6,7 +6,8 @@ import CKernels
 struct DensePanel {
     let inputs: Int
     let outputs: Int
-    /// How the weights are stored in the file whose panel this is (`caked_panel_fill`); F32: floats `[outputs, inputs]`.
+    /// How the weights are stored in the file whose panel this is (`caked_panel_fill`); F32: floats `[outputs,
+    /// inputs]`.
     let type: caked_type
     let memory: Floats
 

@@ -2,7 +2,8 @@
 
 import CKernels
 
-/// Distances ‖W_o (o − v)‖ without the width of the model: with M = W_oᵀ W_o of a query head, they are o·Mo − 2 Mo·v + v·Mv.
+/// Distances ‖W_o (o − v)‖ without the width of the model: with M = W_oᵀ W_o of a query head, they are o·Mo − 2 Mo·v +
+/// v·Mv.
 ///
 /// A norm behind W_o, where an architecture has one, is left out: the distance is that before it.
 final class EvictionChange {
@@ -81,8 +82,8 @@ final class EvictionChange {
         }
     }
 
-    /// Keeps the sizes of a tile's rows of the residual stream x `[count, width]`, before the layer adds to it; the tile's first row
-    /// is the observers' row `firstRow`, possibly negative.
+    /// Keeps the sizes of a tile's rows of the residual stream x `[count, width]`, before the layer adds to it; the
+    /// tile's first row is the observers' row `firstRow`, possibly negative.
     func keepSizes(_ x: Floats, rows count: Int, firstRow: Int) {
         for row in max(0, -firstRow)..<count {
             let size = Self.product(x, x, row * shape.width, shape.width).squareRoot()
@@ -131,7 +132,8 @@ final class EvictionChange {
         changes.floats.slice(kvHead * tokens + firstToken, count)
     }
 
-    /// What a kernel needs to judge a tile of entries for a query head; pointers are valid until the next call for its tokens.
+    /// What a kernel needs to judge a tile of entries for a query head; pointers are valid until the next call for its
+    /// tokens.
     @unsafe func judge(
         head: Int, firstToken: Int, _ entries: Entries, rows count: Int, worker: Int
     ) -> caked_change {

@@ -5,8 +5,8 @@ import CKernels
 
 /// Rows sorted by expert, and room for them, allocated once.
 ///
-/// A row's result does not depend on the other rows: its way through the matrices is that of `RowProducts`, and its experts are
-/// added in the order of their weights.
+/// A row's result does not depend on the other rows: its way through the matrices is that of `RowProducts`, and its
+/// experts are added in the order of their weights.
 final class ExpertBlock {
     private let shape: ExpertShape
     private let gateFunction: Architecture.Gate
@@ -48,7 +48,8 @@ final class ExpertBlock {
         quantised = try FloatBuffer(model.isInteger ? DenseRows.quantisedSize(rows: capacity, inputs: inputs) : 0)
     }
 
-    /// From the normed rows x `[rows, width]`, whose scores are there, to what the experts add to them, `[rows, width]`.
+    /// From the normed rows x `[rows, width]`, whose scores are there, to what the experts add to them, `[rows,
+    /// width]`.
     func run(
         _ experts: Experts, _ x: Floats, rows: Int, ranges: [RowRange], scratch: [Floats], into y: Floats
     ) {

@@ -1,4 +1,5 @@
-// Products of rows sorted by expert with the weights of their experts, split over the pool by experts and blocks of outputs.
+// Products of rows sorted by expert with the weights of their experts, split over the pool by experts and blocks of
+// outputs.
 
 /// What one region multiplies: y = W x for each target, W being that of each row's expert.
 struct ExpertProducts {

@@ -1,4 +1,5 @@
-// A feed-forward half made of experts (Shazeer et al., arXiv 1701.06538): their weights, and which of them a row goes to.
+// A feed-forward half made of experts (Shazeer et al., arXiv 1701.06538): their weights, and which of them a row goes
+// to.
 
 import Glibc
 

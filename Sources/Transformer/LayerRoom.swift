@@ -90,8 +90,8 @@ final class LayerRoom {
             start: floats.base, count: floats.count * MemoryLayout<Float>.stride)
     }
 
-    /// Lets query rows attend to `runs`, `runsPerHead` for each KV head from `firstHead` on: for their outputs, where `attended`
-    /// has room for them, and for an observer's normalisers, from its row `observerRow` on.
+    /// Lets query rows attend to `runs`, `runsPerHead` for each KV head from `firstHead` on: for their outputs, where
+    /// `attended` has room for them, and for an observer's normalisers, from its row `observerRow` on.
     func attend(
         _ rows: Int, query: Floats, firstHead: Int = 0, runs: [Entries], runsPerHead: Int, attended: Floats?,
         observer: Observer?, observerRow: Int = 0

@@ -34,7 +34,8 @@ public final class Model: Sendable {
         try self.init(file: file, integerProducts: true, repacking: repacking, pool: pool)
     }
 
-    /// As above; `integerProducts` says whether quantised weights may be multiplied as bytes, if this CPU does that fast.
+    /// As above; `integerProducts` says whether quantised weights may be multiplied as bytes, if this CPU does that
+    /// fast.
     package init(
         file: GGUFFile, integerProducts: Bool, repacking: Repacking = .off, pool: WorkerPool? = nil
     ) throws(ModelError) {
@@ -71,8 +72,8 @@ public final class Model: Sendable {
         self.file = file
     }
 
-    /// Re-tiles every matrix that is multiplied as bytes, but those of experts, most of which a row does not meet; nil when there is
-    /// none or memory is short.
+    /// Re-tiles every matrix that is multiplied as bytes, but those of experts, most of which a row does not meet; nil
+    /// when there is none or memory is short.
     private static func repack(
         _ layers: inout [ModelLayer], _ output: inout Linear, _ repacking: Repacking, pool: WorkerPool, file: GGUFFile
     ) throws(ModelError) -> RepackedWeights? {

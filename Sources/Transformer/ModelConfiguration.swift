@@ -48,10 +48,11 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     public let ropeScale: Float
     /// The positions it was first made for, which RoPE's scaling extends.
     public let originalContextLength: Int
-    /// Whether each pair's frequency is divided by a factor of its own, one for short contexts and one for long ones (LongRoPE, Ding
-    /// et al., arXiv 2402.13753).
+    /// Whether each pair's frequency is divided by a factor of its own, one for short contexts and one for long ones
+    /// (LongRoPE, Ding et al., arXiv 2402.13753).
     public let hasRopeFactors: Bool
-    /// The context that YaRN extends (Peng et al., arXiv 2309.00071): pairs that turn often in it are not scaled; nil: all are.
+    /// The context that YaRN extends (Peng et al., arXiv 2309.00071): pairs that turn often in it are not scaled; nil:
+    /// all are.
     public let yarnContextLength: Int?
     /// What RoPE multiplies queries and keys with, besides turning them; 1 as a rule.
     public let ropeMagnitude: Float

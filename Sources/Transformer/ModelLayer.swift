@@ -146,6 +146,7 @@ extension ModelConfiguration {
     /// Multiply-adds of a row in those of its keys and values.
     public var keyValueWeights: Int { weights([.key, .value]) }
 
-    /// Multiply-adds of a query row and a key it sees in all heads of a block: a product with the key, one with the value.
+    /// Multiply-adds of a query row and a key it sees in all heads of a block: a product with the key, one with the
+    /// value.
     public var attentionWeights: Int { 2 * heads * headWidth }
 }

@@ -46,8 +46,8 @@ final class Observer {
             capacity: rows, memory: packedMemory.floats)
     }
 
-    /// Keeps a tile's queries, and what a change is judged by: what attention gathered for them, unless it is still to come,
-    /// and the sizes of the residual stream x `[count, width]`.
+    /// Keeps a tile's queries, and what a change is judged by: what attention gathered for them, unless it is still to
+    /// come, and the sizes of the residual stream x `[count, width]`.
     ///
     /// The tile's first row is the observers' row `firstRow`, possibly negative.
     func keep(_ block: Block, x: Floats, rows count: Int, firstRow: Int, attended hasAttended: Bool = true) {

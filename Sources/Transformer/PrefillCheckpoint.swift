@@ -10,9 +10,11 @@ import CAKE
 ///     every layer done:  its kept rows
 ///     residual stream f32[rows, width]
 ///
-/// Numbers are little-endian. Whoever stores it adds the checksum, and what tells one document, method and model from another.
+/// Numbers are little-endian. Whoever stores it adds the checksum, and what tells one document, method and model from
+/// another.
 extension DocumentPrefill {
-    /// Layers read, when the next step begins another one; nil in the middle of a layer, before the first and at the end.
+    /// Layers read, when the next step begins another one; nil in the middle of a layer, before the first and at the
+    /// end.
     public var checkpointLayer: Int? {
         guard case .prepare = stage, layer > 0 else { return nil }
         return layer
@@ -42,8 +44,8 @@ extension DocumentPrefill {
         try unsafe write(UnsafeRawBufferPointer(room.streamBytes))
     }
 
-    /// Goes on from a checkpoint of a prefill with the same parameters, before the first step; `read` fills each piece it is
-    /// given with the next bytes.
+    /// Goes on from a checkpoint of a prefill with the same parameters, before the first step; `read` fills each piece
+    /// it is given with the next bytes.
     ///
     /// Throws `ModelError.unusableCheckpoint`, or what `read` throws; this prefill is of no use then.
     public func resume(

@@ -3,8 +3,8 @@
 import CKernels
 import GGUF
 
-/// y = W x for some rows of activations: from a panel for many rows, or where weights are multiplied as bytes; straight from
-/// the stored weights for few rows.
+/// y = W x for some rows of activations: from a panel for many rows, or where weights are multiplied as bytes; straight
+/// from the stored weights for few rows.
 package final class ProductProbe {
     private let weights: FloatBuffer
     private let linear: Linear

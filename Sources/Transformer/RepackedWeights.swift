@@ -5,8 +5,8 @@ import Glibc
 
 /// Whether weights that are multiplied as bytes are re-tiled when the model is loaded.
 ///
-/// Re-tiled weights take memory of their own, about as much as the file; those in the file are read from the page cache, so
-/// that they may be larger than memory, but slower.
+/// Re-tiled weights take memory of their own, about as much as the file; those in the file are read from the page
+/// cache, so that they may be larger than memory, but slower.
 public enum Repacking: String, CaseIterable, Sendable {
     /// Where that leaves as much memory available as it takes.
     case auto

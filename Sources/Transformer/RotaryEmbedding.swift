@@ -39,8 +39,8 @@ struct RotaryEmbedding: Sendable {
         }
     }
 
-    /// YaRN's constants for Llama: pairs that turn more often than the first in the original context are not scaled, those that
-    /// turn less often than the second in full, those between in part.
+    /// YaRN's constants for Llama: pairs that turn more often than the first in the original context are not scaled,
+    /// those that turn less often than the second in full, those between in part.
     static let yarnFastTurns = 32.0
     static let yarnSlowTurns = 1.0
 

@@ -18,8 +18,8 @@ struct TensorReader {
     /// Whether there is a tensor `name.weight`.
     func has(_ name: String) -> Bool { file.tensor(name + ".weight") != nil }
 
-    /// The matrix `name.weight` of shape `[outputs, inputs]`, with `name.bias` if the file has one; where `all` is given, the
-    /// outputs from `first` on of a tensor of so many.
+    /// The matrix `name.weight` of shape `[outputs, inputs]`, with `name.bias` if the file has one; where `all` is
+    /// given, the outputs from `first` on of a tensor of so many.
     mutating func linear(
         _ name: String, inputs: Int, outputs: Int, from first: Int = 0, of all: Int? = nil
     ) throws(ModelError) -> Linear {

@@ -50,8 +50,9 @@ public final class WorkerPool: Sendable {
 
     /// Runs `body(context, task, worker)` for every task in `0..<tasks` and returns when all are done.
     ///
-    /// `worker` is below `threads` and names the scratch memory that the call may use. `body` captures nothing (it would
-    /// be allocated): everything it needs is in `context`. Regions do not nest; callers on several threads take turns.
+    /// `worker` is below `threads` and names the scratch memory that the call may use. `body` captures nothing (it
+    /// would be allocated): everything it needs is in `context`. Regions do not nest; callers on several threads take
+    /// turns.
     package func run<Context: ~Copyable>(
         _ tasks: Int, on context: inout Context,
         _ body: @escaping @Sendable (UnsafeMutablePointer<Context>, _ task: Int, _ worker: Int) -> Void

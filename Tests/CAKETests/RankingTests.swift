@@ -92,7 +92,8 @@ struct RankingTests {
         }
     }
 
-    /// What is kept, `[head]`, by the definition: the best of each head are lifted above all others, then the best of all.
+    /// What is kept, `[head]`, by the definition: the best of each head are lifted above all others, then the best of
+    /// all.
     private static func safeguarded(_ indicator: [Float], _ kvHeads: Int, kept: Int, safe: Int) -> [[UInt32]] {
         let tokens = indicator.count / kvHeads
         var lifted = indicator

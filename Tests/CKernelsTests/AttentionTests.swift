@@ -45,8 +45,8 @@ import Testing
         }
     }
 
-    /// How far a set may be from the softmax of the stored numbers, which are between -1 and 1: sets that sum integers round
-    /// queries and weights of `q8_0` to 16 bits, which is a fortieth of what its bytes are rounded by.
+    /// How far a set may be from the softmax of the stored numbers, which are between -1 and 1: sets that sum integers
+    /// round queries and weights of `q8_0` to 16 bits, which is a fortieth of what its bytes are rounded by.
     static func bound(_ variant: Variant, _ format: EntryFormat) -> Double {
         format == .q8_0 && variant.sumsIntegers ? 1e-4 : 5e-6
     }

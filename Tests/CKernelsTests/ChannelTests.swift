@@ -123,7 +123,8 @@ import Testing
                 let block = Array(x[index / 32 * 32..<index / 32 * 32 + 32])
                 for (back, numbers) in zip(backs, [channel, block]) {
                     let (low, high) = (numbers.min() ?? 0, numbers.max() ?? 0)
-                    // Fifteen steps, each wrong by the rounding of a half; the zero once; a subnormal step by half of 2^-24.
+                    // Fifteen steps, each wrong by the rounding of a half; the zero once; a subnormal step by half of
+                    // 2^-24.
                     let rounding = (high - low + max(abs(low), abs(high))) * 0x1p-10
                     let bound = (high - low) / 30 + rounding + 15 * 0x1p-25
                     #expect(abs(back[index] - x[index]) <= bound)

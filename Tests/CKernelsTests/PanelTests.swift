@@ -115,8 +115,8 @@ private struct ByteProduct {
         let inputs = format.blockElements == 32 ? 1056 : 1024
         let bytes = ByteProduct(product: Product(format, inputs: inputs, outputs: 17, rows: 9))
         let y = try #require(variant.run { bytes.computed() })
-        // Each activation errs by half of 1/127 of its block's largest, evenly spread: 1 / (127 * sqrt(12)); their products
-        // with numbers below 2 add up as their squares, of which four deviations are allowed.
+        // Each activation errs by half of 1/127 of its block's largest, evenly spread: 1 / (127 * sqrt(12)); their
+        // products with numbers below 2 add up as their squares, of which four deviations are allowed.
         let deviation: Double = 2 / (127 * 12.squareRoot())
         let bound: Double = 4 * deviation * Double(inputs).squareRoot()
         let error = distance(y, bytes.product.expected())

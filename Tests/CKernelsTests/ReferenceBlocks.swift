@@ -1,4 +1,5 @@
-// Blocks and the floats they stand for, by another implementation than ours: Fixtures/blocks.json, made by Fixtures/blocks.py.
+// Blocks and the floats they stand for, by another implementation than ours: Fixtures/blocks.json, made by
+// Fixtures/blocks.py.
 
 import Foundation
 import Testing

@@ -46,7 +46,8 @@ struct VocabularyLoaderTests {
         "a pre-tokenizer has many names, and some begin a text where the file does not say",
         arguments: [
             ("llama-bpe", Vocabulary.PreTokenizer.llamaBPE, true), ("lfm2", .llamaBPE, true),
-            ("glm4", .glm4, false), ("smaug-bpe", .smaug, false), ("tekken", .tekken, true), ("stablelm2", .qwen2, false),
+            ("glm4", .glm4, false), ("smaug-bpe", .smaug, false), ("tekken", .tekken, true),
+            ("stablelm2", .qwen2, false),
             ("exaone4", .gpt2, false), ("refact", .smollm, false),
         ])
     func names(_ name: String, _ cuts: Vocabulary.PreTokenizer, _ addsBeginOfText: Bool) throws {

@@ -1,4 +1,5 @@
-// Prompts and the ids that the model in the tree was trained on (made by the Hugging Face tokenizer it was converted from).
+// Prompts and the ids that the model in the tree was trained on (made by the Hugging Face tokenizer it was converted
+// from).
 
 struct NeedlePrompt: Sendable {
     let prompt: String

@@ -19,7 +19,8 @@ import Tokenizers
         (.smollm, #"\p{N}|'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"#),
     ]
 
-    /// Every cutter with its patterns: those written out by hand with what they stand for, the others with what they compile.
+    /// Every cutter with its patterns: those written out by hand with what they stand for, the others with what they
+    /// compile.
     private static let cutters: [(Vocabulary.PreTokenizer, [String])] =
         patterns.map { ($0.0, [$0.1]) } + [(.smaug, [patterns[1].1]), (.glm4, [patterns[1].1])]
         + Vocabulary.PreTokenizer.allCases.compactMap { cutter in cutter.patterns.map { (cutter, $0) } }

@@ -1,4 +1,5 @@
-// The forward pass in double precision, row by row and key by key, with any visibility: what the module is tested against.
+// The forward pass in double precision, row by row and key by key, with any visibility: what the module is tested
+// against.
 
 import Foundation
 
@@ -8,7 +9,8 @@ struct ReferenceResult {
     var logits: [[Double]] = []
     /// Attention weights, `[layer][query head][row][key]`; 0 where a row does not see a key.
     var attention: [[[[Double]]]] = []
-    /// The residual stream before each layer, `[layer][row][width]`, and the layer's values, `[layer][row][kvHeads · headWidth]`.
+    /// The residual stream before each layer, `[layer][row][width]`, and the layer's values, `[layer][row][kvHeads ·
+    /// headWidth]`.
     var residual: [[[Double]]] = []
     var values: [[[Double]]] = []
 }
@@ -96,8 +98,8 @@ extension TinyModel {
         forward(ids.enumerated().map { ($1, $0) }, sees: { _, _, row in Array(0...row) })
     }
 
-    /// How far W_o moves, as a share of the residual stream, when `row` forgets `key` in a query head: by the definition, with
-    /// the other weights renormalised.
+    /// How far W_o moves, as a share of the residual stream, when `row` forgets `key` in a query head: by the
+    /// definition, with the other weights renormalised.
     func change(_ result: ReferenceResult, layer: Int, head: Int, row: Int, forgetting key: Int) -> Double {
         let kv = head / (shape.heads / shape.kvHeads)
         let weights = result.attention[layer][head][row]

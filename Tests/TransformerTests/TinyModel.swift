@@ -55,7 +55,8 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var tied = false
     /// Experts in place of one feed-forward block, of `feedForwardWidth` elements each.
     var experts: (count: Int, used: Int, isRenormalised: Bool)?
-    /// Factors of the embedding, of scores, of what is added to the residual stream, and of logits, by which they are divided.
+    /// Factors of the embedding, of scores, of what is added to the residual stream, and of logits, by which they are
+    /// divided.
     var scales: Scales?
     /// Metadata beyond those of the shape, under the architecture's name.
     var metadata: [(String, TinyModel.Value)] = []

@@ -1,11 +1,11 @@
 // Whole budgets from real-valued ones (Webster's divisor method, as parliaments round their seats).
 //
 // A layer's k-th entry has a price, the λ at which its real-valued budget reaches k − 1/2; the total buys the cheapest
-// entries, after the floors. So there is one order of all entries, and every result is the beginning of it. A new layer only
-// takes from the others. A smaller budget only takes from the end: with one entry a layer less, the floors give back
-// at most as many. Hence whole budgets never grow along the cascade nor when a document is shrunk, and both end exactly where
-// the final budget alone would have: rounding by largest remainder, which may give a slot to a layer as the total
-// falls (the Alabama paradox), does not.
+// entries, after the floors. So there is one order of all entries, and every result is the beginning of it. A new layer
+// only takes from the others. A smaller budget only takes from the end: with one entry a layer less, the floors give
+// back at most as many. Hence whole budgets never grow along the cascade nor when a document is shrunk, and both end
+// exactly where the final budget alone would have: rounding by largest remainder, which may give a slot to a layer as
+// the total falls (the Alabama paradox), does not.
 
 /// Shares whole entries among layers.
 package struct Apportionment {

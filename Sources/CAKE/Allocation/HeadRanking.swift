@@ -2,9 +2,9 @@
 
 /// The order in which the heads of a layer give up entries.
 ///
-/// With an average of b entries a head, every head keeps its best ⌊safeguard · b⌋, and the best of all others fill up to b
-/// a head, as kvpress has it (the authors' code blends the heads' counts instead, which need not add up). The kept sets are
-/// nested: one more b adds at most one safeguarded entry to each head and one place for each head, so no entry
+/// With an average of b entries a head, every head keeps its best ⌊safeguard · b⌋, and the best of all others fill up
+/// to b a head, as kvpress has it (the authors' code blends the heads' counts instead, which need not add up). The kept
+/// sets are nested: one more b adds at most one safeguarded entry to each head and one place for each head, so no entry
 /// that was kept for its score loses its place. Hence one order serves all budgets, and evicting is truncating.
 package enum HeadRanking {
     /// What a head keeps in any case when the average is `kept`.

@@ -2,7 +2,8 @@
 
 /// Budgets that fall in equal steps from the first layer to the last.
 package enum Pyramid {
-    /// Evictable entries per head of each layer; they sum to the average times the layers, and depend on nothing observed.
+    /// Evictable entries per head of each layer; they sum to the average times the layers, and depend on nothing
+    /// observed.
     ///
     /// The last layer gets average / beta and the first what then balances the sum, at most the cap: §3.2 of the paper
     /// as its authors' code has it, but for their rounding of the step.

@@ -1,16 +1,17 @@
 // How the budget is shared among layers: proportional water-filling between a floor and a cap (CAKE §4.1, eq. 5).
 //
-// A layer's budget is b(λ) = min(cap, max(floor, λ·P)), with λ such that the budgets of the layers seen so far sum to the
-// total, or all of them are capped. This holds at every stage of the cascade, and makes it exact:
+// A layer's budget is b(λ) = min(cap, max(floor, λ·P)), with λ such that the budgets of the layers seen so far sum to
+// the total, or all of them are capped. This holds at every stage of the cascade, and makes it exact:
 //
 //   b(λ) depends on its own layer alone and never falls as λ grows. A new layer adds a b ≥ 0 to the sum, so λ can only
 //   stay or fall, so no budget ever grows (Proposition 1), so a later stage keeps a prefix of what an earlier one kept
 //   (Theorem 1). The floor needs no reserve: floors are a share ≤ 1 of the average, so those of all layers fit the
 //   total, and a floor that is new is paid by a smaller λ.
 //
-// Two limits complete the rule without breaking the argument. A preference of 0 stands for an infinitely small one: such
-// layers share evenly what the others, when all are capped, leave. A layer whose preference is unusable (nil) gets exactly the
-// average, which is constant in λ. So ΣP = 0 is uniform, and so is the allocation of a method without preferences.
+// Two limits complete the rule without breaking the argument. A preference of 0 stands for an infinitely small one:
+// such layers share evenly what the others, when all are capped, leave. A layer whose preference is unusable (nil) gets
+// exactly the average, which is constant in λ. So ΣP = 0 is uniform, and so is the allocation of a method without
+// preferences.
 
 /// Shares a number of evictable entries per head among layers.
 package struct WaterFilling: Sendable {
@@ -84,7 +85,8 @@ package struct WaterFilling: Sendable {
 
     /// Whole budgets of the layers seen so far, which sum to the total unless all are capped.
     ///
-    /// The real-valued ones rounded so that neither a new layer nor a smaller total ever raises one (see `Apportionment`).
+    /// The real-valued ones rounded so that neither a new layer nor a smaller total ever raises one (see
+    /// `Apportionment`).
     package func counts(_ preferences: [Double?]) -> [Int] {
         let whole = Int(floor.rounded())
         return Apportionment(

@@ -1,4 +1,5 @@
-// What observed attention is reduced to: per token its mean, variance and maximum over the rows, and the entropy of all.
+// What observed attention is reduced to: per token its mean, variance and maximum over the rows, and the entropy of
+// all.
 
 /// Column statistics of the softmax attention of one query head over one chunk of observation rows.
 ///

@@ -5,10 +5,11 @@ extension Method {
     public enum Observation: Sendable, Hashable, Codable {
         /// Nothing is observed.
         case none
-        /// The document's own last rows, which are always kept (SnapKV, Li et al., arXiv 2404.14469; CAKE). One row: TOVA
-        /// (Oren et al., arXiv 2401.06104).
+        /// The document's own last rows, which are always kept (SnapKV, Li et al., arXiv 2404.14469; CAKE). One row:
+        /// TOVA (Oren et al., arXiv 2401.06104).
         case window(rows: Int)
-        /// All rows of the document, each seeing what stands before it and itself (H2O, Zhang et al., arXiv 2306.14048).
+        /// All rows of the document, each seeing what stands before it and itself (H2O, Zhang et al., arXiv
+        /// 2306.14048).
         case everyRow
         /// Questions appended to the document, each a branch that sees the document and itself; observed, then dropped.
         case probe

@@ -17,7 +17,8 @@ package enum Pooling {
         return pooled
     }
 
-    /// A mean over five neighbours with the weights 1/4, 1/2, 1, 1/2 and 1/4; beyond the ends are zeros, which count in it.
+    /// A mean over five neighbours with the weights 1/4, 1/2, 1, 1/2 and 1/4; beyond the ends are zeros, which count in
+    /// it.
     package static func halving(_ values: [Float], rowLength: Int) -> [Float] {
         var pooled = [Float](repeating: 0, count: values.count)
         for index in values.indices {

@@ -28,7 +28,8 @@ bool caked_kernels_select(caked_instruction_set set);
 // The same for the calling thread alone, until caked_kernels_end_override(): compares sets while other threads compute.
 bool caked_kernels_override(caked_instruction_set set);
 void caked_kernels_end_override(void);
-// The set in use ("avx512"): the one that the variable CAKED_KERNELS named at start, or else the best, or what was selected.
+// The set in use ("avx512"): the one that the variable CAKED_KERNELS named at start, or else the best, or what was
+// selected.
 const char *caked_kernels_name(void);
 // A set's name; NULL when this CPU cannot run it.
 const char *caked_kernels_name_of(caked_instruction_set set);
@@ -71,36 +72,40 @@ size_t caked_bytes(caked_type type, size_t count);
 
 // dst[count] = src, dequantised exactly as the format says. All types.
 void caked_dequantise(caked_type type, const void *src, float *dst, size_t count);
-// dst = src quantised: F32, F16 (nearest even), Q8_0 (scale = max|x| / 127 as f16, nearest), Q4_1 (shift = min x, scale =
-// (max - min) / 15, both as f16, nearest). False for other types.
+// dst = src quantised: F32, F16 (nearest even), Q8_0 (scale = max|x| / 127 as f16, nearest), Q4_1 (shift = min x, scale
+// = (max - min) / 15, both as f16, nearest). False for other types.
 bool caked_quantise(caked_type type, const float *src, void *dst, size_t count);
 
 // y[r, o] = bias[o] + sum_i w[o, i] * x[r, i] for r < rows, first <= o < first + outputs: products straight from the
 // stored weights, for the few rows of a decode step. `w` points at row 0, each row is caked_bytes(type, inputs) long;
-// x has stride x_stride, y (indexed by o, not o - first) y_stride; bias may be NULL. Each weight is read once per four rows.
-// y[r, o] is the same to the bit however rows are batched and outputs split, as long as the instruction set is the same.
+// x has stride x_stride, y (indexed by o, not o - first) y_stride; bias may be NULL. Each weight is read once per four
+// rows. y[r, o] is the same to the bit however rows are batched and outputs split, as long as the instruction set is
+// the same.
 void caked_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, const float *x,
                   size_t x_stride, size_t rows, float *y, size_t y_stride, const float *bias);
 
 // Dense products of bytes: quantised weights re-tiled into a panel, activations quantised in blocks of 32, integer sums
-// within a block exact. Weights keep their values. y is the same to the bit on every instruction set and however rows and
-// outputs are split. Inputs are whole blocks of the type; F32, F16 and BF16 have no panels.
+// within a block exact. Weights keep their values. y is the same to the bit on every instruction set and however rows
+// and outputs are split. Inputs are whole blocks of the type; F32, F16 and BF16 have no panels.
 enum { CAKED_PANEL_OUTPUTS = 16, CAKED_INT8_ROWS = 8 };
 // Whether the set in use multiplies bytes faster than floats.
 bool caked_int8_is_fast(void);
-// Bytes of a panel of `outputs` rows of weights, each 16 of them together; 0 when there is none of this type and `inputs`.
+// Bytes of a panel of `outputs` rows of weights, each 16 of them together; 0 when there is none of this type and
+// `inputs`.
 size_t caked_panel_bytes(caked_type type, size_t inputs, size_t outputs);
 // Fills a panel from rows first ..< first + outputs of `w`.
 void caked_panel_fill(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs, void *panel);
-// Bytes of `rows` quantised rows. They lie in tiles of 8, the last of those that are left: the rows of a tile belong together.
+// Bytes of `rows` quantised rows. They lie in tiles of 8, the last of those that are left: the rows of a tile belong
+// together.
 size_t caked_int8_rows_bytes(size_t inputs, size_t rows);
 // Quantises x[rows, inputs] (stride): scale = max|x| / 127 per block of 32.
 void caked_int8_rows(const float *x, size_t x_stride, size_t rows, size_t inputs, void *quantised);
-// y[r, o] = bias[o] + sum_i w[o, i] * x[r, i] for r < rows, o < outputs; bias may be NULL. Some outputs of a panel start at a
-// multiple of 16 outputs' bytes.
+// y[r, o] = bias[o] + sum_i w[o, i] * x[r, i] for r < rows, o < outputs; bias may be NULL. Some outputs of a panel
+// start at a multiple of 16 outputs' bytes.
 void caked_panel_matmul(caked_type type, const void *panel, size_t inputs, size_t outputs, const void *quantised,
                         size_t rows, float *y, size_t y_stride, const float *bias);
-// The same bits straight from the stored weights: y[r, o] for first <= o < first + outputs, `w` and `bias` indexed like y.
+// The same bits straight from the stored weights: y[r, o] for first <= o < first + outputs, `w` and `bias` indexed like
+// y.
 void caked_int8_matmul(caked_type type, const void *w, size_t inputs, size_t first, size_t outputs,
                        const void *quantised, size_t rows, float *y, size_t y_stride, const float *bias);
 
@@ -117,15 +122,17 @@ void caked_geglu(float *gate, const float *up, size_t count);
 void caked_rope_interleaved(float *head, const float *cosines, const float *sines, size_t half);
 void caked_rope_neox(float *head, const float *cosines, const float *sines, size_t half);
 
-// Entries of one KV head as attention reads them: F32, F16 and Q8_0 keys and values lie row after row. Keys have outlier
-// channels (KIVI, arXiv 2402.02750), so keys of CAKED_Q4 have a scale and a centre for each channel of CAKED_KEY_GROUP entries:
+// Entries of one KV head as attention reads them: F32, F16 and Q8_0 keys and values lie row after row. Keys have
+// outlier channels (KIVI, arXiv 2402.02750), so keys of CAKED_Q4 have a scale and a centre for each channel of
+// CAKED_KEY_GROUP entries:
 //
 //     scale f16[width], centre f16[width], and for each entry of the group 16 bytes of nibbles per 32 channels, as in Q4_0
 //
-// key = scale * (nibble - 8) + centre, rounded once. The last group is as long as it has entries, so that dropping the last
-// entries drops the last bytes. Values of CAKED_Q4 are Q4_1, row after row. `width` is a whole number of blocks.
+// key = scale * (nibble - 8) + centre, rounded once. The last group is as long as it has entries, so that dropping the
+// last entries drops the last bytes. Values of CAKED_Q4 are Q4_1, row after row. `width` is a whole number of blocks.
 enum { CAKED_KEY_GROUP = 32 };
-// Bytes of the keys of `count` entries of which the first begins a group, and of their values; 0 where there are none such.
+// Bytes of the keys of `count` entries of which the first begins a group, and of their values; 0 where there are none
+// such.
 size_t caked_key_bytes(caked_type type, size_t count, size_t width);
 size_t caked_value_bytes(caked_type type, size_t count, size_t width);
 // dst = keys, or values, [count, width] as entries of F32, F16, Q8_0 or Q4 lie. False for other types.
@@ -136,9 +143,10 @@ void caked_dequantise_keys(caked_type type, const void *keys, size_t count, size
 void caked_dequantise_values(caked_type type, const void *values, size_t count, size_t width, float *dst);
 
 // Attention of a few query rows over `count` stored entries of one KV head, folded into running softmax state.
-// q[rows, width] is already scaled by 1 / sqrt(width); keys, values [count, width] stored as F32, F16, Q8_0 or Q4 entries.
-// State per query row: peak[r] (running maximum, start -INFINITY), sum[r] (start 0), out[r, width] (start 0, unnormalised).
-// visible[r] entries are seen by row r (at most count); NULL: all of them. `scratch` holds rows * CAKED_ATTEND_TILE floats.
+// q[rows, width] is already scaled by 1 / sqrt(width); keys, values [count, width] stored as F32, F16, Q8_0 or Q4
+// entries. State per query row: peak[r] (running maximum, start -INFINITY), sum[r] (start 0), out[r, width] (start 0,
+// unnormalised). visible[r] entries are seen by row r (at most count); NULL: all of them. `scratch` holds rows *
+// CAKED_ATTEND_TILE floats.
 #define CAKED_ATTEND_TILE 64
 void caked_attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
                   size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch);
@@ -164,8 +172,9 @@ void caked_block_pack(caked_precision precision, const float *rows, size_t strid
                       float *packed);
 // Empties the state of all units.
 void caked_block_begin(size_t rows, size_t group, size_t width, float *state);
-// Folds `count` stored entries [count, width] into the state, F32, F16, Q8_0 or Q4. Position i sees first_seen + i of them, at
-// most all, none when that is negative. `gathers`: whether the values are read, or normalisers alone are wanted.
+// Folds `count` stored entries [count, width] into the state, F32, F16, Q8_0 or Q4. Position i sees first_seen + i of
+// them, at most all, none when that is negative. `gathers`: whether the values are read, or normalisers alone are
+// wanted.
 void caked_block_attend(caked_precision precision, const float *packed, size_t rows, size_t group, size_t width,
                         caked_type type, const void *keys, const void *values, size_t count, ptrdiff_t first_seen,
                         bool gathers, float *state, float *room);
@@ -174,8 +183,9 @@ void caked_block_attend(caked_precision precision, const float *packed, size_t r
 void caked_block_finish(caked_precision precision, const float *state, size_t rows, size_t group, size_t width,
                         float *out, size_t stride, float *log_sums, size_t log_sum_stride);
 
-// What judges an entry by the change that evicting it would make to a row: row_scales[r] * A / (1 - A) * |o - v|, with lengths
-// taken in some inner product M. Near A = 1, where |o - v| is rounding error, |v| stands in for |o - v| / (1 - A).
+// What judges an entry by the change that evicting it would make to a row: row_scales[r] * A / (1 - A) * |o - v|, with
+// lengths taken in some inner product M. Near A = 1, where |o - v| is rounding error, |v| stands in for |o - v| / (1 -
+// A).
 typedef struct {
     const float *mapped;         // M o of each row, packed as queries of CAKED_FLOAT; units mapped_step floats apart
     size_t mapped_step;
@@ -184,10 +194,11 @@ typedef struct {
     const void *values;          // the tile's stored values
     const float *value_squares;  // <v, v> of each key
 } caked_change;
-// Statistics of observed attention over a tile of at most CAKED_BLOCK_KEYS keys: A = e^(score - log_sum[r]) of one query head, whose
-// packed units are unit_step floats apart. Position i sees first_seen + i of the keys, as above. Writes for each key the mean
-// over the rows and the unbiased variance (0 for one row); raises maximum[key] to the largest A, or to the largest change
-// where `change` is given. Returns the sum over rows and keys of -A ln A (CAKE's entropy; 0 where A is 0).
+// Statistics of observed attention over a tile of at most CAKED_BLOCK_KEYS keys: A = e^(score - log_sum[r]) of one
+// query head, whose packed units are unit_step floats apart. Position i sees first_seen + i of the keys, as above.
+// Writes for each key the mean over the rows and the unbiased variance (0 for one row); raises maximum[key] to the
+// largest A, or to the largest change where `change` is given. Returns the sum over rows and keys of -A ln A (CAKE's
+// entropy; 0 where A is 0).
 double caked_observe(caked_precision precision, const float *packed, size_t unit_step, size_t rows, size_t width,
                      caked_type type, const void *keys, size_t count, ptrdiff_t first_seen, const float *log_sums,
                      const caked_change *change, float *mean, float *variance, float *maximum, float *room);

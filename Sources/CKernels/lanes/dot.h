@@ -9,6 +9,7 @@ INLINE integers v_dot4(integers sum, quads w, uint32_t x) {
     return sum + (quants >> 24 & 255) * (int8_t)(x >> 24);
 }
 
-// The same with w - 128 for w, of any byte, over all products between a start and the end; `zero` is their sum of x, times -128.
+// The same with w - 128 for w, of any byte, over all products between a start and the end; `zero` is their sum of x,
+// times -128.
 INLINE integers v_dot8_start(const uint8_t *zero) { return (integers){0} + (int32_t)load32(zero); }
 INLINE integers v_dot8(integers sum, quads w, uint32_t x) { return v_dot4(sum, w, x); }

@@ -1,4 +1,5 @@
-// Sums of two products of 16-bit integers in one instruction of AVX-512 VNNI, and the bytes of two entries side by side for them.
+// Sums of two products of 16-bit integers in one instruction of AVX-512 VNNI, and the bytes of two entries side by side
+// for them.
 
 // Two 16-bit integers in each of LANES places.
 #define CAKED_PAIRS

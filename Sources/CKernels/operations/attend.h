@@ -90,8 +90,8 @@ static void weigh_tile(const tile *values, const float *weights, size_t rows, co
     }
 }
 
-// Halves, whose conversion is one instruction, are used straight from where they lie, by up to ROWS rows at a time, when each
-// row sees the whole tile: the same sums in the same order as above.
+// Halves, whose conversion is one instruction, are used straight from where they lie, by up to ROWS rows at a time,
+// when each row sees the whole tile: the same sums in the same order as above.
 INLINE void score_halves(const tile *keys, const float *q, const int rows, float *scores) {
     size_t e = 0;
     for (; e + GROUP <= keys->count; e += GROUP) {
@@ -127,8 +127,8 @@ INLINE void weigh_halves(const tile *values, const float *weights, const int row
     }
 }
 
-// Keys by channel: the scales go into the queries and the centres into the scores, once for a group, so that an entry costs
-// its nibbles alone. Sums are in the same order for any number of rows.
+// Keys by channel: the scales go into the queries and the centres into the scores, once for a group, so that an entry
+// costs its nibbles alone. Sums are in the same order for any number of rows.
 INLINE void score_channel_group(const uint8_t *group, size_t present, size_t width, size_t from, size_t count, const float *q,
                                 const int rows, float *scores) {
     float folded[ROWS][PIECE];

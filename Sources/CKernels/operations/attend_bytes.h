@@ -1,8 +1,9 @@
-// Attention of a few query rows over entries of q8_0 in products of integers, where the CPU sums them by itself: sixteen keys
-// side by side need no sums across lanes, and no quant becomes a float.
+// Attention of a few query rows over entries of q8_0 in products of integers, where the CPU sums them by itself:
+// sixteen keys side by side need no sums across lanes, and no quant becomes a float.
 //
-// Queries and weights are 16-bit integers with a scale for each block of 32, so what this adds to the error of the stored
-// bytes is a fortieth of it at most. A row's sums are the same alone, among others, and whatever stands behind what it sees.
+// Queries and weights are 16-bit integers with a scale for each block of 32, so what this adds to the error of the
+// stored bytes is a fortieth of it at most. A row's sums are the same alone, among others, and whatever stands behind
+// what it sees.
 
 #ifdef CAKED_PAIRS
 
@@ -22,7 +23,8 @@ INLINE lanes gather_scales(const uint8_t *block, size_t entry_bytes, size_t coun
     return v_load_half((const uint8_t *)&gathered);
 }
 
-// What is multiplied to make `largest` the integer `limit`, and the scale to multiply by afterwards: 0 where nothing can be scaled.
+// What is multiplied to make `largest` the integer `limit`, and the scale to multiply by afterwards: 0 where nothing
+// can be scaled.
 INLINE float inverse_scale(lanes largest, float limit, float *scale) {
     float x = v_max_of(largest);
     bool scales = x >= 0x1p-100f && x <= 0x1p100f;

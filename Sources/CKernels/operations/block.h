@@ -1,9 +1,10 @@
-// Blockwise attention of many query rows: a tile of keys at a time under a running softmax (Dao et al., arXiv 2205.14135).
+// Blockwise attention of many query rows: a tile of keys at a time under a running softmax (Dao et al., arXiv
+// 2205.14135).
 //
-// Rows lie in lanes and keys in registers: a unit is up to UNIT positions of one query head, scores are [key, position],
-// so that the softmax needs no sum across lanes and stored keys need no transposing. Queries are transposed once, values
-// once per tile. Everything is made of words: a float each, or two bfloats that are multiplied and added in one
-// instruction; with those, scores are in units of ln 2, and weights are powers of two.
+// Rows lie in lanes and keys in registers: a unit is up to UNIT positions of one query head, scores are [key,
+// position], so that the softmax needs no sum across lanes and stored keys need no transposing. Queries are transposed
+// once, values once per tile. Everything is made of words: a float each, or two bfloats that are multiplied and added
+// in one instruction; with those, scores are in units of ln 2, and weights are powers of two.
 
 enum {
     UNIT = CAKED_BLOCK_UNIT,

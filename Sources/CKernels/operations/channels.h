@@ -1,7 +1,7 @@
 // Keys in four bits with a scale and a centre for each channel of a group of entries (KIVI, arXiv 2402.02750).
 //
-// caked_kernels.h has the layout. Nibbles pick from -8 ... 7, so that unpacking is the one of Q4_0; scale * nibble is exact in a
-// float and only the sum is rounded: fused or separate instructions give the same bits.
+// caked_kernels.h has the layout. Nibbles pick from -8 ... 7, so that unpacking is the one of Q4_0; scale * nibble is
+// exact in a float and only the sum is rounded: fused or separate instructions give the same bits.
 
 // Bytes before a group's nibbles: its scales, then its centres.
 INLINE size_t channel_bytes(size_t width) { return 2 * 2 * width; }

@@ -104,7 +104,8 @@ INLINE void quantise_block_q8_0(const float *src, uint8_t *dst) {
     }
 }
 
-// x in steps from `zero`, the nearest of `lowest` ..< lowest + 16 (even at ties), in the low four bits; NaN gives the lowest.
+// x in steps from `zero`, the nearest of `lowest` ..< lowest + 16 (even at ties), in the low four bits; NaN gives the
+// lowest.
 INLINE uint8_t quant4(float x, float zero, float inverse, float lowest) {
     float steps = (x - zero) * inverse, highest = lowest + 15;
     steps = steps > lowest ? steps : lowest;
@@ -112,7 +113,8 @@ INLINE uint8_t quant4(float x, float zero, float inverse, float lowest) {
     return (uint8_t)((caked_bits(steps + 0x1.8p23f) - (uint32_t)(int32_t)lowest) & 15);
 }
 
-// The step of sixteen levels from `low` to `high` as a half, and the inverse that quants are found by: 0 where it rounds to 0.
+// The step of sixteen levels from `low` to `high` as a half, and the inverse that quants are found by: 0 where it
+// rounds to 0.
 INLINE uint16_t step4(float low, float high, float *step, float *inverse) {
     uint16_t half = caked_to_half((high - low) / 15);
     *step = caked_from_half(half);

@@ -1,4 +1,5 @@
-// Weights re-tiled into panels and activations quantised: what products of bytes are made of. layout.h says how they lie.
+// Weights re-tiled into panels and activations quantised: what products of bytes are made of. layout.h says how they
+// lie.
 
 #include "../layout.h"
 
@@ -66,8 +67,8 @@ INLINE void put_scales(caked_type type, const uint8_t *w, size_t blocks, size_t 
     for (int part = 0; part < K_PARTS; part++, to += block) to[0] = first[part], to[PANEL_GROUP] = second[part];
 }
 
-// A group's rows are too short, and too many, for the hardware's prefetcher; but the next group lies right behind this one,
-// so while a piece is re-tiled its share of the next group's bytes is fetched, in the order in which they lie.
+// A group's rows are too short, and too many, for the hardware's prefetcher; but the next group lies right behind this
+// one, so while a piece is re-tiled its share of the next group's bytes is fetched, in the order in which they lie.
 INLINE void prefetch_share(uintptr_t next, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)(next + i), 0, 2);
 }

@@ -1,8 +1,8 @@
 // Dense products of bytes: panels of weights with tiles of quantised rows.
 //
 // y = sum over blocks, in order, of (exact sum of integer products) * (weight scale * activation scale), and of
-// shift * (activation scale * sum of the activation's quants) behind it where the type has shifts; every float operation
-// rounded by itself: the same bits on every CPU, however rows and outputs are split.
+// shift * (activation scale * sum of the activation's quants) behind it where the type has shifts; every float
+// operation rounded by itself: the same bits on every CPU, however rows and outputs are split.
 
 typedef uint16_t pairs __attribute__((vector_size(4 * LANES)));
 
@@ -12,7 +12,8 @@ INLINE quads load_quads(const uint8_t *p) {
     return v;
 }
 
-// Bits of each byte moved left, or right where `places` is negative; bits that cross into the next byte are for the caller to mask.
+// Bits of each byte moved left, or right where `places` is negative; bits that cross into the next byte are for the
+// caller to mask.
 INLINE quads moved(quads v, const int places) {
     return places >= 0 ? (quads)((pairs)v << places) : (quads)((pairs)v >> -places);
 }

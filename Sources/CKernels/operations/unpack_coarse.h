@@ -1,6 +1,8 @@
-// Blocks of the coarser types as signed quants and scales, a part of 32 elements at a time (ggml-common.h has the layouts).
+// Blocks of the coarser types as signed quants and scales, a part of 32 elements at a time (ggml-common.h has the
+// layouts).
 //
-// weight = scale * quant, and + shift where a type has one; products of a half float with the small integers here are exact.
+// weight = scale * quant, and + shift where a type has one; products of a half float with the small integers here are
+// exact.
 #include "../grids.h"
 
 // A part taken apart: quants in the order of the elements, and a scale and a shift for each eight of them.
@@ -28,7 +30,8 @@ INLINE void put_levels(const int8_t *levels, const uint8_t *nibbles, int8_t *qua
     }
 }
 
-// 16 bytes: a scale (low nibble) and a shift (high) for each 16 elements; 64 of quants, two bits each; f16 scale and shift.
+// 16 bytes: a scale (low nibble) and a shift (high) for each 16 elements; 64 of quants, two bits each; f16 scale and
+// shift.
 INLINE void coarse_q2_k(const uint8_t *w, int part, coarse_part *p) {
     const uint8_t *factors = w + 2 * part, *quants = w + 16 + part / 4 * CAKED_BLOCK;
     float scale = half_at(w + 80), shift = -half_at(w + 82);
@@ -38,7 +41,8 @@ INLINE void coarse_q2_k(const uint8_t *w, int part, coarse_part *p) {
     for (int j = 0; j < CAKED_BLOCK; j++) p->quants[j] = (int8_t)(quants[j] >> part % 4 * 2 & 3);
 }
 
-// The factor of 16 elements: four bits in the first eight bytes, low nibbles first, two more in the last four; minus 32.
+// The factor of 16 elements: four bits in the first eight bytes, low nibbles first, two more in the last four; minus
+// 32.
 INLINE int factor_q3_k(const uint8_t *w, int sixteen) {
     const uint8_t *factors = w + 96;
     int low = factors[sixteen % 8] >> sixteen / 8 * 4 & 15, high = factors[8 + sixteen % 4] >> sixteen / 4 * 2 & 3;
@@ -183,7 +187,8 @@ INLINE void put_iq1(uint16_t codes, bool isLess, int8_t *quants) {
     for (int j = 0; j < 8; j++) quants[j] = (int8_t)(8 * ((int)(codes >> 2 * j & 3) - 1) + (isLess ? -1 : 1));
 }
 
-// f16 scale; 32 bytes of indices; for each part 16 bits: three upper bits of four indices, factor, the side of the eighth.
+// f16 scale; 32 bytes of indices; for each part 16 bits: three upper bits of four indices, factor, the side of the
+// eighth.
 INLINE void coarse_iq1_s(const uint8_t *w, int part, coarse_part *p) {
     uint16_t upper = load16(w + 34 + 2 * part);
     float scale = half_at(w) * (float)(2 * (upper >> 12 & 7) + 1) * 0.125f;
@@ -194,8 +199,8 @@ INLINE void coarse_iq1_s(const uint8_t *w, int part, coarse_part *p) {
     }
 }
 
-// 32 bytes of indices; 16 with three upper bits and a side for each; four times 16 bits: four factors of three bits, and four
-// bits of the f16 scale.
+// 32 bytes of indices; 16 with three upper bits and a side for each; four times 16 bits: four factors of three bits,
+// and four bits of the f16 scale.
 INLINE void coarse_iq1_m(const uint8_t *w, int part, coarse_part *p) {
     uint8_t half[2] = {(uint8_t)(w[49] >> 4 | (w[51] & 0xf0)), (uint8_t)(w[53] >> 4 | (w[55] & 0xf0))};
     float scale = half_at(half);

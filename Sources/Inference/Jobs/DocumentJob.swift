@@ -34,7 +34,8 @@ final class DocumentJob: Sendable {
         let expiry = plan.ttlSeconds.map(String.init) ?? ""
         fileName = JobDirectory.fileName(
             key,
-            // What stands before the text may have the date in it: a reading goes on with the tokens it began with only.
+            // What stands before the text may have the date in it: a reading goes on with the tokens it began with
+            // only.
             plan: [plan.textHash, plan.optionsHash, plan.templatePrefix, expiry, plan.pinned ? "pinned" : ""]
                 + (plan.terms.map { ["checked \($0.budgets) \($0.target ?? 0) \($0.floor ?? 0)"] } ?? []))
     }

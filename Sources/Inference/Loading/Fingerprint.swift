@@ -11,12 +11,14 @@ import Transformer
 /// They are the fields of the model's configuration and of its vocabulary, one by one and whatever they are, the chat
 /// template by what it renders, the weights, and the version of the engine's own arithmetic.
 package struct Fingerprint: Equatable, Sendable {
-    /// The version of the engine's results: raised whenever logits of the same model, or the meaning of a record, change.
+    /// The version of the engine's results: raised whenever logits of the same model, or the meaning of a record,
+    /// change.
     ///
     /// `ArithmeticTests` fails when logits change and this does not.
     package static let arithmetic = 2
 
-    /// The names in the order in which a mismatch is looked for: the engine, then the weights, then what describes them.
+    /// The names in the order in which a mismatch is looked for: the engine, then the weights, then what describes
+    /// them.
     private enum Name {
         static let engine = "engine"
         static let model = "model"
@@ -48,7 +50,8 @@ package struct Fingerprint: Equatable, Sendable {
         return part(fields) == part(stored)
     }
 
-    /// What a template makes of chats that show every place text can stand in, or the words that refuse one, and its source.
+    /// What a template makes of chats that show every place text can stand in, or the words that refuse one, and its
+    /// source.
     private static func rendering(of template: ChatTemplate) -> [[PromptSegment]] {
         // Of a template that writes the date all days are one.
         let now = Moment(year: 2000, month: 1, day: 1)

@@ -1,6 +1,7 @@
 // The engine's thread: takes what other threads tell it from its mailbox, asks the machine, and has the work done.
 
 import Locks
+
 import struct Synchronization.Atomic
 
 /// Runs a machine over the work that it was made with, on a thread of its own.
