@@ -7,7 +7,8 @@ public enum Bounds {
     /// Deepest nesting of expressions and statements in a source: real templates stay below 20, and the parser
     /// recurses.
     public static let nesting = 64
-    /// Deepest recursion of the evaluator, macros included: its frames must fit a thread's stack of 4 MiB, unoptimised too.
+    /// Deepest recursion of the evaluator, macros included: its frames must fit a thread's stack of 4 MiB, unoptimised
+    /// too.
     public static let depth = 200
     /// Most steps of a rendering, about a second's work: a long conversation takes some ten thousand.
     public static let steps = 10_000_000

@@ -11,8 +11,8 @@ struct Render: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Reads a JSON array of messages from standard input and prints the prompt that asks for an answer.",
         discussion: """
-            With --template the prompt is what jinja2 makes of that file; with --model it is what the daemon renders for that \
-            model, which asks templates that can reason not to.
+            With --template the prompt is what jinja2 makes of that file; with --model it is what the daemon renders \
+            for that model, which asks templates that can reason not to.
             """)
 
     @Option(name: .long, help: "A file with a jinja template.")

@@ -64,7 +64,8 @@ import Testing
         ),
         (
             "nested loops",
-            "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}"
+                + "{% endfor %}{% endfor %}{% endfor %}"
         ),
         (
             "a loop that grows its list",
@@ -91,7 +92,8 @@ import Testing
         ("output without end", "{% set x = s * 10000 %}{% for a in range(99999) %}{{ x }}{% endfor %}"),
         (
             "a dict that grows",
-            "{% set d = {} %}{% for a in range(9999) %}{% for b in range(9999) %}{% set _ = d.update({(a, b): [a]}) %}{% endfor %}{% endfor %}"
+            "{% set d = {} %}{% for a in range(9999) %}{% for b in range(9999) %}"
+                + "{% set _ = d.update({(a, b): [a]}) %}{% endfor %}{% endfor %}"
         ),
         (
             "a search for a long text",

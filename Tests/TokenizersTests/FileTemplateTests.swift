@@ -23,7 +23,7 @@ import Tokenizers
     private static let turns = """
         {{ bos_token }}{% if messages[0].role != 'system' %}<|system|>Be kind.<|end|>{% endif %}
         {% for m in messages %}<|{{ m.role }}|>{{ m.content | trim }}<|end|>{% endfor %}
-        {% if add_generation_prompt %}<|assistant|>{% if enable_thinking %}<think>{% else %}<think></think>{% endif %}{% endif %}
+        {% if add_generation_prompt %}<|assistant|><think>{% if not enable_thinking %}</think>{% endif %}{% endif %}
         """
 
     @Test("a chat is what the template writes, its own system turn and tokens with it, and reasoning off")

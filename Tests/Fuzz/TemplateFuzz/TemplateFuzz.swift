@@ -1,5 +1,5 @@
-// Feeds the template engine sources that libFuzzer invents: a typed error, or a text in which every marked letter is the
-// chat's.
+// Feeds the template engine sources that libFuzzer invents: a typed error, or a text in which every marked letter is
+// the chat's.
 
 import FuzzDriver
 import Jinja
