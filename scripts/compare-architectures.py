@@ -1,6 +1,7 @@
 """Compares the forward pass with llama.cpp's: small models of random weights, one for each case of the table below.
 
-    $(scripts/python.sh xllamacpp numpy gguf==0.19.0) scripts/compare-architectures.py .build/release/cakebench [CASE ...]
+    python=$(scripts/python.sh xllamacpp numpy gguf==0.19.0)
+    $python scripts/compare-architectures.py .build/release/cakebench [CASE ...]
 
 Prints for each case, of all or those named, how many greedy tokens agree, and how far the log-probabilities of the
 likeliest first tokens lie apart. Weights and KV rows are floats on both sides, so that little but a misread
@@ -42,7 +43,8 @@ LONGROPE = {"rope.scaling.attn_factor": 1.2, "rope.scaling.original_context_leng
 QWEN_MOE = {"expert_count": EXPERTS, "expert_used_count": 3, "expert_feed_forward_length": EXPERT_WIDTH}
 MIXTRAL = {"expert_count": EXPERTS, "expert_used_count": 2, "feed_forward_length": EXPERT_WIDTH}
 
-# What is not Llama's: architecture, metadata under its name, norms, matrices with a bias, width of heads, tensors that hold
+# What is not Llama's: architecture, metadata under its name, norms, matrices with a bias, width of heads, tensors that
+# hold
 # several matrices, whether pairs have RoPE factors of their own.
 CASES = {
     "llama": dict(),
@@ -74,7 +76,9 @@ CASES = {
     "qwen3moe": dict(architecture="qwen3moe", head_width=48, norms=PLAIN | HEADS_NORMED, metadata=QWEN_MOE),
     "qwen3vlmoe": dict(architecture="qwen3vlmoe", head_width=48, norms=PLAIN | HEADS_NORMED,
                        metadata=QWEN_MOE | {"rope.dimension_sections": [8, 8, 8, 0]}),
-    "olmoe": dict(architecture="olmoe", kv_heads=HEADS, norms=PLAIN | ROWS_NORMED, metadata=MIXTRAL | {"expert_used_count": 4}),
+    "olmoe": dict(
+        architecture="olmoe", kv_heads=HEADS, norms=PLAIN | ROWS_NORMED, metadata=MIXTRAL | {"expert_used_count": 4}
+    ),
     "granitemoe": dict(architecture="granitemoe", metadata=GRANITE | MIXTRAL),
     "gemma": dict(architecture="gemma", head_width=48, tied=True),
     "gemma3": dict(architecture="gemma3", head_width=48, layers=7, tied=True, norms=PLAIN | BEHIND | HEADS_NORMED,
@@ -118,7 +122,8 @@ def write(path, case, seed):
         writer.add_key_length(head_width)
         writer.add_value_length(head_width)
     writer.add_layer_norm_rms_eps(1e-5)
-    metadata = {"rope.freq_base": 10_000.0, "rope.dimension_count": head_width, "feed_forward_length": FEED_FORWARD} | case.get("metadata", {})
+    metadata = {"rope.freq_base": 10_000.0, "rope.dimension_count": head_width, "feed_forward_length": FEED_FORWARD}
+    metadata |= case.get("metadata", {})
     add = {str: writer.add_string, bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32,
            list: writer.add_array}
     for key, value in metadata.items():

@@ -50,7 +50,8 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
         case .tooManyTokens(let count, let maximum):
             "the vocabulary has \(count) tokens; at most \(maximum) are supported"
         case .tokenTooLong(let id, let bytes, let maximum):
-            "token \(id) is \(bytes) bytes long; at most \(maximum) are supported, so the model file is probably damaged"
+            "token \(id) is \(bytes) bytes long; at most \(maximum) are supported, so the model file is probably "
+                + "damaged"
         case .countMismatch(let field, let count, let tokens):
             "the vocabulary has \(tokens) tokens but \(count) \(field); convert the model again"
         case .idOutOfRange(let field, let id, let tokens):
@@ -70,14 +71,16 @@ public enum TokenizerError: Error, Equatable, Sendable, CustomStringConvertible 
             "the model's file has no chat template; name the one to use with the key `template` of the configuration: "
                 + ChatTemplate.names.joined(separator: ", ")
         case .unusableTemplate(let error):
-            "the model's chat template cannot be run (\(error)); name one to use instead with the key `template` of the "
+            "the model's chat template cannot be run (\(error)); name one to use instead with the key `template` of "
+                + "the "
                 + "configuration: " + ChatTemplate.names.joined(separator: ", ")
         case .refusedByTemplate(let words): "the model's chat template refuses these messages: \(words)"
         case .documentWithoutQuestion:
             "a conversation about a document begins with a message of the user, or with a system message before it"
         case .changedPrefix:
             "the model's chat template changes what stands before the first question with what comes later, so these "
-                + "messages, with what is given in `chat_template_kwargs`, cannot follow a document that was read before"
+                + "messages, with what is given in `chat_template_kwargs`, cannot follow a document that was read "
+                + "before"
         case .emptyMessages: "there are no messages; send at least one message of the user"
         case .unexpectedRole(let role, let index):
             "message \(index) may not be of role \(role.rawValue): user and assistant alternate, the user begins, "

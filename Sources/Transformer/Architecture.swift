@@ -106,7 +106,8 @@ struct Architecture: Sendable {
             name: "llama", ropeStyle: .interleaved, experts: Routing(widthKey: "feed_forward_length"),
             takes: [.experts], ignores: [.slidingWindow, .temperature]),
         Architecture(
-            name: "mistral3", ropeStyle: .interleaved, takes: [.temperature, .yarnLogarithm], ignores: [.slidingWindow]),
+            name: "mistral3", ropeStyle: .interleaved, takes: [.temperature, .yarnLogarithm],
+            ignores: [.slidingWindow]),
         Architecture(name: "internlm2", ropeStyle: .interleaved),
         Architecture(name: "ernie4_5", ropeStyle: .interleaved),
         Architecture(name: "smollm3", ropeStyle: .interleaved, rotation: .allBut(every: 4)),

@@ -1,6 +1,7 @@
 // How a document goes through one layer, a tile of rows at a time.
 //
-//     x ─▶ queries, keys, values ─▶ the layer's buffer ─▶ attention over all rows up to each ─▶ observe ─▶ rest of the block ─▶ x
+//     x ─▶ queries, keys, values ─▶ the layer's buffer ─▶ attention over all rows up to each ─▶ observe
+//       ─▶ rest of the block ─▶ x
 
 import CAKE
 

@@ -6,7 +6,8 @@ import CAKE
 /// cascade's decisions. Going on from there computes the same cache bit for bit.
 ///
 ///     layers done, layers, tokens, KV heads, head width, bytes of 32 kept keys, bytes of the residual stream: u64 each
-///     every layer done:  preference f64, then for every KV head: count u64, positions u32[count], indicators f32[count]
+///     every layer done:  preference f64, then for every KV head: count u64, positions u32[count], indicators
+///                        f32[count]
 ///     every layer done:  its kept rows
 ///     residual stream f32[rows, width]
 ///

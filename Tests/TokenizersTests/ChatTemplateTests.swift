@@ -21,9 +21,11 @@ import Tokenizers
         (
             "llama3",
             "<|start_header_id|>user<|end_header_id|>\n\nQ<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
-            "<|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nQ1<|eot_id|>"
+            "<|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|>"
+                + "<|start_header_id|>user<|end_header_id|>\n\nQ1<|eot_id|>"
                 + "<|start_header_id|>assistant<|end_header_id|>\n\nA1<|eot_id|>"
-                + "<|start_header_id|>user<|end_header_id|>\n\nQ2<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+                + "<|start_header_id|>user<|end_header_id|>\n\nQ2<|eot_id|>"
+                + "<|start_header_id|>assistant<|end_header_id|>\n\n"
         ),
         ("mistral", "[INST] Q [/INST]", "[INST] S\n\nQ1 [/INST]A1</s>[INST] Q2 [/INST]"),
         ("mistral-v1", " [INST] Q [/INST]", " [INST] S\n\nQ1 [/INST] A1</s> [INST] Q2 [/INST]"),
@@ -36,7 +38,8 @@ import Tokenizers
         ),
         (
             "zephyr-endoftext", "<|user|>\nQ<|endoftext|>\n<|assistant|>\n",
-            "<|system|>\nS<|endoftext|>\n<|user|>\nQ1<|endoftext|>\n<|assistant|>\nA1<|endoftext|>\n<|user|>\nQ2<|endoftext|>\n"
+            "<|system|>\nS<|endoftext|>\n<|user|>\nQ1<|endoftext|>\n<|assistant|>\nA1<|endoftext|>\n"
+                + "<|user|>\nQ2<|endoftext|>\n"
                 + "<|assistant|>\n"
         ),
         (
