@@ -10,42 +10,11 @@ struct CharacterClass: OptionSet, Sendable {
     static let newline = CharacterClass(rawValue: 8)
 }
 
-/// Two-level table: blocks of 256 scalars, equal blocks stored once (about 40 KB).
-///
-/// Built once, on first use, from the standard library's Unicode data instead of a generated file: nothing to
-/// regenerate or to get out of step, and it takes milliseconds. A newer Unicode version only classifies scalars that no
-/// model was trained on.
+/// The class of every scalar.
 struct CharacterClasses: Sendable {
     static let shared = CharacterClasses()
 
-    private let blockStarts: [UInt16]
-    private let classes: [UInt8]
-
-    /// Planes 4 to 13 are unassigned and 15 and 16 private use: all of their scalars are "other".
-    private static func isEmptyPlane(_ plane: Int) -> Bool { (4...13).contains(plane) || plane > 14 }
-
-    private init() {
-        var starts = [UInt16]()
-        var classes = [UInt8]()
-        var startOfBlock: [[UInt8]: UInt16] = [:]
-        for block in 0..<0x1100 {
-            var content = [UInt8](repeating: 0, count: 256)
-            if !Self.isEmptyPlane(block >> 8) {
-                for low in 0..<256 {
-                    guard let scalar = Unicode.Scalar(UInt32(block << 8 | low)) else { continue }
-                    content[low] = Self.classify(scalar).rawValue
-                }
-            }
-            let start = startOfBlock[content] ?? UInt16(classes.count >> 8)
-            if Int(start) << 8 == classes.count {
-                classes += content
-                startOfBlock[content] = start
-            }
-            starts.append(start)
-        }
-        blockStarts = starts
-        self.classes = classes
-    }
+    private let table = ScalarTable { classify($0).rawValue }
 
     private static func classify(_ scalar: Unicode.Scalar) -> CharacterClass {
         if scalar.properties.isWhitespace {
@@ -59,16 +28,13 @@ struct CharacterClasses: Sendable {
     }
 
     /// The class of a scalar given by its value.
-    subscript(value: Int) -> CharacterClass {
-        CharacterClass(rawValue: classes[Int(blockStarts[value >> 8]) << 8 | value & 0xFF])
-    }
+    subscript(value: Int) -> CharacterClass { CharacterClass(rawValue: table[value]) }
 
     /// The class of the character that begins at `index` of valid UTF-8, and how many bytes it has.
     @inline(__always)
     func character(at index: Int, of text: borrowing Span<UInt8>) -> (class: CharacterClass, bytes: Int) {
         let first = Int(text[index])
-        // Block 0 stands first in the table, so ASCII needs one look-up.
-        if first < 0x80 { return (CharacterClass(rawValue: classes[first]), 1) }
+        if first < 0x80 { return (CharacterClass(rawValue: table[ascii: first]), 1) }
         return multibyteCharacter(at: index, first: first, of: text)
     }
 

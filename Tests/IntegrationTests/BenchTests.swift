@@ -46,8 +46,8 @@ import Testing
             "kernels", "--rows", "1", "33", "--inputs", "256", "--outputs", "32", "--keys", "64", "--threads", "1",
             "--streamed", "1",
         ])
-        #expect(rows.count == 11 * 2 + 4)
-        #expect(Set(rows.compactMap { $0["kernel"] as? String }).count == 11 + 4)
+        #expect(rows.count == 16 * 2 + 4)
+        #expect(Set(rows.compactMap { $0["kernel"] as? String }).count == 16 + 4)
     }
 
     @Test("the roofline predicts reading and decoding from the limits, and prefill its memory")
