@@ -213,39 +213,7 @@ INLINE void coarse_iq1_m(const uint8_t *w, int part, coarse_part *p) {
     }
 }
 
-INLINE void put_coarse(const coarse_part *p, bool isShifted, float *to) {
-    for (int j = 0; j < CAKED_BLOCK; j++) {
-        float weight = p->scales[j / 8] * (float)p->quants[j];
-        to[j] = isShifted ? weight + p->shifts[j / 8] : weight;
-    }
-}
-
-// A whole block as floats: a function of its own, since these are long and are called from many places.
-#define DEFINE_COARSE(type, elements, shifted)                                                        \
-    __attribute__((noinline)) static void unpack_##type(const uint8_t *w, float *to) {                \
-        for (int part = 0; part < elements / CAKED_BLOCK; part++, to += CAKED_BLOCK) {                \
-            coarse_part p;                                                                            \
-            coarse_##type(w, part, &p);                                                               \
-            put_coarse(&p, shifted, to);                                                              \
-        }                                                                                             \
-    }
-DEFINE_COARSE(q2_k, CAKED_K_BLOCK, true)
-DEFINE_COARSE(q3_k, CAKED_K_BLOCK, false)
-DEFINE_COARSE(iq4_nl, CAKED_BLOCK, false)
-DEFINE_COARSE(iq4_xs, CAKED_K_BLOCK, false)
-DEFINE_COARSE(mxfp4, CAKED_BLOCK, false)
-DEFINE_COARSE(tq1_0, CAKED_K_BLOCK, false)
-DEFINE_COARSE(tq2_0, CAKED_K_BLOCK, false)
-DEFINE_COARSE(iq2_xxs, CAKED_K_BLOCK, false)
-DEFINE_COARSE(iq2_xs, CAKED_K_BLOCK, false)
-DEFINE_COARSE(iq2_s, CAKED_K_BLOCK, false)
-DEFINE_COARSE(iq3_xxs, CAKED_K_BLOCK, false)
-DEFINE_COARSE(iq3_s, CAKED_K_BLOCK, false)
-DEFINE_COARSE(iq1_s, CAKED_K_BLOCK, false)
-DEFINE_COARSE(iq1_m, CAKED_K_BLOCK, false)
-#undef DEFINE_COARSE
-
-// X(type, elements, bytes) for each of them.
+// X(TYPE, type, elements, bytes) for each of them.
 #define COARSE_TYPES(X)                             \
     X(Q2_K, q2_k, CAKED_K_BLOCK, CAKED_Q2_K_BYTES)  \
     X(Q3_K, q3_k, CAKED_K_BLOCK, CAKED_Q3_K_BYTES)  \
@@ -261,3 +229,22 @@ DEFINE_COARSE(iq1_m, CAKED_K_BLOCK, false)
     X(IQ3_S, iq3_s, CAKED_K_BLOCK, CAKED_IQ3_S_BYTES)  \
     X(IQ1_S, iq1_s, CAKED_K_BLOCK, CAKED_IQ1_S_BYTES)  \
     X(IQ1_M, iq1_m, CAKED_K_BLOCK, CAKED_IQ1_M_BYTES)
+
+INLINE void put_coarse(const coarse_part *p, bool isShifted, float *to) {
+    for (int j = 0; j < CAKED_BLOCK; j++) {
+        float weight = p->scales[j / 8] * (float)p->quants[j];
+        to[j] = isShifted ? weight + p->shifts[j / 8] : weight;
+    }
+}
+
+// A whole block as floats: a function of its own, since these are long and are called from many places.
+#define DEFINE_COARSE(TYPE, type, elements, bytes)                                                    \
+    __attribute__((noinline)) static void unpack_##type(const uint8_t *w, float *to) {                \
+        for (int part = 0; part < elements / CAKED_BLOCK; part++, to += CAKED_BLOCK) {                \
+            coarse_part p;                                                                            \
+            coarse_##type(w, part, &p);                                                               \
+            put_coarse(&p, CAKED_##TYPE == CAKED_Q2_K, to);                                           \
+        }                                                                                             \
+    }
+COARSE_TYPES(DEFINE_COARSE)
+#undef DEFINE_COARSE
