@@ -30,8 +30,7 @@ extension RowType {
                 code: "unsupported_rows",
                 message: """
                     rows of type \(rows.rawValue) are blocks of \(rows.blockElements), and this model's heads have \
-                    \(headWidth) \
-                    numbers; use f16
+                    \(headWidth) numbers; use f16
                     """,
                 parameter: "rows")
         }
