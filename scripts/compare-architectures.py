@@ -41,6 +41,9 @@ MISTRAL = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scalin
 LONGROPE = {"rope.scaling.attn_factor": 1.2, "rope.scaling.original_context_length": 512}
 
 QWEN_MOE = {"expert_count": EXPERTS, "expert_used_count": 3, "expert_feed_forward_length": EXPERT_WIDTH}
+EXPERT_MATRICES = ("ffn_gate_inp", "ffn_gate_exps", "ffn_up_exps", "ffn_down_exps")
+# Shorter than a prompt.
+WINDOW = {"attention.sliding_window": 24}
 MIXTRAL = {"expert_count": EXPERTS, "expert_used_count": 2, "feed_forward_length": EXPERT_WIDTH}
 
 # What is not Llama's: architecture, metadata under its name, norms, matrices with a bias, width of heads, tensors that
@@ -84,6 +87,16 @@ CASES = {
     "gemma3": dict(architecture="gemma3", head_width=48, layers=7, tied=True, norms=PLAIN | BEHIND | HEADS_NORMED,
                    metadata={"attention.sliding_window": CONTEXT, "rope.freq_base": 1e6, "rope.scaling.type": "linear",
                              "rope.scaling.factor": 8.0}),
+    "gemma3, windows": dict(architecture="gemma3", head_width=48, layers=7, tied=True,
+                            norms=PLAIN | BEHIND | HEADS_NORMED, metadata=WINDOW | {"rope.freq_base": 1e6}),
+    "gemma3, another pattern": dict(architecture="gemma3", head_width=48, tied=True,
+                                    norms=PLAIN | BEHIND | HEADS_NORMED,
+                                    metadata=WINDOW | {"attention.sliding_window_pattern": 2}),
+    "gemma2": dict(architecture="gemma2", head_width=48, tied=True, norms=PLAIN | BEHIND, metadata=WINDOW),
+    "gemma2, low caps": dict(architecture="gemma2", head_width=48, tied=True, norms=PLAIN | BEHIND,
+                             metadata=WINDOW | {"attn_logit_softcapping": 1.5, "final_logit_softcapping": 8.0}),
+    "gemma2, 46 layers": dict(architecture="gemma2", head_width=48, layers=46, tied=True, norms=PLAIN | BEHIND,
+                              metadata=WINDOW),
     "gemma3, 62 layers": dict(architecture="gemma3", head_width=48, layers=62, tied=True,
                               norms=PLAIN | BEHIND | HEADS_NORMED, metadata={"attention.sliding_window": CONTEXT}),
     "internlm2": dict(architecture="internlm2"),
@@ -101,7 +114,12 @@ CASES = {
     "qwen3vl": dict(architecture="qwen3vl", head_width=48, norms=PLAIN | HEADS_NORMED,
                     metadata={"rope.dimension_sections": [8, 8, 8, 0]}),
     "olmo2": dict(architecture="olmo2", norms=BEHIND | ROWS_NORMED),
+    "olmo2, windows": dict(architecture="olmo2", norms=BEHIND | ROWS_NORMED, metadata=WINDOW | YARN),
     "exaone4": dict(architecture="exaone4", norms=BEHIND | HEADS_NORMED),
+    "exaone4, 64 layers, windows": dict(architecture="exaone4", layers=64, norms=BEHIND | HEADS_NORMED,
+                                        metadata=WINDOW),
+    "gpt-oss": dict(architecture="gpt-oss", head_width=64, sinks=True, biased=(*QKV, "attn_output", *EXPERT_MATRICES),
+                    norms={"attn_norm": "width", "post_attention_norm": "width"}, metadata=QWEN_MOE | WINDOW | YARN),
 }
 
 
@@ -129,8 +147,8 @@ def write(path, case, seed):
     for key, value in metadata.items():
         add[type(value)](f"{architecture}.{key}", value)
 
-    def vector(name, count, around):
-        values = around + 0.4 * random.uniform(-1, 1, count)
+    def vector(name, shape, around):
+        values = around + 0.4 * random.uniform(-1, 1, shape)
         writer.add_tensor(name, values.astype(numpy.float32))
 
     def matrix(name, outputs, inputs, gain=1.5, rows=1.0, count=None):
@@ -160,12 +178,16 @@ def write(path, case, seed):
             "attn_output": (WIDTH, queries), "ffn_gate": (FEED_FORWARD, WIDTH), "ffn_up": (FEED_FORWARD, WIDTH),
             "ffn_down": (WIDTH, FEED_FORWARD),
         }
+        if case.get("sinks"):
+            vector(block + "attn_sinks.weight", HEADS, 0)
         if "expert_count" in metadata:
-            matrix(block + "ffn_gate_inp", EXPERTS, WIDTH)
+            matrices["ffn_gate_inp"] = EXPERTS, WIDTH
             for name in ("ffn_gate", "ffn_up", "ffn_down"):
                 shape = (WIDTH, EXPERT_WIDTH) if name == "ffn_down" else (EXPERT_WIDTH, WIDTH)
                 del matrices[name]
                 matrix(block + name + "_exps", *shape, count=EXPERTS)
+                if name + "_exps" in case.get("biased", ()):
+                    vector(f"{block}{name}_exps.bias", (EXPERTS, shape[0]), 0)
         for name, parts in case.get("fused", {}).items():
             parts = [matrices.pop(part) for part in parts]
             matrices[name] = sum(outputs for outputs, _ in parts), parts[0][1]

@@ -7,9 +7,11 @@ package struct AlwaysKept: Sendable, Equatable {
     /// The observation window or the protected last tokens, whichever is longer.
     package let window: Range<Int>
 
-    package init(_ method: Method, tokens: Int, templatePrefixTokens: Int) {
+    /// - Parameter capacity: of a layer whose rows see so many last tokens alone; nothing before them is kept.
+    package init(_ method: Method, tokens: Int, templatePrefixTokens: Int, capacity: Int? = nil) {
+        let seen = tokens - min(capacity ?? tokens, tokens)..<tokens
         let prefix = method.protectsTemplatePrefix ? templatePrefixTokens : 0
-        start = 0..<min(tokens, max(method.protectedTokens, prefix))
+        start = (0..<min(tokens, max(method.protectedTokens, prefix))).clamped(to: seen)
         let recent = min(method.observedTokens(documentTokens: tokens), tokens - method.recentTokens)
         window = max(start.upperBound, recent)..<tokens
     }

@@ -38,15 +38,18 @@ public struct Cascade: Sendable {
     ///
     /// - Parameters:
     ///   - tokens: S, with the template prefix.
+    ///   - capacities: the last tokens of the document that later rows can see in each layer, where that is not all of
+    ///     them in every one; what a layer cannot use of the budget goes to the others.
     ///   - budget: average entries per (layer, KV head), always-kept ones included; a method that keeps everything
     ///     ignores it.
     /// - Throws: `CAKEError` when the document is empty, or the budget does not fit it.
     public init(
-        method: Method, layers: Int, kvHeads: Int, tokens: Int, templatePrefixTokens: Int, budget: Int
+        method: Method, layers: Int, kvHeads: Int, tokens: Int, templatePrefixTokens: Int, capacities: [Int]? = nil,
+        budget: Int
     ) throws(CAKEError) {
         plan = try CompressionPlan(
             method: method, layers: layers, kvHeads: kvHeads, tokens: tokens,
-            templatePrefixTokens: templatePrefixTokens, budget: budget)
+            templatePrefixTokens: templatePrefixTokens, capacities: capacities, budget: budget)
     }
 
     /// What is decided so far.
@@ -57,7 +60,7 @@ public struct Cascade: Sendable {
         precondition(
             layers.isEmpty && progress.heads.count <= plan.layers, "a cascade is resumed before its first layer")
         preferences = progress.preferences
-        layers = progress.heads.map(plan.ranked)
+        layers = plan.ranked(progress.heads)
     }
 
     /// Takes the next layer's observation, ranks its entries and evicts everywhere down to this stage's budgets.
@@ -77,12 +80,12 @@ public struct Cascade: Sendable {
 
     /// Compresses with all layers at hand: what the cascade is tested against.
     package static func oneShot(
-        method: Method, kvHeads: Int, tokens: Int, templatePrefixTokens: Int, budget: Int,
+        method: Method, kvHeads: Int, tokens: Int, templatePrefixTokens: Int, capacities: [Int]? = nil, budget: Int,
         observations: [LayerObservation]
     ) throws(CAKEError) -> Retention {
         let plan = try CompressionPlan(
             method: method, layers: observations.count, kvHeads: kvHeads, tokens: tokens,
-            templatePrefixTokens: templatePrefixTokens, budget: budget)
+            templatePrefixTokens: templatePrefixTokens, capacities: capacities, budget: budget)
         return plan.retention(plan.rankEverything(observations), preferences: observations.map(\.preference))
     }
 }

@@ -65,9 +65,15 @@ public struct Method: Sendable, Hashable, Codable {
 
     /// The budget that keeps a share of a document's entries: rounded up, at least what is kept in any case, at most
     /// all.
-    public func budget(keepingPercent percent: Double, tokens: Int, templatePrefixTokens: Int = 0) -> Int {
+    ///
+    /// - Parameter capacities: entries that each layer has at most, where that is fewer than tokens in some; nil: all
+    ///   of them.
+    public func budget(
+        keepingPercent percent: Double, tokens: Int, templatePrefixTokens: Int = 0, capacities: [Int]? = nil
+    ) -> Int {
         let smallest = smallestBudget(tokens: tokens, templatePrefixTokens: templatePrefixTokens)
-        return min(tokens, max(smallest, Int((Double(tokens) * percent / 100).rounded(.up))))
+        let whole = capacities.map { Double($0.reduce(0, +)) / Double(max(1, $0.count)) } ?? Double(tokens)
+        return min(tokens, max(smallest, Int((whole * percent / 100).rounded(.up))))
     }
 
     /// The smallest budget a document of so many tokens can have: the entries per head that are kept in any case.

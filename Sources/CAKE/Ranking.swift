@@ -44,7 +44,8 @@ package struct RankedLayer: Sendable, Equatable {
     package private(set) var heads: [RankedEntries]
     /// Evictable entries kept, per head on average.
     package private(set) var kept: Int
-    private let alwaysKept: Int
+    /// Entries at the start of each head's ranking that no budget evicts.
+    package let alwaysKept: Int
     /// Where heads compete: whose each entry is, best first over all heads.
     private var order: [UInt16]?
 

@@ -21,6 +21,8 @@ public struct Retention: Sendable, Equatable {
 
     /// S, the tokens of the document.
     public let tokens: Int
+    /// The last of them that later rows see in each layer; nil: all in every one.
+    public let capacities: [Int]?
     /// Layer 0 first.
     public let layers: [Layer]
     /// Whether preferences could not be used (not finite, or all zero) and layers got the average instead.
@@ -30,8 +32,9 @@ public struct Retention: Sendable, Equatable {
     public var counts: [[Int]] { layers.map { $0.heads.map(\.count) } }
 
     /// States what is kept, as a store remembers it.
-    public init(tokens: Int, layers: [Layer], preferenceFellBack: Bool) {
+    public init(tokens: Int, capacities: [Int]? = nil, layers: [Layer], preferenceFellBack: Bool) {
         self.tokens = tokens
+        self.capacities = capacities
         self.layers = layers
         self.preferenceFellBack = preferenceFellBack
     }
@@ -48,7 +51,7 @@ public struct Retention: Sendable, Equatable {
     public func truncated(to budget: Int, method: Method, templatePrefixTokens: Int) throws(CAKEError) -> Retention {
         let plan = try CompressionPlan(
             method: method, layers: layers.count, kvHeads: layers.first?.heads.count ?? 0, tokens: tokens,
-            templatePrefixTokens: templatePrefixTokens, budget: budget)
-        return plan.retention(layers.map { plan.ranked($0.heads) }, preferences: layers.map(\.preference))
+            templatePrefixTokens: templatePrefixTokens, capacities: capacities, budget: budget)
+        return plan.retention(plan.ranked(layers.map(\.heads)), preferences: layers.map(\.preference))
     }
 }

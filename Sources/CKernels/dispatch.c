@@ -199,6 +199,10 @@ void caked_swiglu(float *gate, const float *up, size_t count) { table()->swiglu(
 
 void caked_geglu(float *gate, const float *up, size_t count) { table()->geglu(gate, up, count); }
 
+void caked_clamped_swiglu(float *gate, const float *up, size_t count) { table()->clamped_swiglu(gate, up, count); }
+
+void caked_soft_cap(float *x, float cap, size_t count) { table()->soft_cap(x, cap, count); }
+
 void caked_rope_interleaved(float *head, const float *cosines, const float *sines, size_t half) {
     table()->rope_interleaved(head, cosines, sines, half);
 }
@@ -208,8 +212,9 @@ void caked_rope_neox(float *head, const float *cosines, const float *sines, size
 }
 
 void caked_attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
-                  size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch) {
-    table()->attend(type, keys, values, count, width, q, rows, visible, peak, sum, out, scratch);
+                  size_t rows, const uint32_t *visible, const caked_scoring *scoring, float *peak, float *sum,
+                  float *out, float *scratch) {
+    table()->attend(type, keys, values, count, width, q, rows, visible, scoring, peak, sum, out, scratch);
 }
 
 void caked_attend_merge(float *peak, float *sum, float *out, const float *other_peak, const float *other_sum,
@@ -242,15 +247,16 @@ void caked_block_pack(caked_precision precision, const float *rows, size_t strid
     table()->block_pack(precision, rows, stride, count, width, packed);
 }
 
-void caked_block_begin(size_t rows, size_t group, size_t width, float *state) {
-    table()->block_begin(rows, group, width, state);
+void caked_block_begin(caked_precision precision, size_t rows, size_t group, size_t width, const float *sinks,
+                       float *state) {
+    table()->block_begin(precision, rows, group, width, sinks, state);
 }
 
 void caked_block_attend(caked_precision precision, const float *packed, size_t rows, size_t group, size_t width,
                         caked_type type, const void *keys, const void *values, size_t count, ptrdiff_t first_seen,
-                        bool gathers, float *state, float *room) {
-    table()->block_attend(precision, packed, rows, group, width, type, keys, values, count, first_seen, gathers, state,
-                          room);
+                        const caked_scoring *scoring, bool gathers, float *state, float *room) {
+    table()->block_attend(precision, packed, rows, group, width, type, keys, values, count, first_seen, scoring,
+                          gathers, state, room);
 }
 
 void caked_block_finish(caked_precision precision, const float *state, size_t rows, size_t group, size_t width,
@@ -259,10 +265,11 @@ void caked_block_finish(caked_precision precision, const float *state, size_t ro
 }
 
 double caked_observe(caked_precision precision, const float *packed, size_t unit_step, size_t rows, size_t width,
-                     caked_type type, const void *keys, size_t count, ptrdiff_t first_seen, const float *log_sums,
-                     const caked_change *change, float *mean, float *variance, float *maximum, float *room) {
-    return table()->observe(precision, packed, unit_step, rows, width, type, keys, count, first_seen, log_sums, change,
-                            mean, variance, maximum, room);
+                     caked_type type, const void *keys, size_t count, ptrdiff_t first_seen,
+                     const caked_scoring *scoring, const float *log_sums, const caked_change *change, float *mean,
+                     float *variance, float *maximum, float *room) {
+    return table()->observe(precision, packed, unit_step, rows, width, type, keys, count, first_seen, scoring, log_sums,
+                            change, mean, variance, maximum, room);
 }
 
 size_t caked_argmax(const float *x, size_t count) { return table()->argmax(x, count); }

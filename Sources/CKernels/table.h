@@ -46,19 +46,21 @@ typedef struct {
     void (*add)(const float *, float *, size_t);
     void (*swiglu)(float *, const float *, size_t);
     void (*geglu)(float *, const float *, size_t);
+    void (*clamped_swiglu)(float *, const float *, size_t);
+    void (*soft_cap)(float *, float, size_t);
     void (*rope_interleaved)(float *, const float *, const float *, size_t);
     void (*rope_neox)(float *, const float *, const float *, size_t);
     void (*attend)(caked_type, const void *, const void *, size_t, size_t, const float *, size_t, const uint32_t *,
-                   float *, float *, float *, float *);
+                   const caked_scoring *, float *, float *, float *, float *);
     void (*attend_merge)(float *, float *, float *, const float *, const float *, const float *, size_t, size_t);
     void (*attend_finish)(const float *, float *, size_t, size_t);
     void (*block_pack)(caked_precision, const float *, size_t, size_t, size_t, float *);
-    void (*block_begin)(size_t, size_t, size_t, float *);
+    void (*block_begin)(caked_precision, size_t, size_t, size_t, const float *, float *);
     void (*block_attend)(caked_precision, const float *, size_t, size_t, size_t, caked_type, const void *, const void *,
-                         size_t, ptrdiff_t, bool, float *, float *);
+                         size_t, ptrdiff_t, const caked_scoring *, bool, float *, float *);
     void (*block_finish)(caked_precision, const float *, size_t, size_t, size_t, float *, size_t, float *, size_t);
     double (*observe)(caked_precision, const float *, size_t, size_t, size_t, caked_type, const void *, size_t, ptrdiff_t,
-                      const float *, const caked_change *, float *, float *, float *, float *);
+                      const caked_scoring *, const float *, const caked_change *, float *, float *, float *, float *);
     size_t (*argmax)(const float *, size_t);
     void (*panel_fill)(caked_type, const void *, size_t, size_t, size_t, void *);
     void (*int8_rows)(const float *, size_t, size_t, size_t, void *);

@@ -13,8 +13,9 @@
 #include "operations/dequantise.h"
 #include "operations/channels.h"
 #include "operations/matmul.h"
-#include "operations/elementwise.h"
 #include "operations/softmax.h"
+#include "operations/scoring.h"
+#include "operations/elementwise.h"
 #include "operations/block.h"
 #include "operations/tile.h"
 #include "operations/attend_bytes.h"
@@ -38,6 +39,8 @@ const caked_table TABLE = {
     .add = add,
     .swiglu = swiglu,
     .geglu = geglu,
+    .clamped_swiglu = clamped_swiglu,
+    .soft_cap = soft_cap,
     .rope_interleaved = rope_interleaved,
     .rope_neox = rope_neox,
     .attend = attend,

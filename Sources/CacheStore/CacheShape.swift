@@ -69,11 +69,23 @@ public struct CacheShape: Codable, Equatable, Sendable {
     public var rows: RowType
     /// Tokens of the document, evicted ones included: the position at which a question starts.
     public var tokens: Int
+    /// The last of them that questions can see in each layer; nil: all of them in every one.
+    public var capacities: [Int]?
 
     /// A shape; `validate()` says whether it is possible.
-    public init(layers: Int, kvHeads: Int, headWidth: Int, rows: RowType, tokens: Int) {
+    public init(
+        layers: Int, kvHeads: Int, headWidth: Int, rows: RowType, tokens: Int, capacities: [Int]? = nil
+    ) {
         (self.layers, self.kvHeads, self.headWidth) = (layers, kvHeads, headWidth)
-        (self.rows, self.tokens) = (rows, tokens)
+        (self.rows, self.tokens, self.capacities) = (rows, tokens, capacities)
+    }
+
+    /// The entries of each KV head in the full cache, over all layers.
+    public var headEntries: Int { capacities?.reduce(0, +) ?? layers * tokens }
+
+    /// The share of the full cache that an average of so many entries a layer and head is, 0...1.
+    public func share(ofBudget budget: Int) -> Double {
+        min(1, Double(budget) * Double(layers) / Double(max(1, headEntries)))
     }
 
     /// The bytes of the keys of so many entries of a head, the first of which begins a group.
@@ -93,5 +105,9 @@ public struct CacheShape: Codable, Equatable, Sendable {
             throw .invalidShape("head width \(headWidth) is no multiple of \(rows.blockElements), as \(rows) needs")
         }
         guard tokens >= 0, tokens <= Int(Int32.max) else { throw .invalidShape("\(tokens) tokens") }
+        guard let capacities else { return }
+        guard capacities.count == layers, capacities.allSatisfy({ 0...tokens ~= $0 }) else {
+            throw .invalidShape("what questions see of \(tokens) tokens in \(layers) layers: \(capacities)")
+        }
     }
 }

@@ -35,6 +35,13 @@ public struct GGUFMetadata: Sendable {
         return bytes.integer(at: value.offset, as: UInt8.self) == 1
     }
 
+    /// The array of bools, or of integers that are 0 for false, under `key`; nil where it is no array.
+    public func truths(_ key: String) throws(GGUFError) -> [Bool]? {
+        guard let value = values[key], value.type == .array else { return nil }
+        guard value.elementType == .bool else { return try integers(key)?.map { $0 != 0 } }
+        return (0..<value.count).map { bytes.integer(at: value.offset + $0, as: UInt8.self) != 0 }
+    }
+
     /// The array of strings under `key`.
     public func strings(_ key: String) throws(GGUFError) -> [String]? {
         guard let value = values[key] else { return nil }

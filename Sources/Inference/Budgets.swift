@@ -9,10 +9,11 @@ extension Method {
     /// check can tell.
     ///
     /// A share is rounded up to what the method keeps in any case; an explicit number is taken at its word.
-    func budget(_ keep: Keep, tokens: Int, prefixTokens: Int) -> Int? {
+    func budget(_ keep: Keep, tokens: Int, prefixTokens: Int, capacities: [Int]?) -> Int? {
         switch keep {
         case .percent(let percent):
-            budget(keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefixTokens)
+            budget(
+                keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefixTokens, capacities: capacities)
         case .budget(let entries): entries
         case .auto: nil
         }

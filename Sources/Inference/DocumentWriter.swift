@@ -31,7 +31,7 @@ struct DocumentWriter: Sendable {
         let (job, plan, cache) = (reading.job, reading.job.plan, finished.cache)
         let shape = CacheShape(
             layers: cache.layers, kvHeads: cache.kvHeads, headWidth: cache.headWidth, rows: plan.rows,
-            tokens: plan.tokens.count)
+            tokens: plan.tokens.count, capacities: plan.capacities)
         let staged = try services.store.begin(job.key, shape: shape)
         defer { services.housekeeper.note(staged.reclaimed) }
         for layer in 0..<cache.layers {

@@ -41,7 +41,10 @@ extension Engine {
                 code: "cannot_shrink",
                 message: "method \(manifest.method) keeps every entry; put the document again with another method")
         }
-        guard let budget = method.budget(keep, tokens: tokens, prefixTokens: prefix) else {
+        guard
+            let budget = method.budget(
+                keep, tokens: tokens, prefixTokens: prefix, capacities: manifest.shape.capacities)
+        else {
             throw .invalidBudget(
                 "auto compares with the full cache, which is gone: put the document again with keep auto",
                 parameter: "keep")
@@ -87,7 +90,7 @@ extension Engine {
                 request.options.keep =
                     manifest.fingerprint == loaded.fingerprint.fields
                     ? .budget(manifest.budget)
-                    : .percent(min(100, Double(manifest.budget) / Double(max(manifest.shape.tokens, 1)) * 100))
+                    : .percent(100 * manifest.shape.share(ofBudget: manifest.budget))
                 request.options.method = manifest.method
                 // A name without an effort is that of the best one, whatever is configured now.
                 request.options.effort = manifest.method.contains(":") ? nil : Effort.best.rawValue

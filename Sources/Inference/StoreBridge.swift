@@ -76,7 +76,8 @@ extension BaseRows {
                 for index in unsafe segments.indices {
                     let segment = unsafe segments[index]
                     unsafe append(
-                        keys: segment.keys, values: segment.values, count: segment.count, layer: layer, head: head)
+                        keys: segment.keys, values: segment.values, positions: segment.positions,
+                        count: segment.count, layer: layer, head: head)
                 }
             }
         }
@@ -120,7 +121,10 @@ extension Document {
 
     private init(_ manifest: Manifest, model: String, withLayers: Bool) {
         let shape = manifest.shape
-        let headBytes = shape.keyBytes(entries: shape.tokens) + shape.valueBytes(entries: shape.tokens)
+        let headBytes = (0..<shape.layers).reduce(0) { bytes, layer in
+            let entries = shape.capacities?[layer] ?? shape.tokens
+            return bytes + shape.keyBytes(entries: entries) + shape.valueBytes(entries: entries)
+        }
         let layers =
             withLayers
             ? manifest.counts.indices.map { layer in
@@ -129,11 +133,11 @@ extension Document {
                     entries: manifest.counts[layer])
             } : nil
         self.init(id: manifest.name, model: model)
-        setEntries(manifest.entries, of: shape.tokens * shape.layers * shape.kvHeads)
+        setEntries(manifest.entries, of: shape.headEntries * shape.kvHeads)
         (created, lastUsed, hits) = (manifest.createdSeconds, manifest.lastUsedSeconds, manifest.hits)
         (tokens, prefixTokens) = (shape.tokens, manifest.prefixTokens)
         (budget, method, rows) = (manifest.budget, manifest.method, shape.rows.rawValue)
-        (bytes, bytesFull) = (manifest.storedBytes, shape.layers * shape.kvHeads * headBytes)
+        (bytes, bytesFull) = (manifest.storedBytes, shape.kvHeads * headBytes)
         (textBytes, prefillSeconds) = (manifest.textBytes, manifest.prefillSeconds)
         (pinned, ttlSeconds, expires) = (manifest.pinned, manifest.ttlSeconds, manifest.expiresSeconds)
         (shrunkFrom, shrunkAt) = (manifest.shrinkage?.originalBudget, manifest.shrinkage?.seconds)

@@ -36,7 +36,7 @@ struct StoreLookup: Sendable {
         let model = services.loaded.model.configuration
         let shape = CacheShape(
             layers: model.layers, kvHeads: model.kvHeads, headWidth: model.headWidth, rows: job.plan.rows,
-            tokens: job.plan.tokens.count)
+            tokens: job.plan.tokens.count, capacities: job.plan.capacities)
         // What its check may be content with, where that chooses.
         let budget = job.plan.terms?.budgets.first ?? job.plan.budget
         let bytes = shape.estimatedBytes(budget: budget, textBytes: job.plan.text.count)

@@ -63,8 +63,9 @@ extension Truncation {
     /// Whether the counts are some that the method leaves; an imported document may say anything.
     private static func holds(_ manifest: Manifest, atLeast smallest: Int, method: Method) -> Bool {
         let isRagged = method.allocation.isGlobal || method.heads != .equal
-        return manifest.counts.allSatisfy { heads in
-            heads.allSatisfy { $0 >= smallest } && (isRagged || Set(heads).count == 1)
+        return manifest.counts.enumerated().allSatisfy { layer, heads in
+            let least = manifest.shape.capacities.map { min(smallest, $0[layer]) } ?? smallest
+            return heads.allSatisfy { $0 >= least } && (isRagged || Set(heads).count == 1)
         }
     }
 }
@@ -91,6 +92,8 @@ extension Retention {
                 Layer(
                     budget: manifest.layerBudget(layer), preference: manifest.preferences[layer], heads: heads))
         }
-        self.init(tokens: manifest.shape.tokens, layers: layers, preferenceFellBack: manifest.preferenceFellBack)
+        self.init(
+            tokens: manifest.shape.tokens, capacities: manifest.shape.capacities, layers: layers,
+            preferenceFellBack: manifest.preferenceFellBack)
     }
 }

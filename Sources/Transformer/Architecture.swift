@@ -64,6 +64,26 @@ struct Architecture: Sendable {
         case silu
         /// x · Φ(x) by its approximation with tanh: GEGLU (Shazeer, arXiv 2002.05202).
         case gelu
+        /// min(x, 7) / (1 + e^−1.702x), times what it multiplies held in ±7, and 1: gpt-oss.
+        case clampedSilu
+    }
+
+    /// The layers that see a window, where the metadata have one: all where there is no period.
+    struct Windows: Sendable {
+        /// Every so many-th layer sees everything, where `attention.sliding_window_pattern` does not say.
+        var period: Int?
+        /// Where the metadata do not say.
+        var tokens: Int?
+        /// RoPE's base there, where the metadata have none; nil: that of all layers.
+        var ropeBase: Float?
+        /// Whether RoPE is scaled in the other layers alone.
+        var isUnscaled = false
+    }
+
+    /// Soft caps, where the metadata do not say: of scores and of logits.
+    struct Caps: Sendable {
+        var attention: Float
+        var logits: Float
     }
 
     /// The layers whose queries and keys turn with their positions.
@@ -73,6 +93,8 @@ struct Architecture: Sendable {
         case allBut(every: Int)
         /// All, unless this key is false: then none.
         case unless(key: String)
+        /// Those that see a window; all in a model without windows.
+        case windows
     }
 
     /// `general.architecture`.
@@ -80,10 +102,11 @@ struct Architecture: Sendable {
     /// RoPE's pairs.
     let ropeStyle: ModelConfiguration.RopeStyle
     var rotation = Rotation.all
-    /// Every so many-th layer sees everything and the others a window; RoPE's base in those, where the metadata have
-    /// none.
-    var globalEvery: Int?
-    var localRopeBase: Float?
+    /// nil: a model with a window is refused, or its window ignored.
+    var windows: Windows?
+    var caps: Caps?
+    /// Whether heads have a score for attending to nothing (Xiao et al., arXiv 2309.17453), `attn_sinks`.
+    var hasSinks = false
     var norms = Norms()
     /// The matrices that always have a bias; any other may have one.
     var biased: [LayerMatrix] = []
@@ -143,12 +166,24 @@ struct Architecture: Sendable {
             takes: [.ropeBaseFactor]),
         Architecture(name: "gemma", ropeStyle: .neox, gate: .gelu, scalesEmbeddingByWidth: true),
         Architecture(
-            name: "gemma3", ropeStyle: .neox, globalEvery: 6, localRopeBase: 10_000,
+            name: "gemma2", ropeStyle: .neox, windows: Windows(period: 2, tokens: 4_096),
+            caps: Caps(attention: 50, logits: 30), norms: .around, gate: .gelu, scalesEmbeddingByWidth: true,
+            layersScaledByWidth: 46, takes: [.attentionCap, .logitCap]),
+        Architecture(
+            name: "gemma3", ropeStyle: .neox, windows: Windows(period: 6, ropeBase: 10_000, isUnscaled: true),
             norms: Norms(
                 queriesAndKeys: .head, afterAttention: "post_attention_norm", afterFeedForward: "post_ffw_norm"),
-            gate: .gelu, scalesEmbeddingByWidth: true, layersScaledByWidth: 62),
-        Architecture(name: "olmo2", ropeStyle: .neox, norms: .behind(queriesAndKeys: .row)),
-        Architecture(name: "exaone4", ropeStyle: .neox, norms: .behind(queriesAndKeys: .head)),
+            gate: .gelu, scalesEmbeddingByWidth: true, layersScaledByWidth: 62, takes: [.logitCap]),
+        Architecture(
+            name: "olmo2", ropeStyle: .neox, windows: Windows(period: 4, isUnscaled: true),
+            norms: .behind(queriesAndKeys: .row)),
+        Architecture(
+            name: "exaone4", ropeStyle: .neox, rotation: .windows, windows: Windows(period: 4),
+            norms: .behind(queriesAndKeys: .head)),
+        Architecture(
+            name: "gpt-oss", ropeStyle: .neox, windows: Windows(period: 2), hasSinks: true,
+            norms: Norms(beforeFeedForward: "post_attention_norm"), gate: .clampedSilu, experts: Routing(),
+            needs: [.experts]),
     ]
 
     /// The entry of that name.

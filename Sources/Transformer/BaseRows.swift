@@ -38,11 +38,12 @@ public struct BaseRows: @unchecked Sendable {
         segments = Array(repeating: [], count: layers * kvHeads)
     }
 
-    /// Adds a segment: `count` rows of keys and of values, readable as long as `owner` lives.
+    /// Adds a segment: `count` rows of keys and of values and where they stand, readable as long as `owner` lives.
     ///
     /// All but a head's last hold whole groups of entries, where `rows` have groups.
     @unsafe public mutating func append(
-        keys: UnsafeRawPointer, values: UnsafeRawPointer, count: Int, layer: Int, head: Int
+        keys: UnsafeRawPointer, values: UnsafeRawPointer, positions: UnsafePointer<UInt32>, count: Int, layer: Int,
+        head: Int
     ) {
         precondition(count >= 0 && layer < layers && head < kvHeads)
         guard count > 0 else { return }
@@ -50,7 +51,8 @@ public struct BaseRows: @unchecked Sendable {
             segments[layer * kvHeads + head].last?.count.isMultiple(of: rows.groupEntries) ?? true,
             "a segment follows a part of a group")
         unsafe segments[layer * kvHeads + head].append(
-            Entries(rows: rows, keys: keys, values: values, count: count, seenByFirst: count))
+            Entries(
+                rows: rows, keys: keys, values: values, count: count, seenByFirst: count, positions: positions))
     }
 
     /// Entries of one layer and KV head.

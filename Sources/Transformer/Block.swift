@@ -6,6 +6,8 @@
 //
 // `ModelLayer` says which norms there are, and whether its heads turn.
 
+import CKernels
+
 /// The activations of a batch of rows, allocated once, and the two halves of a block around attention.
 final class Block {
     private let model: Model
@@ -134,7 +136,9 @@ final class Block {
         multiply(
             input, [RowRange(first: 0, count: rows, isDense: false)],
             [RowProducts.Target(linear: model.output, panel: nil, y: logits)])
-        logits.slice(0, rows * model.configuration.vocabulary).multiply(by: 1 / model.configuration.logitScale)
+        let all = logits.slice(0, rows * model.configuration.vocabulary)
+        all.multiply(by: 1 / model.configuration.logitScale)
+        if let cap = model.configuration.logitCap { unsafe caked_soft_cap(all.base, cap, all.count) }
     }
 
     /// The normed rows of x; x itself where there is no norm.

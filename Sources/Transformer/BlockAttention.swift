@@ -11,11 +11,14 @@ struct BlockAttention {
     static let unitRows = Int(CAKED_BLOCK_UNIT)
 
     let precision: caked_precision
+    let bounds: AttentionBounds
     let headWidth: Int
     /// Query heads per KV head.
     let groupWidth: Int
     let kvHeads: Int
     let rows: Int
+    /// Of the first row.
+    let position: Int
     /// `[rows, kvHeads · groupWidth, headWidth]`, rotated and scaled.
     let query: Floats
     /// The runs that KV head `firstHead + i` attends to are `runs[i · runsPerHead ..< (i + 1) · runsPerHead]`.
@@ -52,13 +55,18 @@ struct BlockAttention {
         let first = (blocks - 1 - fromEnd) * blockRows
         let block = first..<min(first + blockRows, rows)
         pack(head: firstHead + index, block, scratch)
-        unsafe caked_block_begin(block.count, groupWidth, headWidth, scratch.state.base)
+        let sinks = bounds.sinks(kvHead: firstHead + index, groupWidth: groupWidth)
+        unsafe caked_block_begin(
+            precision, block.count, groupWidth, headWidth, sinks?.base, scratch.state.base)
         for run in 0..<runsPerHead {
             let entries = runs[index * runsPerHead + run]
-            unsafe caked_block_attend(
-                precision, scratch.query.base, block.count, groupWidth, headWidth, entries.rows.type, entries.keys,
-                entries.values, entries.count, entries.seenByFirst + first, attended != nil, scratch.state.base,
-                scratch.room.base)
+            let scoring = unsafe bounds.scoring(entries, rows: block.count, position: position + first)
+            unsafe scoring.withPointer { scoring in
+                unsafe caked_block_attend(
+                    precision, scratch.query.base, block.count, groupWidth, headWidth, entries.rows.type, entries.keys,
+                    entries.values, entries.count, entries.seenByFirst + first, scoring, attended != nil,
+                    scratch.state.base, scratch.room.base)
+            }
         }
         finish(head: firstHead + index, block, scratch)
     }
@@ -123,6 +131,15 @@ final class AttentionScratch {
         room = part(2)
         logSums = part(3)
         self.memory = memory
+    }
+}
+
+extension Optional where Wrapped: BitwiseCopyable {
+    /// Lends the address of a copy, or none.
+    @unsafe @inline(__always)
+    func withPointer<Result>(_ body: (UnsafePointer<Wrapped>?) -> Result) -> Result {
+        guard let self else { return body(nil) }
+        return unsafe withUnsafePointer(to: self) { unsafe body($0) }
     }
 }
 

@@ -89,14 +89,17 @@ final class BranchReader {
         // Entries do not keep their memory: it lives until the last head has been read.
         defer { if head + 1 == room.layerRows.heads { headRows = nil } }
         let own = try storeRows(branch, head: head, values: gathers)
-        attend(branch, head: head, to: runs(head, branch.reads) + [own], attended: gathers)
+        let seen = room.weights.bounds.oldest(seenFrom: room.tokens)..<room.tokens
+        // Where rows see a window, they read all of it: it is short, and what a question will see there, too.
+        let reads = seen.count < room.tokens ? seen : branch.reads
+        let judges = branch.judges.clamped(to: seen)
+        attend(branch, head: head, to: runs(head, reads, seen) + [own], attended: gathers)
         if branch.isRenormalised {
-            attend(branch, head: head, to: runs(head, branch.judges) + [own], attended: false)
+            attend(branch, head: head, to: runs(head, judges, seen) + [own], attended: false)
         }
-        guard branch.role != .checks else { return }
+        guard branch.role != .checks, !judges.isEmpty else { return }
         room.observe(
-            observer, head: head, rows: branch.rows, keys: entries(head, branch.judges),
-            firstToken: branch.judges.lowerBound)
+            observer, head: head, rows: branch.rows, position: room.tokens, keys: entries(head, judges))
     }
 
     /// The branch's own keys and values of one KV head, each row seeing those up to itself.
@@ -107,7 +110,8 @@ final class BranchReader {
             own = headRows
         } else {
             own = try HeadRows(
-                rows: layerRows.rows, heads: 1, headWidth: layerRows.headWidth, capacity: branch.rows, meter: meter)
+                rows: layerRows.rows, heads: 1, headWidth: layerRows.headWidth, capacity: branch.rows,
+                firstPosition: room.tokens, meter: meter)
             headRows = own
         }
         var store = StoreRows(
@@ -121,9 +125,9 @@ final class BranchReader {
         room.layerRows.entries(head: head, first: range.lowerBound, count: range.count, seenByFirst: range.count)
     }
 
-    /// The sinks that a range leaves out, and the range.
-    private func runs(_ head: Int, _ range: Range<Int>) -> [Entries] {
-        let before = 0..<min(sinks, range.lowerBound)
+    /// The sinks that a range leaves out, where they are seen, and the range.
+    private func runs(_ head: Int, _ range: Range<Int>, _ seen: Range<Int>) -> [Entries] {
+        let before = (0..<min(sinks, range.lowerBound)).clamped(to: seen)
         return before.isEmpty ? [entries(head, range)] : [entries(head, before), entries(head, range)]
     }
 
@@ -131,8 +135,8 @@ final class BranchReader {
     private func attend(_ branch: Branch, head: Int, to runs: [Entries], attended: Bool) {
         let observer = observer(of: branch)
         room.attend(
-            branch.rows, query: observer.query.floats, firstHead: head, runs: runs, runsPerHead: runs.count,
-            attended: attended ? observer.attended.floats : nil, observer: observer)
+            branch.rows, position: room.tokens, query: observer.query.floats, firstHead: head, runs: runs,
+            runsPerHead: runs.count, attended: attended ? observer.attended.floats : nil, observer: observer)
     }
 
     /// Takes a tile of a branch's rows through the rest of the layer; returns how many.

@@ -161,6 +161,8 @@ public final class CompactCache: @unchecked Sendable {
     public let storedBytes: Int
     // Written before `init` ends, then only read.
     private let kept: [KeptLayer]
+    /// Of every entry, head after head.
+    private let positions: Cells<UInt32>
 
     init(kept: [KeptLayer], retention: Retention, rows: KVRows, kvHeads: Int, headWidth: Int, peakKVBytes: Int) {
         self.kept = kept
@@ -172,6 +174,9 @@ public final class CompactCache: @unchecked Sendable {
         tokens = retention.tokens
         self.peakKVBytes = peakKVBytes
         storedBytes = KeptLayer.bytes(Array(retention.counts.joined()), rows: rows, headWidth: headWidth)
+        let ranked = retention.layers.flatMap(\.heads)
+        positions = Cells(ranked.reduce(0) { $0 + $1.count }, of: 0)
+        for (index, position) in ranked.lazy.flatMap(\.positions).enumerated() { positions[index] = position }
     }
 
     /// Entries kept, `[layer][kvHead]`.
@@ -209,12 +214,15 @@ public final class CompactCache: @unchecked Sendable {
     public var base: BaseRows {
         var base = BaseRows(
             rows: rows, layers: layers, kvHeads: kvHeads, headWidth: headWidth, tokens: tokens, owner: self)
+        var before = 0
         for layer in 0..<layers {
             for head in 0..<kvHeads {
                 let entries = kept[layer].entries(head: head)
                 let count = retention.layers[layer].heads[head].count
                 unsafe base.append(
-                    keys: entries.keys, values: entries.values, count: count, layer: layer, head: head)
+                    keys: entries.keys, values: entries.values, positions: positions.base + before, count: count,
+                    layer: layer, head: head)
+                before += count
             }
         }
         return base

@@ -79,22 +79,42 @@ struct ConfigurationReader {
         return magnitude / (1 + 0.1 * (try scale(.yarnLogarithm, default: 0)) * log(factor))
     }
 
-    func localRopeBase() throws(ModelError) -> Float? {
-        guard let base = architecture.localRopeBase else { return nil }
-        return try positive("rope.freq_base_swa", default: base)
+    /// nil: the layers that see a window turn as all do.
+    func localRopeBase(_ base: Float) throws(ModelError) -> Float? {
+        guard let windows = architecture.windows else { return nil }
+        let local = try positive("rope.freq_base_swa", default: windows.ropeBase ?? base)
+        return local == base && !windows.isUnscaled ? nil : local
     }
 
+    /// nil: all layers are alike, or the metadata list them.
     func globalEvery() throws(ModelError) -> Int? {
-        guard let every = architecture.globalEvery else { return nil }
-        return try size("attention.sliding_window_pattern", upTo: 1_024, default: every)
+        guard let period = architecture.windows?.period, try localLayers() == nil else { return nil }
+        return try size(Self.patternKey, upTo: 1_024, default: period)
     }
 
-    func unrotatedEvery() throws(ModelError) -> Int? {
+    /// Whether each layer sees a window, where the metadata list them.
+    func localLayers() throws(ModelError) -> [Bool]? {
+        guard architecture.windows != nil else { return nil }
+        return try Self.wrapped { () throws(GGUFError) in try metadata.truths(prefix + Self.patternKey) }
+    }
+
+    private static let patternKey = "attention.sliding_window_pattern"
+
+    func unrotatedEvery(window: Int?) throws(ModelError) -> Int? {
         switch architecture.rotation {
         case .all: return nil
         case .allBut(let every): return every
         case .unless(let key): return try flag(key) == false ? 1 : nil
+        case .windows: return window == nil ? nil : try globalEvery()
         }
+    }
+
+    /// nil: there is none.
+    func cap(_ option: ModelOption) throws(ModelError) -> Float? {
+        let caps = architecture.caps
+        let fallback = option == .attentionCap ? caps?.attention : caps?.logits
+        let cap = try scale(option, default: fallback ?? 0)
+        return cap == 0 ? nil : cap
     }
 
     /// A factor that only some architectures have; 0 is as good as none.
@@ -121,7 +141,8 @@ struct ConfigurationReader {
     /// A window as long as the context bounds nothing.
     func window(contextLength: Int) throws(ModelError) -> Int? {
         guard !architecture.ignores.contains(.slidingWindow) else { return nil }
-        return try integer(ModelOption.slidingWindow.rawValue).flatMap { (1..<contextLength).contains($0) ? $0 : nil }
+        let window = try integer(ModelOption.slidingWindow.rawValue) ?? architecture.windows?.tokens
+        return window.flatMap { (1..<contextLength).contains($0) ? $0 : nil }
     }
 
     private func reads(_ option: ModelOption) -> Bool {

@@ -20,6 +20,8 @@ final class DecodeAttention {
         let head: Int
         let firstRow: Int
         let rows: Int
+        /// Of the first row.
+        let position: Int
         /// Entries, in order: `runs[firstRun ..< firstRun + runCount]`.
         let firstRun: Int
         let runCount: Int
@@ -38,6 +40,7 @@ final class DecodeAttention {
     private let kvHeads: Int
     private let query: Floats
     private let attended: Floats
+    private var bounds: AttentionBounds
     private var parts: [Part] = []
     private var runs: [Entries] = []
     private var states = 0
@@ -58,6 +61,7 @@ final class DecodeAttention {
         kvHeads = shape.kvHeads
         self.query = query
         self.attended = attended
+        bounds = model.layers[0].bounds
         peaks = try FloatBuffer(0)
         sums = try FloatBuffer(0)
         outs = try FloatBuffer(0)
@@ -72,7 +76,8 @@ final class DecodeAttention {
     }
 
     /// Runs attention of one layer; the pieces' new rows are in their tails already.
-    func run(_ pieces: [Piece], layer: Int, pool: WorkerPool) throws(ModelError) {
+    func run(_ pieces: [Piece], layer: Int, bounds: AttentionBounds, pool: WorkerPool) throws(ModelError) {
+        self.bounds = bounds
         for piece in pieces where piece.rows > Self.splitRows { attendBlockwise(piece, layer: layer, pool: pool) }
         plan(pieces, layer: layer)
         if peaks.floats.count < states {
@@ -94,18 +99,20 @@ final class DecodeAttention {
         for piece in pieces where piece.rows <= Self.splitRows {
             for head in 0..<kvHeads {
                 planHead(
-                    head, piece.firstRow, piece.rows,
+                    head, piece,
                     base: piece.sequence.base?.entries(layer: layer, head: head) ?? [],
                     own: own(piece, layer: layer, head: head))
             }
         }
     }
 
-    /// The tail's entries: the piece's first row sees itself, and no row beyond it.
+    /// The tail's entries, as far as its window reaches: the piece's first row sees itself, and no row beyond it.
     private func own(_ piece: Piece, layer: Int, head: Int) -> Entries {
         let tokens = piece.sequence.tailTokens
-        return piece.sequence.tail[layer].entries(
-            head: head, count: tokens + piece.rows, seenByFirst: tokens + 1)
+        let tail = piece.sequence.tail[layer]
+        let first = max(0, bounds.oldest(seenFrom: piece.sequence.position) - tail.firstPosition)
+        return tail.entries(
+            head: head, first: first, count: tokens + piece.rows - first, seenByFirst: tokens + 1 - first)
     }
 
     private func attendBlockwise(_ piece: Piece, layer: Int, pool: WorkerPool) {
@@ -119,7 +126,8 @@ final class DecodeAttention {
             runs + (runs.count..<runsPerHead).map { _ in runs[0].part(from: 0, count: 0, headWidth: headWidth) }
         }
         var attention = BlockAttention(
-            precision: precision, headWidth: headWidth, groupWidth: groupWidth, kvHeads: kvHeads, rows: piece.rows,
+            precision: precision, bounds: bounds, headWidth: headWidth, groupWidth: groupWidth, kvHeads: kvHeads,
+            rows: piece.rows, position: piece.sequence.position,
             query: query.slice(piece.firstRow * width, piece.rows * width), firstHead: 0, runs: padded,
             runsPerHead: runsPerHead, attended: attended.slice(piece.firstRow * width, piece.rows * width),
             logSums: nil, scratch: blockScratch)
@@ -130,15 +138,16 @@ final class DecodeAttention {
     ///
     /// The tail's first run goes with the base's last, so that a compact base under a short tail is one part, and
     /// nothing is left to merge.
-    private func planHead(_ head: Int, _ firstRow: Int, _ rows: Int, base: [Entries], own: Entries) {
+    private func planHead(_ head: Int, _ piece: Piece, base: [Entries], own: Entries) {
         let start = runs.count
         var firstRun = start
         func closePart() {
             parts.append(
                 Part(
-                    head: head, firstRow: firstRow, rows: rows, firstRun: firstRun, runCount: runs.count - firstRun,
-                    firstState: states, isFirst: firstRun == start))
-            states += rows * groupWidth
+                    head: head, firstRow: piece.firstRow, rows: piece.rows, position: piece.sequence.position,
+                    firstRun: firstRun, runCount: runs.count - firstRun, firstState: states,
+                    isFirst: firstRun == start))
+            states += piece.rows * groupWidth
             firstRun = runs.count
         }
         var room = BaseRows.splitEntries
@@ -174,8 +183,7 @@ final class DecodeAttention {
         let peak = peaks.floats.slice(part.firstState, stacked)
         let sum = sums.floats.slice(part.firstState, stacked)
         let out = outs.floats.slice(part.firstState * headWidth, stacked * headWidth)
-        peak.fill(-.infinity)
-        sum.fill(0)
+        start(part, peak, sum)
         out.fill(0)
         for run in part.firstRun..<part.firstRun + part.runCount {
             let entries = runs[run]
@@ -186,10 +194,22 @@ final class DecodeAttention {
                     for head in 0..<groupWidth { scratch.visible[row * groupWidth + head] = visible }
                 }
             }
-            unsafe caked_attend(
-                entries.rows.type, entries.keys, entries.values, entries.count, headWidth, scratch.query.base,
-                stacked, masked ? scratch.visible.base : nil, peak.base, sum.base, out.base, scratch.scores.base)
+            let scoring = unsafe bounds.scoring(
+                entries, rows: part.rows, position: part.position, heads: groupWidth)
+            unsafe scoring.withPointer { scoring in
+                unsafe caked_attend(
+                    entries.rows.type, entries.keys, entries.values, entries.count, headWidth, scratch.query.base,
+                    stacked, masked ? scratch.visible.base : nil, scoring, peak.base, sum.base, out.base,
+                    scratch.scores.base)
+            }
         }
+    }
+
+    /// Empties the state of a part; a head's score for nothing stands in its first one.
+    private func start(_ part: Part, _ peak: Floats, _ sum: Floats) {
+        let sinks = part.isFirst ? bounds.sinks(kvHead: part.head, groupWidth: groupWidth) : nil
+        sum.fill(sinks == nil ? 0 : 1)
+        for row in 0..<peak.count { peak[row] = sinks.map { $0[row % groupWidth] } ?? -.infinity }
     }
 
     /// Folds the parts of each block together, in order, and writes what the heads gathered.
@@ -228,7 +248,8 @@ extension Entries {
         return unsafe Entries(
             rows: rows, keys: keys + rows.keyBytes(entries: first, headWidth: headWidth),
             values: values + rows.valueBytes(entries: first, headWidth: headWidth), count: count,
-            seenByFirst: seenByFirst - first)
+            seenByFirst: seenByFirst - first, positions: positions.map { unsafe $0 + first },
+            firstPosition: firstPosition + first)
     }
 }
 

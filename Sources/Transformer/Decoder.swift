@@ -133,7 +133,7 @@ public final class Decoder {
         for (index, layer) in model.layers.enumerated() {
             block.project(.all, layer, nil, x: hidden.floats, rows: rows, ranges: ranges)
             for piece in pieces { store(piece, layer: index) }
-            try attention.run(pieces, layer: index, pool: pool)
+            try attention.run(pieces, layer: index, bounds: layer.bounds, pool: pool)
             block.finish(
                 layer, nil, attended: block.attended.floats, x: hidden.floats, rows: rows, ranges: ranges)
         }

@@ -88,7 +88,8 @@ public final class DocumentPrefill {
         do throws(CAKEError) {
             cascade = try Cascade(
                 method: method, layers: shape.layers, kvHeads: shape.kvHeads, tokens: ids.count,
-                templatePrefixTokens: templatePrefixTokens, budget: budget)
+                templatePrefixTokens: templatePrefixTokens, capacities: shape.capacities(tokens: ids.count),
+                budget: budget)
         } catch {
             throw .eviction(error)
         }

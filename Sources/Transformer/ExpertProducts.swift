@@ -76,7 +76,8 @@ struct ExpertProducts {
             panel = floats
             floats.multiply(
                 DenseRows(count: range.count, inputs: inputs, floats: x, quantised: x.slice(0, 0)),
-                into: y.slice(first, y.count - first), stride: linear.outputs, bias: nil)
+                into: y.slice(first, y.count - first), stride: linear.outputs,
+                bias: linear.bias?.floats.slice(first, outputs))
         }
     }
 }

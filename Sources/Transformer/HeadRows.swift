@@ -8,10 +8,15 @@ import CKernels
     let heads: Int
     let headWidth: Int
     let capacity: Int
+    /// Where the first row's token stands.
+    let firstPosition: Int
     let rowBytes: Int
     private let buffer: KVBuffer
 
-    init(rows: KVRows, heads: Int, headWidth: Int, capacity: Int, meter: KVMeter) throws(ModelError) {
+    init(
+        rows: KVRows, heads: Int, headWidth: Int, capacity: Int, firstPosition: Int = 0, meter: KVMeter
+    ) throws(ModelError) {
+        self.firstPosition = firstPosition
         self.rows = rows
         self.heads = heads
         self.headWidth = headWidth
@@ -47,7 +52,7 @@ import CKernels
         return unsafe Entries(
             rows: rows, keys: UnsafeRawPointer(buffer.at(offset(head, first, values: false), bytes: count * rowBytes)),
             values: UnsafeRawPointer(buffer.at(offset(head, first, values: true), bytes: count * rowBytes)),
-            count: count, seenByFirst: seenByFirst)
+            count: count, seenByFirst: seenByFirst, firstPosition: firstPosition + first)
     }
 
     /// Copies the first `count` rows of every head from a smaller buffer.
@@ -81,13 +86,21 @@ import CKernels
     let count: Int
     /// How many the first query row sees; each later row sees one more, up to `count`.
     let seenByFirst: Int
+    /// Where their tokens stand, `[count]`; nil: one after the other from `firstPosition` on.
+    let positions: UnsafePointer<UInt32>?
+    let firstPosition: Int
 
-    init(rows: KVRows, keys: UnsafeRawPointer, values: UnsafeRawPointer, count: Int, seenByFirst: Int) {
+    init(
+        rows: KVRows, keys: UnsafeRawPointer, values: UnsafeRawPointer, count: Int, seenByFirst: Int,
+        positions: UnsafePointer<UInt32>? = nil, firstPosition: Int = 0
+    ) {
         self.rows = rows
         unsafe self.keys = unsafe keys
         unsafe self.values = unsafe values
         self.count = count
         self.seenByFirst = seenByFirst
+        unsafe self.positions = unsafe positions
+        self.firstPosition = firstPosition
     }
 
     /// How many of the entries query row `row` sees.

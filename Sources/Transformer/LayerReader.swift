@@ -64,22 +64,29 @@ final class LayerReader {
         let observerRow = everyRowObserves ? 0 : first - (window?.lowerBound ?? 0)
         let gathers = !room.isLast || observer?.change != nil
         let heads = 0..<room.layerRows.heads
-        let seen = heads.map { room.layerRows.entries(head: $0, count: first + count, seenByFirst: first + 1) }
+        let oldest = room.weights.bounds.oldest(seenFrom: first)
+        let seen = heads.map { head in
+            room.layerRows.entries(
+                head: head, first: oldest, count: first + count - oldest, seenByFirst: first + 1 - oldest)
+        }
         room.attend(
-            count, query: block.query.floats, runs: seen, runsPerHead: 1,
+            count, position: first, query: block.query.floats, runs: seen, runsPerHead: 1,
             attended: gathers ? block.attended.floats : nil, observer: observer, observerRow: observerRow)
         guard let observer else { return }
         observer.keep(block, x: x, rows: count, firstRow: observerRow)
         guard everyRowObserves else { return }
-        for head in heads { room.observe(observer, head: head, rows: count, keys: seen[head]) }
+        for head in heads { room.observe(observer, head: head, rows: count, position: first, keys: seen[head]) }
     }
 
     /// Observes the attention of the document's last rows to what lies before them.
     func observeWindow() {
-        guard let observer, let window, window.lowerBound > 0 else { return }
+        guard let observer, let window else { return }
+        let seen = room.weights.bounds.oldest(seenFrom: window.lowerBound)..<window.lowerBound
+        guard !seen.isEmpty else { return }
         for head in 0..<room.layerRows.heads {
-            let keys = room.layerRows.entries(head: head, count: window.lowerBound, seenByFirst: window.lowerBound)
-            room.observe(observer, head: head, rows: window.count, keys: keys)
+            let keys = room.layerRows.entries(
+                head: head, first: seen.lowerBound, count: seen.count, seenByFirst: seen.count)
+            room.observe(observer, head: head, rows: window.count, position: window.lowerBound, keys: keys)
         }
     }
 }

@@ -90,25 +90,28 @@ final class LayerRoom {
             start: floats.base, count: floats.count * MemoryLayout<Float>.stride)
     }
 
-    /// Lets query rows attend to `runs`, `runsPerHead` for each KV head from `firstHead` on: for their outputs, where
-    /// `attended` has room for them, and for an observer's normalisers, from its row `observerRow` on.
+    /// Lets query rows from `position` on attend to `runs`, `runsPerHead` for each KV head from `firstHead` on: for
+    /// their outputs, where `attended` has room for them, and for an observer's normalisers, from its row
+    /// `observerRow` on.
     func attend(
-        _ rows: Int, query: Floats, firstHead: Int = 0, runs: [Entries], runsPerHead: Int, attended: Floats?,
-        observer: Observer?, observerRow: Int = 0
+        _ rows: Int, position: Int, query: Floats, firstHead: Int = 0, runs: [Entries], runsPerHead: Int,
+        attended: Floats?, observer: Observer?, observerRow: Int = 0
     ) {
         let shape = model.configuration
         var attention = BlockAttention(
-            precision: model.attentionPrecision, headWidth: shape.headWidth, groupWidth: shape.groupWidth,
-            kvHeads: shape.kvHeads, rows: rows, query: query, firstHead: firstHead, runs: runs,
-            runsPerHead: runsPerHead, attended: attended, logSums: observer?.logSums.floats,
-            logSumStride: observer?.rows ?? 0, logSumColumn: observerRow, scratch: attentionScratch)
+            precision: model.attentionPrecision, bounds: weights.bounds, headWidth: shape.headWidth,
+            groupWidth: shape.groupWidth, kvHeads: shape.kvHeads, rows: rows, position: position, query: query,
+            firstHead: firstHead, runs: runs, runsPerHead: runsPerHead, attended: attended,
+            logSums: observer?.logSums.floats, logSumStride: observer?.rows ?? 0, logSumColumn: observerRow,
+            scratch: attentionScratch)
         attention.run(on: pool)
     }
 
-    /// Adds what `rows` observing rows see of `keys`, entries of one KV head from the document's `firstToken` on.
-    func observe(_ observer: Observer, head: Int, rows: Int, keys: Entries, firstToken: Int = 0) {
+    /// Adds what `rows` observing rows from `position` on see of `keys`, the document's entries of one KV head.
+    func observe(_ observer: Observer, head: Int, rows: Int, position: Int, keys: Entries) {
         observer.observe(
-            head: head, rows: rows, attentionScratch, keys: keys, firstToken: firstToken, into: &accumulator)
+            head: head, rows: rows, position: position, weights.bounds, attentionScratch, keys: keys,
+            into: &accumulator)
     }
 
     /// What was observed of the layer.

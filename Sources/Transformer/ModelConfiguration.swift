@@ -68,6 +68,12 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     public let attentionWindow: Int?
     /// Every so many-th layer sees everything in any case, the others are those that see a window; nil: all are.
     public let globalEvery: Int?
+    /// Whether each layer is one of those, where the file lists them.
+    public let localLayers: [Bool]?
+    /// What scores are softly held below: cap · tanh(score / cap); nil: they stay as they are.
+    public let attentionCap: Float?
+    /// The same of logits.
+    public let logitCap: Float?
     /// What the embedding is multiplied with.
     public let embeddingScale: Float
     /// What each half of a block is multiplied with before it is added to the residual stream.
@@ -118,13 +124,19 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
         yarnContextLength = scaling == .yarn ? originalContextLength : nil
         hasRopeFactors = scaling == .longrope || file.tensor(RopeFactors.long) != nil
         ropeMagnitude = try reader.ropeMagnitude(scaling, scale: ropeScale)
-        unrotatedEvery = try reader.unrotatedEvery()
         let scoreWidth = reader.architecture.layersScaledByWidth == layers ? width / heads : headWidth
         attentionScale = try reader.scale(.attentionScale, default: 1 / Float(max(1, scoreWidth)).squareRoot())
         temperatureScale = try reader.scale(.temperature, default: 0)
         attentionWindow = try reader.window(contextLength: contextLength)
         globalEvery = try reader.globalEvery()
-        localRopeBase = try reader.localRopeBase()
+        localLayers = try reader.localLayers()
+        guard localLayers?.count ?? layers == layers else {
+            throw reader.invalid("attention.sliding_window_pattern", localLayers?.count ?? 0, "\(layers) values")
+        }
+        localRopeBase = try reader.localRopeBase(ropeBase)
+        unrotatedEvery = try reader.unrotatedEvery(window: attentionWindow)
+        attentionCap = try reader.cap(.attentionCap)
+        logitCap = try reader.cap(.logitCap)
         embeddingScale =
             reader.architecture.scalesEmbeddingByWidth
             ? Float(width).squareRoot() : try reader.scale(.embeddingScale)
@@ -146,7 +158,17 @@ public struct ModelConfiguration: Sendable, Equatable, Codable {
     }
 
     /// Whether a layer is one of those that see a window, where the model's is shorter than its context.
-    func isLocal(layer: Int) -> Bool { globalEvery.map { !(layer + 1).isMultiple(of: $0) } ?? true }
+    func isLocal(layer: Int) -> Bool {
+        localLayers?[layer] ?? globalEvery.map { !(layer + 1).isMultiple(of: $0) } ?? true
+    }
+
+    /// The last tokens of a document that a row behind it can see in each layer; nil: all of them in every one.
+    ///
+    /// The first row behind it sees itself, and one token less of the document than its window holds.
+    public func capacities(tokens: Int) -> [Int]? {
+        guard let window = attentionWindow, window <= tokens else { return nil }
+        return (0..<layers).map { isLocal(layer: $0) ? window - 1 : tokens }
+    }
 
     /// Whether a layer's queries and keys turn with their positions.
     func isRotated(layer: Int) -> Bool { unrotatedEvery.map { !(layer + 1).isMultiple(of: $0) } ?? true }

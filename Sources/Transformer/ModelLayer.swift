@@ -1,5 +1,7 @@
 // One decoder block as data: its matrices and norms by name, how its heads turn, and what they attend to.
 
+import CKernels
+
 /// The matrices of a block, in the order in which a row meets them.
 enum LayerMatrix: Int, CaseIterable, Sendable {
     case query, key, value, attentionOutput, gate, up, down
@@ -29,14 +31,31 @@ enum LayerMatrix: Int, CaseIterable, Sendable {
     }
 }
 
-/// What scores of attention are multiplied with, and how far back they reach.
+/// What becomes of scores before their softmax, and how far back they reach.
 struct AttentionBounds: Sendable {
     /// 1/√D in the paper.
     let scale: Float
     /// The last tokens that a row sees, itself included; nil: all before it.
-    ///
-    /// Nothing else is computed yet, so a model that has one is refused.
     let window: Int?
+    /// Scores become cap · tanh(score / cap); nil: they stay as they are.
+    let cap: Float?
+    /// A score of each head that has no entry and no value, `[heads]`; nil: there is none.
+    let sinks: FloatBuffer?
+
+    /// The oldest position that a row at `position` sees.
+    func oldest(seenFrom position: Int) -> Int { window.map { max(0, position - $0 + 1) } ?? 0 }
+
+    /// What a kernel is told for `rows` rows from `position` on, `heads` of which stand at each position; nil: nothing
+    /// becomes of their scores.
+    @unsafe func scoring(_ entries: Entries, rows: Int, position: Int, heads: Int = 1) -> caked_scoring? {
+        guard cap != nil || oldest(seenFrom: position + rows - 1) > 0 else { return nil }
+        return unsafe caked_scoring(
+            cap: cap ?? 0, positions: entries.positions, first_position: entries.firstPosition,
+            oldest: window.map { position - $0 + 1 } ?? .min / 2, heads: heads)
+    }
+
+    /// Those of the query heads of one KV head.
+    func sinks(kvHead: Int, groupWidth: Int) -> Floats? { sinks?.floats.slice(kvHead * groupWidth, groupWidth) }
 }
 
 /// One decoder block; a norm that is nil is left out.
@@ -93,12 +112,15 @@ struct ModelLayer: Sendable {
         let isLocal = shape.isLocal(layer: index)
         let rope = isLocal ? ropes.indices.last : ropes.indices.first
         rotation = shape.isRotated(layer: index) ? rope.map { (ropes[$0], $0) } : nil
-        bounds = AttentionBounds(scale: shape.attentionScale, window: isLocal ? shape.attentionWindow : nil)
-        if let window = bounds.window {
+        let window = isLocal ? shape.attentionWindow : nil
+        if let window, architecture.windows == nil {
             let option = ModelOption.slidingWindow
             throw .unsupportedFeature(
                 key: shape.architecture + "." + option.rawValue, value: "\(window)", feature: option.feature)
         }
+        bounds = AttentionBounds(
+            scale: shape.attentionScale, window: window, cap: shape.attentionCap,
+            sinks: architecture.hasSinks ? try tensors.vector(block + "attn_sinks.weight", count: shape.heads) : nil)
         attentionOutputNorm = try norm(norms.afterAttention, shape.width, &tensors)
         feedForwardNorm = try norm(norms.beforeFeedForward, shape.width, &tensors)
         feedForwardOutputNorm = try norm(norms.afterFeedForward, shape.width, &tensors)

@@ -9,11 +9,14 @@ struct ObservedAttention {
     static let tileKeys = Int(CAKED_BLOCK_KEYS)
 
     let precision: caked_precision
+    let bounds: AttentionBounds
     let headWidth: Int
     let groupWidth: Int
     let kvHead: Int
     /// Rows of the chunk.
     let rows: Int
+    /// Of the first row.
+    let position: Int
     /// Of each query head of the group, one after the other.
     let query: PackedRows
     /// ln Σ e^score of each row over all it sees, `[heads, logSumStride]`.
@@ -93,10 +96,13 @@ struct ObservedAttention {
         _ part: Entries, _ j: Int, _ logSums: Floats, _ change: UnsafePointer<caked_change>?, _ place: Int,
         entropyOf tile: Int, _ maximum: Floats, _ scratch: AttentionScratch
     ) {
-        unsafe moments.entropies[j * tiles + tile] = caked_observe(
-            precision, query.head(j).base, query.unit, rows, headWidth, part.rows.type, part.keys, part.count,
-            part.seenByFirst, logSums.base, change, moments.mean.floats.slice(place, part.count).base,
-            moments.variance.floats.slice(place, part.count).base, maximum.base, scratch.room.base)
+        let scoring = unsafe bounds.scoring(part, rows: rows, position: position)
+        unsafe scoring.withPointer { scoring in
+            unsafe moments.entropies[j * tiles + tile] = caked_observe(
+                precision, query.head(j).base, query.unit, rows, headWidth, part.rows.type, part.keys, part.count,
+                part.seenByFirst, scoring, logSums.base, change, moments.mean.floats.slice(place, part.count).base,
+                moments.variance.floats.slice(place, part.count).base, maximum.base, scratch.room.base)
+        }
     }
 }
 

@@ -65,18 +65,19 @@ final class Observer {
             .copy(from: source.floats.slice(skipped * width, copied))
     }
 
-    /// Observes the query heads of one KV head over `keys`, of which the first is the document's token `firstToken`.
+    /// Observes the query heads of one KV head, in rows from `position` on, over `keys` of the document.
     func observe(
-        head: Int, rows count: Int, _ scratch: [AttentionScratch], keys: Entries, firstToken: Int = 0,
-        into accumulator: inout ObservationAccumulator
+        head: Int, rows count: Int, position: Int, _ bounds: AttentionBounds, _ scratch: [AttentionScratch],
+        keys: Entries, into accumulator: inout ObservationAccumulator
     ) {
         let shape = model.configuration
         change?.keepOutputs(attended.floats, kvHead: head, rows: count)
         pack(head: head, rows: count)
         var observed = ObservedAttention(
-            precision: model.attentionPrecision, headWidth: shape.headWidth, groupWidth: shape.groupWidth,
-            kvHead: head, rows: count, query: packed, logSums: logSums.floats, logSumStride: rows, keys: keys,
-            firstToken: firstToken, moments: moments, change: change, weighsValues: weighsValues, scratch: scratch)
+            precision: model.attentionPrecision, bounds: bounds, headWidth: shape.headWidth,
+            groupWidth: shape.groupWidth, kvHead: head, rows: count, position: position, query: packed,
+            logSums: logSums.floats, logSumStride: rows, keys: keys, firstToken: keys.firstPosition, moments: moments,
+            change: change, weighsValues: weighsValues, scratch: scratch)
         observed.run(on: pool, into: &accumulator)
     }
 

@@ -115,8 +115,9 @@ package final class BlockAttentionProbe {
     /// Attends once.
     package func run() {
         var attention = BlockAttention(
-            precision: Self.precision, headWidth: shape.headWidth, groupWidth: shape.heads / shape.kvHeads,
-            kvHeads: shape.kvHeads, rows: rows, query: query.floats, firstHead: 0,
+            precision: Self.precision, bounds: AttentionBounds(scale: 1, window: nil, cap: nil, sinks: nil),
+            headWidth: shape.headWidth, groupWidth: shape.heads / shape.kvHeads, kvHeads: shape.kvHeads, rows: rows,
+            position: keysBefore, query: query.floats, firstHead: 0,
             runs: (0..<shape.kvHeads).map {
                 keys.entries(head: $0, count: keysBefore + rows, seenByFirst: keysBefore + 1)
             },

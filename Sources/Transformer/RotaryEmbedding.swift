@@ -29,7 +29,7 @@ struct RotaryEmbedding: Sendable {
         }
     }
 
-    /// That of layers that see a window: with a base of its own, and never scaled.
+    /// That of layers that see a window, where it is another: with a base of its own, and never scaled.
     init(local configuration: ModelConfiguration, base: Float) {
         half = configuration.ropeDimensions / 2
         style = configuration.ropeStyle

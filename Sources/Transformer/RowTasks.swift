@@ -65,6 +65,7 @@ struct GateRows: RowTask {
         switch function {
         case .silu: unsafe caked_swiglu(gate.base, up.base, count)
         case .gelu: unsafe caked_geglu(gate.base, up.base, count)
+        case .clampedSilu: unsafe caked_clamped_swiglu(gate.base, up.base, count)
         }
     }
 }

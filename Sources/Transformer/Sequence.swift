@@ -67,7 +67,8 @@ public final class Sequence {
         var larger: [HeadRows] = []
         for layer in 0..<shape.layers {
             let rows = try HeadRows(
-                rows: rows, heads: shape.kvHeads, headWidth: shape.headWidth, capacity: grown, meter: meter)
+                rows: rows, heads: shape.kvHeads, headWidth: shape.headWidth, capacity: grown,
+                firstPosition: tailStart, meter: meter)
             if layer < tail.count { rows.copy(from: tail[layer], count: tailTokens) }
             larger.append(rows)
         }

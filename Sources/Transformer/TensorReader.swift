@@ -32,15 +32,17 @@ struct TensorReader {
             bias: try bias?.part(from: first, outputs), integers: integers)
     }
 
-    /// `count` matrices `[outputs, inputs]` that lie one behind the other in the tensor `name.weight`, without biases.
+    /// `count` matrices `[outputs, inputs]` that lie one behind the other in the tensor `name.weight`, with their parts
+    /// of `name.bias` if the file has one.
     mutating func linears(_ name: String, inputs: Int, outputs: Int, count: Int) throws(ModelError) -> [Linear] {
         let rows = outputs.multipliedReportingOverflow(by: count)
         let (type, base) = unsafe try matrix(
             name + ".weight", dimensions: [inputs, outputs, count], rows: rows.overflow ? .max : rows.partialValue)
-        return (0..<count).map { index in
+        let biases = try optionalVector(name + ".bias", dimensions: [outputs, count])
+        return try (0..<count).map { index throws(ModelError) in
             unsafe Linear(
                 base + index * outputs * caked_bytes(type, inputs), type: type, inputs: inputs, outputs: outputs,
-                bias: nil, integers: integers)
+                bias: try biases?.part(from: index * outputs, outputs), integers: integers)
         }
     }
 
@@ -65,14 +67,20 @@ struct TensorReader {
 
     /// A vector, as floats.
     mutating func vector(_ name: String, count: Int) throws(ModelError) -> FloatBuffer {
-        let tensor = try find(name, dimensions: [count])
+        try vector(name, dimensions: [count])
+    }
+
+    /// The same of several, one behind the other.
+    private mutating func vector(_ name: String, dimensions: [Int]) throws(ModelError) -> FloatBuffer {
+        let tensor = try find(name, dimensions: dimensions)
+        let count = dimensions.reduce(1, *)
         guard [.f32, .f16, .bf16].contains(tensor.type) else {
             throw .unsupportedTensorType(tensor: name, type: tensor.type.name)
         }
         let bytes = unsafe file.bytes(of: tensor)
         let type = caked_type(rawValue: tensor.type.rawValue)
         guard bytes.count >= caked_bytes(type, count) else {
-            throw .wrongShape(tensor: name, dimensions: tensor.dimensions, expected: [count])
+            throw .wrongShape(tensor: name, dimensions: tensor.dimensions, expected: dimensions)
         }
         let values = try FloatBuffer(count)
         if let source = bytes.baseAddress { unsafe caked_dequantise(type, source, values.floats.base, count) }
@@ -80,7 +88,11 @@ struct TensorReader {
     }
 
     mutating func optionalVector(_ name: String, count: Int) throws(ModelError) -> FloatBuffer? {
-        file.tensor(name) == nil ? nil : try vector(name, count: count)
+        try optionalVector(name, dimensions: [count])
+    }
+
+    private mutating func optionalVector(_ name: String, dimensions: [Int]) throws(ModelError) -> FloatBuffer? {
+        file.tensor(name) == nil ? nil : try vector(name, dimensions: dimensions)
     }
 
     /// Refuses a tensor whose presence explains why others are missing.

@@ -28,6 +28,13 @@ struct Bench {
         }
     }
 
+    /// The budget that keeps a share of a document's full cache.
+    func budget(_ method: Method, percent: Double, tokens: Int, prefixTokens: Int = 0) -> Int {
+        method.budget(
+            keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefixTokens,
+            capacities: model.configuration.capacities(tokens: tokens))
+    }
+
     /// Reads a document to its end.
     func read(
         _ ids: [Int32], prefixTokens: Int = 0, method: Method, budget: Int, rows: KVRows = Bench.defaultRows

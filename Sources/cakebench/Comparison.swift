@@ -215,8 +215,8 @@ struct Comparison {
     }
 
     private func budget(_ document: AskedDocument, _ method: Method, percent: Double) -> Int {
-        method.budget(
-            keepingPercent: percent, tokens: document.ids.count, templatePrefixTokens: document.prefixTokens)
+        asker.bench.budget(
+            method, percent: percent, tokens: document.ids.count, prefixTokens: document.prefixTokens)
     }
 
     private func read(

@@ -143,8 +143,8 @@ struct FidelityStudy {
             try Self.read(ids ?? document.ids, document, method, rows, percent: largest, asker)
         }
         return try shares.map { share in
-            let budget = method.budget(
-                keepingPercent: share, tokens: document.ids.count, templatePrefixTokens: document.prefixTokens)
+            let budget = asker.bench.budget(
+                method, percent: share, tokens: document.ids.count, prefixTokens: document.prefixTokens)
             let smaller = cache.truncated(
                 to: try cache.retention.truncated(
                     to: budget, method: method, templatePrefixTokens: document.prefixTokens))
@@ -157,8 +157,8 @@ struct FidelityStudy {
     private static func read(
         _ ids: [Int32], _ document: AskedDocument, _ method: Method, _ rows: KVRows, percent: Double, _ asker: Asker
     ) throws -> CompactCache {
-        let budget = method.budget(
-            keepingPercent: percent, tokens: document.ids.count, templatePrefixTokens: document.prefixTokens)
+        let budget = asker.bench.budget(
+            method, percent: percent, tokens: document.ids.count, prefixTokens: document.prefixTokens)
         return try asker.bench.read(
             ids, prefixTokens: document.prefixTokens, method: method, budget: budget, rows: rows)
     }

@@ -211,8 +211,8 @@ private final class StreamedAttention {
             peak.fill(-.infinity)
             let keyRows = unsafe UnsafeRawPointer(memory.base) + list * listBytes
             unsafe caked_attend(
-                stored, keyRows, keyRows + keyBytes, keys, width, query.base, group, nil, peak.base, sum.base,
-                out.base, scores.base)
+                stored, keyRows, keyRows + keyBytes, keys, width, query.base, group, nil, nil, peak.base,
+                sum.base, out.base, scores.base)
         }
     }
 

@@ -66,7 +66,7 @@ struct Reload: ParsableCommand {
         let method = try Method.preset(cacheOptions.method)
         let shape = bench.model.configuration
         let ids = bench.document(tokens: tokens)
-        let budget = method.budget(keepingPercent: keep, tokens: tokens)
+        let budget = bench.budget(method, percent: keep, tokens: tokens)
         let (cache, prefillSeconds) = try timed { try bench.read(ids, method: method, budget: budget) }
         let parent = folder.map { URL(filePath: $0) } ?? FileManager.default.temporaryDirectory
         let folder = parent.appending(path: "cakebench-reload-\(UUID().uuidString)")
@@ -156,7 +156,7 @@ struct Reload: ParsableCommand {
         let store = try DocumentStore(directory: directory)
         let shape = CacheShape(
             layers: cache.layers, kvHeads: cache.kvHeads, headWidth: cache.headWidth, rows: RowType(cache.rows),
-            tokens: cache.tokens)
+            tokens: cache.tokens, capacities: cache.retention.capacities)
         let staged = try store.begin(key, shape: shape)
         for layer in 0..<cache.layers { try staged.stage(layer: layer, of: cache) }
         return try staged.commit(

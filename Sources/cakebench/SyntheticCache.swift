@@ -6,6 +6,8 @@ import Transformer
 /// Random rows shared by caches of any number of entries.
 final class SyntheticRows {
     private let memory: FloatBuffer
+    /// So late that every window reaches them.
+    private let positions: FloatBuffer
     private let shape: ModelConfiguration
     private let rows: KVRows
     private let capacity: Int
@@ -17,6 +19,8 @@ final class SyntheticRows {
         capacity = max(entries, 1)
         let bytes = shape.layers * shape.kvHeads * rows.bytes(entries: capacity, headWidth: shape.headWidth)
         memory = try FloatBuffer((bytes + 3) / 4)
+        positions = try FloatBuffer(capacity)
+        positions.floats.fill(Float(bitPattern: .max >> 1))
         unsafe fillWithSmallHalves(UnsafeMutableRawPointer(memory.floats.base), bytes: bytes)
     }
 
@@ -27,12 +31,14 @@ final class SyntheticRows {
         let keyBytes = rows.keyBytes(entries: capacity, headWidth: shape.headWidth)
         var base = BaseRows(
             rows: rows, layers: shape.layers, kvHeads: shape.kvHeads, headWidth: shape.headWidth, tokens: tokens,
-            owner: memory)
+            owner: self)
         for layer in 0..<shape.layers {
             for head in 0..<shape.kvHeads {
                 let keys = unsafe UnsafeRawPointer(memory.floats.base) + (layer * shape.kvHeads + head) * headBytes
+                let positions = unsafe UnsafeRawPointer(positions.floats.base).assumingMemoryBound(to: UInt32.self)
                 unsafe base.append(
-                    keys: keys, values: keys + keyBytes, count: entries, layer: layer, head: head)
+                    keys: keys, values: keys + keyBytes, positions: positions, count: entries, layer: layer,
+                    head: head)
             }
         }
         return base

@@ -132,7 +132,7 @@ struct TrustStudy {
         places = bench.loaded.checkPlaces(in: asked.ids, prefixTokens: asked.prefixTokens)
         let prefill = try DocumentPrefill(
             model: bench.model, pool: bench.pool, tokens: asked.ids, templatePrefixTokens: asked.prefixTokens,
-            method: method, budget: Self.budget(asked, method, largestShare),
+            method: method, budget: Self.budget(asked, method, largestShare, bench),
             instruction: bench.loaded.reconstructionTokens,
             probes: method.observation == .probe ? bench.loaded.generalProbes : [], checks: places)
         while try !prefill.step().isDone {}
@@ -141,8 +141,8 @@ struct TrustStudy {
         blind = try Self.tokens(asker, places, full, cache.emptyBase)
     }
 
-    private static func budget(_ asked: AskedDocument, _ method: Method, _ share: Double) -> Int {
-        method.budget(keepingPercent: share, tokens: asked.ids.count, templatePrefixTokens: asked.prefixTokens)
+    private static func budget(_ asked: AskedDocument, _ method: Method, _ share: Double, _ bench: Bench) -> Int {
+        bench.budget(method, percent: share, tokens: asked.ids.count, prefixTokens: asked.prefixTokens)
     }
 
     private static func tokens(
@@ -155,7 +155,7 @@ struct TrustStudy {
 
     /// The cache at a share of the entries, and what its check says.
     func check(keepingPercent share: Double) throws -> (CompactCache, CheckFigures) {
-        let budget = Self.budget(asked, method, share)
+        let budget = Self.budget(asked, method, share, asker.bench)
         let smaller = cache.truncated(
             to: try cache.retention.truncated(to: budget, method: method, templatePrefixTokens: asked.prefixTokens))
         let tokens = try Self.tokens(asker, places, full, smaller.base)

@@ -56,7 +56,7 @@ struct AllocationTests {
                 floorShare: random.chance(0.5) ? 0 : Double.random(in: 0...1, using: &random))
             let preferences = (0..<random.int(1...layers)).map { _ in exp2(4 * random.normal()) }
             func budgets(_ lambda: Double) -> [Double] {
-                preferences.map { min(Double(cap), max(filling.floor, lambda * $0)) }
+                preferences.map { min(Double(cap), max(filling.floors[0], lambda * $0)) }
             }
             let total = min(Double(filling.total), Double(cap * preferences.count))
             var (low, high) = (0.0, 1e30)
@@ -98,6 +98,17 @@ struct AllocationTests {
         #expect(filling.counts(example.preferences) == example.counts)
     }
 
+    @Test("what layers of a window cannot hold goes to the others") func windows() {
+        let filling = WaterFilling(caps: [3, 20, 3, 20], total: 24, floorShare: 0.5)
+        #expect(filling.equal == [3, 9, 3, 9] && filling.wholeEqual == [3, 9, 3, 9])
+        #expect(filling.budgets([nil, nil, nil, nil]) == [3, 9, 3, 9])
+        // The third layer stays on its floor of 1.5, the first at its cap; 19.5 are shared 1 to 2.
+        #expect(filling.budgets([5, 1, 0.01, 2]) == [3, 6.5, 1.5, 13])
+        #expect(filling.counts([5, 1, 0.01, 2]) == [3, 6, 2, 13])
+        // Odd ones go to the lower layer.
+        #expect(WaterFilling(caps: [3, 20, 3, 20], total: 25, floorShare: 0).wholeEqual == [3, 10, 3, 9])
+    }
+
     @Test("whole budgets spend the total, lie near the real ones, and never grow as budgets fall or layers come")
     func monotone() {
         var random = Seeded(state: 12)
@@ -131,5 +142,13 @@ struct AllocationTests {
     private func exp2(_ x: Double) -> Double {
         let whole = x.rounded(.down)
         return Double(sign: .plus, exponent: Int(whole), significand: 1 + x - whole)
+    }
+}
+
+extension WaterFilling {
+    /// Layers that all hold as much.
+    fileprivate init(layers: Int, averageBudget: Int, cap: Int, floorShare: Double) {
+        self.init(
+            caps: Array(repeating: cap, count: layers), total: averageBudget * layers, floorShare: floorShare)
     }
 }

@@ -8,7 +8,8 @@ struct CascadeTests {
     @Test("equals one-shot in 10,000 draws, stages nested and no slot unspent") func equalsOneShot() throws {
         var random = Seeded(state: 2503_12491)
         var seen = (
-            capped: 0, floored: 0, fellBack: 0, allKept: 0, ragged: 0, evicted: 0, global: 0, guarded: 0, safeguarded: 0
+            capped: 0, floored: 0, fellBack: 0, allKept: 0, ragged: 0, evicted: 0, global: 0, guarded: 0,
+            safeguarded: 0, windows: 0
         )
         for number in 0..<10_000 {
             let draw = Draw(&random)
@@ -29,10 +30,11 @@ struct CascadeTests {
             try #require(areNested(stages, result), "draw \(number): \(draw)")
 
             let entries = result.counts.joined().reduce(0, +)
-            let full = draw.isAllKept ? draw.tokens : draw.budget
-            try #require(entries == full * draw.observations.count * draw.kvHeads, "draw \(number): \(draw)")
+            try #require(draw.spends(entries, budget: draw.budget), "draw \(number): \(draw)")
+            try #require(liesInWindows(result, draw), "draw \(number): \(draw)")
 
             if draw.isAllKept { seen.allKept += 1 }
+            if draw.capacities != nil { seen.windows += 1 }
             if draw.budget < draw.tokens, result.layers.contains(where: { $0.budget == Double(draw.tokens) }) {
                 seen.capped += 1
             }
@@ -49,7 +51,16 @@ struct CascadeTests {
         // The draws reach the corners they are for.
         #expect(seen.capped > 500 && seen.floored > 1500 && seen.fellBack > 300)
         #expect(seen.global > 1000 && seen.guarded > 1000 && seen.safeguarded > 2000)
+        #expect(seen.windows > 2000)
         #expect(seen.allKept > 100 && seen.ragged > 2000 && seen.evicted > 4000)
+    }
+
+    /// Whether no layer keeps what later rows do not see.
+    private func liesInWindows(_ result: Retention, _ draw: Draw) -> Bool {
+        guard let capacities = draw.capacities else { return true }
+        return zip(result.layers, capacities).allSatisfy { layer, capacity in
+            layer.heads.allSatisfy { $0.positions.allSatisfy { Int($0) >= draw.tokens - capacity } }
+        }
     }
 
     /// Whether counts never grow and every later stage, and the result, keeps a prefix of what an earlier one kept.

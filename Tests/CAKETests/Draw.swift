@@ -30,6 +30,8 @@ struct Draw {
     let kvHeads: Int
     let tokens: Int
     let prefix: Int
+    /// Of windows in some layers; nil mostly.
+    let capacities: [Int]?
     let budget: Int
     let observations: [LayerObservation]
 
@@ -63,6 +65,13 @@ struct Draw {
         default: budget = random.int(smallest...tokens)
         }
         observations = Self.observations(&random, values: kvHeads * method.observedTokens(documentTokens: tokens))
+        capacities = random.chance(0.3) ? Self.capacities(&random, layers: observations.count, tokens) : nil
+    }
+
+    /// One or two windows, in some of the layers.
+    private static func capacities(_ random: inout Seeded, layers: Int, _ tokens: Int) -> [Int] {
+        let windows = [random.int(0...tokens), random.int(0...tokens)]
+        return (0..<layers).map { _ in random.chance(0.6) ? windows[random.int(0...1)] : tokens }
     }
 
     private static func observations(_ random: inout Seeded, values: Int) -> [LayerObservation] {
@@ -83,13 +92,28 @@ struct Draw {
     func cascade() throws -> Cascade {
         try Cascade(
             method: method, layers: observations.count, kvHeads: kvHeads, tokens: tokens,
-            templatePrefixTokens: prefix, budget: budget)
+            templatePrefixTokens: prefix, capacities: capacities, budget: budget)
     }
 
     func oneShot(budget: Int? = nil) throws -> Retention {
         try Cascade.oneShot(
-            method: method, kvHeads: kvHeads, tokens: tokens, templatePrefixTokens: prefix,
+            method: method, kvHeads: kvHeads, tokens: tokens, templatePrefixTokens: prefix, capacities: capacities,
             budget: budget ?? self.budget, observations: observations)
+    }
+
+    /// Entries per head that a budget comes to, over all layers.
+    func entries(budget: Int) -> Int {
+        let whole = (capacities ?? observations.map { _ in tokens }).reduce(0, +)
+        return isAllKept ? whole : min(whole, budget * observations.count)
+    }
+
+    /// Whether so many are kept: a pyramid that stands on some layers alone may leave one for each of them.
+    func spends(_ entries: Int, budget: Int) -> Bool {
+        var wanted = (self.entries(budget: budget))...(self.entries(budget: budget))
+        if case .pyramid = method.allocation, capacities != nil {
+            wanted = max(0, wanted.upperBound - observations.count)...wanted.upperBound
+        }
+        return entries.isMultiple(of: kvHeads) && wanted ~= entries / kvHeads
     }
 
     /// Whether every entry is kept in any case.

@@ -27,15 +27,18 @@ import Testing
             return state
         }
 
-        func expected(_ visible: [UInt32]? = nil) -> [Double] {
+        func expected(_ visible: [UInt32]? = nil, scoring: Scoring? = nil, heads: Int = 1) -> [Double] {
             let k = format.dequantiseKeys(keys, count: count, width: width)
             let v = format.dequantiseValues(values, count: count, width: width)
             return (0..<rows).flatMap { row -> [Double] in
                 let seen = visible.map { min(Int($0[row]), count) } ?? count
                 let scores = (0..<seen).map { entry in
-                    (0..<width).reduce(0.0) { $0 + Double(q[row * width + $1]) * Double(k[entry * width + $1]) }
+                    let score = (0..<width).reduce(0.0) {
+                        $0 + Double(q[row * width + $1]) * Double(k[entry * width + $1])
+                    }
+                    return scoring.map { $0.score(score, entry: entry, row: row / heads) ?? -.infinity } ?? score
                 }
-                let peak = scores.max() ?? 0
+                let peak = scores.reduce(-1e30, max)
                 let weights = scores.map { exp($0 - peak) }
                 let sum = max(weights.reduce(0, +), .leastNonzeroMagnitude)
                 return (0..<width).map { i in

@@ -42,26 +42,32 @@ struct BlockExample {
         (0..<count).map { floats[$0 * width..<($0 + 1) * width].map { Double($0) } }
     }
 
-    /// e^score of each entry that a row sees, by head: `[row][head][entry]`.
-    func scores() -> [[[Double]]] {
+    /// The score of each entry of the first that a row sees, by head: `[row][head][entry]`; nil where it stands before
+    /// the row's window.
+    func scores(_ scoring: Scoring?) -> [[[Double?]]] {
         let keys = vectors(format.dequantiseKeys(keys, count: count, width: width))
         return (0..<rows).map { row in
             (0..<group).map { head in
                 let q = query[(row * group + head) * width..<(row * group + head + 1) * width].map { Double($0) }
-                return keys[..<seen(row)].map { key in zip(q, key).reduce(0) { $0 + $1.0 * $1.1 } }
+                return keys[..<seen(row)].enumerated().map { entry, key in
+                    let score = zip(q, key).reduce(0) { $0 + $1.0 * $1.1 }
+                    return scoring.map { $0.score(score, entry: entry, row: row) } ?? score
+                }
             }
         }
     }
 
+    func scores() -> [[[Double]]] { scores(nil).map { $0.map { $0.compactMap(\.self) } } }
+
     /// What rows gather, `[rows, group, width]`, and ln Σ e^score, `[group, rows]`.
-    func expected() -> (out: [Double], logSums: [Double]) {
+    func expected(_ scoring: Scoring? = nil, sinks: [Float]? = nil) -> (out: [Double], logSums: [Double]) {
         let values = vectors(format.dequantiseValues(values, count: count, width: width))
-        let scores = scores()
+        let scores = scores(scoring)
         var logSums = [Double](repeating: -.infinity, count: group * rows)
         let out = (0..<rows).flatMap { row in
             (0..<group).flatMap { head -> [Double] in
-                let weights = scores[row][head].map { exp($0) }
-                let sum = weights.reduce(0, +)
+                let weights = scores[row][head].map { score in score.map { exp($0) } ?? 0 }
+                let sum = weights.reduce(sinks.map { exp(Double($0[head])) } ?? 0, +)
                 logSums[head * rows + row] = log(sum)
                 return (0..<width).map { i in
                     weights.indices.reduce(0) { $0 + weights[$1] * values[$1][i] } / max(sum, 1e-300)
@@ -88,15 +94,21 @@ struct BlockExample {
     }
 
     /// Attention in as many calls as there are `cuts` and one more.
-    func computed(_ precision: caked_precision, cuts: [Int] = []) -> (out: [Float], logSums: [Float]) {
+    func computed(
+        _ precision: caked_precision, cuts: [Int] = [], scoring: Scoring? = nil, sinks: [Float]? = nil
+    ) -> (out: [Float], logSums: [Float]) {
         let packed = packed(precision)
         var state = [Float](repeating: .nan, count: caked_block_state_size(rows, group, width))
         var room = [Float](repeating: .nan, count: caked_block_room_size(width))
-        unsafe caked_block_begin(rows, group, width, &state)
+        unsafe sinks.withPointer { unsafe caked_block_begin(precision, rows, group, width, $0, &state) }
         for (first, end) in zip([0] + cuts, cuts + [count]) {
-            unsafe caked_block_attend(
-                precision, packed, rows, group, width, format.type, Array(keys[format.keyBytes(first, width)...]),
-                Array(values[format.valueBytes(first, width)...]), end - first, firstSeen - first, true, &state, &room)
+            func call(_ scoring: UnsafePointer<caked_scoring>?) {
+                unsafe caked_block_attend(
+                    precision, packed, rows, group, width, format.type, Array(keys[format.keyBytes(first, width)...]),
+                    Array(values[format.valueBytes(first, width)...]), end - first, firstSeen - first, scoring, true,
+                    &state, &room)
+            }
+            if let scoring { unsafe scoring.withPointer(from: first, call) } else { call(nil) }
         }
         var out = [Float](repeating: .nan, count: rows * group * width)
         var logSums = [Float](repeating: .nan, count: group * rows)
@@ -136,10 +148,10 @@ struct BlockExample {
                     var packed = [Float](repeating: .nan, count: caked_block_query_size(1, 64))
                     var room = [Float](repeating: .nan, count: caked_block_room_size(64))
                     unsafe caked_block_pack(precision, part, 64, 1, 64, &packed)
-                    unsafe caked_block_begin(1, 1, 64, &state)
+                    unsafe caked_block_begin(precision, 1, 1, 64, nil, &state)
                     unsafe caked_block_attend(
-                        precision, packed, 1, 1, 64, many.format.type, many.keys, many.values, 131, 131, true, &state,
-                        &room)
+                        precision, packed, 1, 1, 64, many.format.type, many.keys, many.values, 131, 131, nil, true,
+                        &state, &room)
                     unsafe caked_block_finish(precision, state, 1, 1, 64, &out, 64, nil, 0)
                 }
                 #expect(bits(out) == bits(Array(together.out[row * 64..<(row + 1) * 64])))
@@ -155,9 +167,9 @@ struct BlockExample {
     }
 
     /// One tile of keys, observed by head 0, with given normalisers.
-    private func observe(
-        _ example: BlockExample, _ precision: caked_precision, logSums: [Float], change: caked_change? = nil,
-        from maximum: Float = 0
+    static func observe(
+        _ example: BlockExample, _ precision: caked_precision, logSums: [Float], scoring: Scoring? = nil,
+        change: caked_change? = nil, from maximum: Float = 0
     ) -> Statistics {
         var found = Statistics(
             mean: Array(repeating: .nan, count: example.count), variance: Array(repeating: .nan, count: example.count),
@@ -165,15 +177,21 @@ struct BlockExample {
         var room = [Float](repeating: .nan, count: caked_block_room_size(example.width))
         let step = caked_block_query_size(1, example.width) * example.group
         let packed = example.packed(precision)
-        func call(_ change: UnsafePointer<caked_change>?) {
+        func call(_ change: UnsafePointer<caked_change>?, _ scoring: UnsafePointer<caked_scoring>?) {
             // Each array by itself: what a closure captures is accessed as a whole.
             var (mean, variance, maximum) = (found.mean, found.variance, found.maximum)
             found.entropy = unsafe caked_observe(
                 precision, packed, step, example.rows, example.width, example.format.type, example.keys,
-                example.count, example.firstSeen, logSums, change, &mean, &variance, &maximum, &room)
+                example.count, example.firstSeen, scoring, logSums, change, &mean, &variance, &maximum, &room)
             (found.mean, found.variance, found.maximum) = (mean, variance, maximum)
         }
-        if var change = unsafe change { unsafe call(&change) } else { call(nil) }
+        if let scoring {
+            unsafe scoring.withPointer(from: 0) { call(nil, $0) }
+        } else if var change = unsafe change {
+            unsafe call(&change, nil)
+        } else {
+            call(nil, nil)
+        }
         return found
     }
 
@@ -192,7 +210,7 @@ struct BlockExample {
             }
             let entropy = a.joined().reduce(0.0) { $0 - ($1 > 0 ? $1 * Foundation.log($1) : 0) }
             for (precision, bound) in [(CAKED_FLOAT, 1e-5), (CAKED_BFLOAT, 4e-2)] {
-                let found = try #require(variant.run { observe(example, precision, logSums: logSums) })
+                let found = try #require(variant.run { Self.observe(example, precision, logSums: logSums) })
                 #expect(relative(found.mean, mean) <= bound)
                 #expect(relative(found.variance, variance) <= 3 * bound)
                 #expect(relative(found.maximum, a.map { $0.max() ?? 0 }) <= bound)
@@ -236,7 +254,7 @@ struct BlockExample {
                                             mapped: mapped.baseAddress, mapped_step: unit,
                                             out_squares: outSquares.baseAddress, row_scales: scales.baseAddress,
                                             values: values.baseAddress, value_squares: squares.baseAddress)
-                                        return unsafe observe(
+                                        return unsafe Self.observe(
                                             example, CAKED_FLOAT, logSums: logSums, change: change, from: before)
                                     }
                                 }

@@ -57,6 +57,34 @@ import Testing
         #expect(distance(result, expected) <= 4e-6)
     }
 
+    @Test("gpt-oss's gate holds its inputs in seven", arguments: Variant.available, counts)
+    func clampedSwiglu(variant: Variant, count: Int) {
+        var numbers = Numbers(UInt64(count))
+        let gate = numbers.floats(count, in: -20...20), up = numbers.floats(count, in: -12...12)
+        var result = gate
+        _ = variant.run { unsafe caked_clamped_swiglu(&result, up, count) }
+        let expected = zip(gate, up).map { gate, up in
+            let x = min(Double(gate), 7)
+            return x / (1 + exp(-1.702 * x)) * (min(7, max(-7, Double(up))) + 1)
+        }
+        #expect(distance(result, expected) <= 1e-5)
+        var extremes: [Float] = [1e30, -1e30, .nan]
+        _ = variant.run { unsafe caked_clamped_swiglu(&extremes, [1, 1e30, 1], 3) }
+        #expect(abs(extremes[0] - 14) < 1e-3 && extremes[1] == 0 && extremes[2].isNaN)
+    }
+
+    @Test("a soft cap is cap · tanh(x / cap), of whatever size", arguments: Variant.available, counts)
+    func softCap(variant: Variant, count: Int) {
+        var numbers = Numbers(UInt64(count))
+        let x = numbers.floats(count, in: -200...200)
+        var result = x
+        _ = variant.run { unsafe caked_soft_cap(&result, 30, count) }
+        #expect(distance(result, x.map { 30 * tanh(Double($0) / 30) }) <= 6e-6)
+        var extremes: [Float] = [1e30, -1e30, .infinity, -.infinity, 0, -0.0]
+        _ = variant.run { unsafe caked_soft_cap(&extremes, 30, 6) }
+        #expect(extremes == [30, -30, 30, -30, 0, 0])
+    }
+
     @Test("GEGLU of large inputs is finite", arguments: Variant.available)
     func gegluExtremes(variant: Variant) {
         var gate: [Float] = [1e12, -1e12, 1000, -1000, -8]

@@ -128,13 +128,17 @@ struct Attention {
     }
 
     mutating func attend(
-        _ format: EntryFormat, keys: [UInt8], values: [UInt8], count: Int, q: [Float], visible: [UInt32]? = nil
+        _ format: EntryFormat, keys: [UInt8], values: [UInt8], count: Int, q: [Float], visible: [UInt32]? = nil,
+        scoring: Scoring? = nil, heads: Int = 1
     ) {
         var scratch = [Float](repeating: .nan, count: rows * Int(CAKED_ATTEND_TILE))
-        unsafe visible.withPointer { visible in
-            unsafe caked_attend(
-                format.type, keys, values, count, width, q, rows, visible, &peak, &sum, &out, &scratch)
+        func call(_ scoring: UnsafePointer<caked_scoring>?) {
+            unsafe visible.withPointer { visible in
+                unsafe caked_attend(
+                    format.type, keys, values, count, width, q, rows, visible, scoring, &peak, &sum, &out, &scratch)
+            }
         }
+        if let scoring { unsafe scoring.withPointer(from: 0, heads: heads, call) } else { call(nil) }
     }
 
     mutating func merge(_ other: Attention) {
@@ -148,9 +152,9 @@ struct Attention {
     }
 }
 
-extension [UInt32]? {
-    func withPointer(_ body: (UnsafePointer<UInt32>?) -> Void) {
+extension Optional where Wrapped: Sequence, Wrapped.Element: BitwiseCopyable {
+    func withPointer(_ body: (UnsafePointer<Wrapped.Element>?) -> Void) {
         guard let self else { return body(nil) }
-        unsafe self.withUnsafeBufferPointer { unsafe body($0.baseAddress) }
+        unsafe Array(self).withUnsafeBufferPointer { unsafe body($0.baseAddress) }
     }
 }

@@ -49,7 +49,7 @@ struct FingerprintTests {
         case let number as NSNumber: candidates = [number.doubleValue + 1, !number.boolValue]
         default:
             candidates = [
-                ["sentencePiece": [String: Any]()], 7,
+                ["sentencePiece": [String: Any]()], 7, [true],
                 ["count": 8, "used": 2, "width": 4, "isRenormalised": true] as [String: Any],
             ]
         }

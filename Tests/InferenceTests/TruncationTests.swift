@@ -98,6 +98,66 @@ import Transformer
         #expect(least.manifest.budget == smallest)
     }
 
+    /// A document of 60 tokens in three layers, two of which see its last 23; what it keeps of random observations.
+    private func windowed(_ preset: String, budget: Int) throws -> Retention {
+        let method = try Method.preset(preset)
+        var cascade = try Cascade(
+            method: method, layers: 3, kvHeads: 1, tokens: 60, templatePrefixTokens: 3, capacities: Self.capacities,
+            budget: budget)
+        let columns = method.observedTokens(documentTokens: 60)
+        for layer in 0..<3 {
+            let indicator = (0..<columns).map { Float(($0 * 7919 + layer * 31) % 997) / 997 }
+            _ = cascade.add(
+                LayerObservation(
+                    entropy: 1, variance: 1, preference: [2, 1, 5][layer],
+                    indicator: method.observation == .none ? [] : indicator))
+        }
+        return cascade.finish()
+    }
+
+    private static let capacities = [23, 60, 23]
+
+    @Test("and so it is where layers see a window", arguments: presets)
+    func windows(_ preset: String) throws {
+        let directory = place()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let store = try DocumentStore(
+            directory: directory, mapBytes: 1 << 30, truncate: { Truncation(of: $0, budget: $1) })
+        let shape = CacheShape(
+            layers: 3, kvHeads: 1, headWidth: 2, rows: .f16, tokens: 60, capacities: Self.capacities)
+        let method = try Method.preset(preset)
+        let smallest = method.smallestBudget(tokens: 60, templatePrefixTokens: 3)
+        let written = try windowed(preset, budget: 57)
+        let key = try DocumentKey(owner: 1, name: "a")
+        let staged = try store.begin(key, shape: shape)
+        let row = [UInt8](repeating: 0, count: 60 * 4)
+        for (layer, retained) in written.layers.enumerated() {
+            let entries = retained.heads[0]
+            try unsafe row[..<(entries.count * 4)].withUnsafeBytes { rows in
+                try unsafe entries.positions.withUnsafeBufferPointer { positions in
+                    try unsafe entries.indicators.withUnsafeBufferPointer { indicators in
+                        let head = unsafe StagedHead(
+                            head: 0, positions: positions, indicators: indicators, keys: rows, values: rows)
+                        try unsafe staged.stage(layer: layer, heads: [head])
+                    }
+                }
+            }
+        }
+        var manifest = Manifest(
+            shape: shape, budget: 57, method: preset, fingerprint: ["weights": "a"], counts: written.counts,
+            layerBudgets: written.layers.map(\.budget), preferences: written.layers.map(\.preference),
+            preferenceFellBack: written.preferenceFellBack, prefixTokens: 3)
+        manifest.note(method)
+        _ = try staged.commit(manifest)
+        for budget in [50, (50 + smallest) / 2, smallest] where budget >= smallest {
+            _ = try store.shrink(key, toBudget: budget)
+            let shrunk = try store.open(key, fingerprint: ["weights": "a"])
+            let expected = try windowed(preset, budget: budget).layers.map { $0.heads.map(\.positions) }
+            #expect(try positions(shrunk) == expected, "shrunk to \(budget)")
+            #expect(try positions(shrunk)[0].allSatisfy { $0.allSatisfy { $0 >= 37 } })
+        }
+    }
+
     @Test("what no method of ours can have left is not truncated, and traps nothing")
     func foreign() throws {
         let reading = try Reading()

@@ -57,10 +57,11 @@ struct ConfigurationTests {
             $0 = TinyModel(TinyShape(name: "qwen2", architecture: "qwen2", neox: true, biases: true))
             $0.metadata.append(("qwen2.attention.sliding_window", .uint32(511)))
         },
-        gemma3("attention.sliding_window", .uint32(511), "sliding window"),
         gemma3("attention.sliding_window_pattern", .uint32(0)),
+        gemma3("attention.sliding_window_pattern", .bools([true])),
         gemma3("rope.freq_base_swa", .float(0)),
-        gemma3("final_logit_softcapping", .float(30), "soft-capping of logits"),
+        gemma3("final_logit_softcapping", .float(-30)),
+        gemma3("attn_logit_softcapping", .float(30), "soft-capping of attention"),
         metadata("expert_count", .uint32(1 << 31)),
         metadata("expert_count", .uint32(8), "expert_used_count"),
         metadata("expert_shared_count", .uint32(1), "every row"),

@@ -7,7 +7,7 @@ import Transformer
 
 @Suite("Observation")
 struct ObservationTests {
-    static let shapes = [TinyShape.all[0], TinyShape.all[1], TinyShape.all[3], TinyShape.all[4]]
+    static let shapes = [0, 1, 3, 4].map { TinyShape.all[$0] } + [TinyShape.windows, TinyShape.sinks]
     let pool: WorkerPool
 
     init() throws { pool = try WorkerPool(threads: 2) }
@@ -18,7 +18,7 @@ struct ObservationTests {
             let retained = cache.retention.layers[layer]
             #expect(abs(retained.preference - observation.preference) <= 1e-3 * observation.preference)
             for (head, entries) in retained.heads.enumerated() {
-                #expect(entries.count == cache.tokens)
+                #expect(entries.count == cache.retention.capacities?[layer] ?? cache.tokens)
                 for (position, indicator) in zip(entries.positions, entries.indicators) where indicator < .infinity {
                     let wanted = observation.indicator[head * tokens + Int(position)]
                     #expect(abs(indicator - wanted) <= 1e-3 * wanted + 1e-6, "layer \(layer) token \(position)")

@@ -49,13 +49,18 @@ func read(
                         cache.rows.valueBytes(
                             entries: first, headWidth: width)..<cache.rows.valueBytes(entries: end, headWidth: width)
                     unsafe base.append(
-                        keys: copy(rows.keys, keys), values: copy(rows.values, values), count: count, layer: layer,
-                        head: head)
+                        keys: copy(rows.keys, keys), values: copy(rows.values, values),
+                        positions: copy(rows.positions[first..<end]), count: count, layer: layer, head: head)
                     first += count
                 }
             }
         }
         return base
+    }
+
+    private func copy(_ positions: ArraySlice<UInt32>) -> UnsafePointer<UInt32> {
+        let bytes = unsafe Array(positions).withUnsafeBytes { unsafe copy($0, 0..<$0.count) }
+        return unsafe bytes.assumingMemoryBound(to: UInt32.self)
     }
 
     private func copy(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> UnsafeRawPointer {
@@ -117,9 +122,10 @@ struct PrefillTests {
         #expect(error < tolerance && error > 0)
     }
 
-    @Test("a question starts at the document's length, not at the number of kept entries")
-    func position() throws {
-        let shape = TinyShape.all[0]
+    @Test(
+        "a question starts at the document's length, not at the number of kept entries",
+        arguments: [TinyShape.all[0], TinyShape.windows, TinyShape.sinks])
+    func position(_ shape: TinyShape) throws {
         let tiny = TinyModel(shape)
         let model = try tiny.load()
         let document = ids(200, shape)
@@ -138,6 +144,35 @@ struct PrefillTests {
         let logits = try Decoder(model: model, pool: pool).feed(Self.question, to: sequence)
         #expect(distance(logits, expected(from: 200)) < 5e-4)
         #expect(distance(logits, expected(from: 40)) > 0.05)
+    }
+
+    @Test(
+        "entries in rank order leave the window one by one as a conversation goes on, in whatever steps",
+        arguments: [1, 3, 8, 40], [KVRows.f32, .q4])
+    func windows(_ step: Int, _ rows: KVRows) throws {
+        var shape = TinyShape.windows
+        if rows == .q4 { (shape.width, shape.headWidth) = (64, 32) }
+        let tiny = TinyModel(shape)
+        let model = try tiny.load()
+        let (document, question) = (ids(200, shape), ids(40, shape))
+        let cache = try read(document, model, pool, method: Self.evicting, budget: 20, rows: rows)
+        let kept = cache.retention.layers.map { $0.heads.map { $0.positions.map(Int.init) } }
+        #expect(kept[0].allSatisfy { $0.allSatisfy { $0 >= 200 - 23 } } && kept[1][0].contains { $0 < 100 })
+        #expect(kept[0].contains { $0 != $0.sorted() && $0 != $0.sorted(by: >) })
+        let rows = document.enumerated().map { ($1, $0) } + question.enumerated().map { ($1, 200 + $0) }
+        let expected = tiny.forward(rows) { layer, head, row in
+            row < 200 ? Array(0...row) : kept[layer][head] + Array(200...row)
+        }
+        for base in [cache.base, CopiedRows().base(of: cache)] {
+            let sequence = try Sequence(model: model, base: base)
+            let decoder = try Decoder(model: model, pool: pool)
+            for first in stride(from: 0, to: 40, by: step) {
+                let part = Array(question[first..<min(40, first + step)])
+                let logits = try decoder.feed(part, to: sequence)
+                let wanted = expected.logits[200 + first + part.count - 1]
+                #expect(distance(logits, wanted) < (cache.rows == .q4 ? 2 : 1e-3))
+            }
+        }
     }
 
     @Test("rows elsewhere in memory give the same logits, bit for bit", arguments: [KVRows.f16, .q8_0, .q4, .f32])

@@ -42,7 +42,10 @@ extension TinyModel {
                 key = key.map { normParts($0, values(block + "attn_k_norm.weight")) }
             }
             if !shape.headNormsFollowRotation { normHeads() }
-            let isRotated = shape.unrotatedEvery.map { (layer + 1) % $0 != 0 } ?? true
+            let window = shape.window(layer: layer)
+            let isRotated =
+                shape.unrotatedEvery.map { (layer + 1) % $0 != 0 } ?? !(shape.rotatesWindowsOnly && window == nil)
+            let sinks = values(block + "attn_sinks.weight")
             for (row, place) in rows.enumerated() where isRotated {
                 for head in 0..<shape.heads { rotate(&query[row], from: head * width, place.position, layer) }
                 for head in 0..<shape.kvHeads { rotate(&key[row], from: head * width, place.position, layer) }
@@ -61,13 +64,18 @@ extension TinyModel {
             for row in rows.indices {
                 for head in 0..<shape.heads {
                     let kv = head / group
-                    let keys = sees(layer, kv, row)
-                    let scores = keys.map { other in
-                        (0..<width).reduce(0.0) { $0 + query[row][head * width + $1] * key[other][kv * width + $1] }
-                            * attentionScale
+                    let keys = sees(layer, kv, row).filter { other in
+                        window.map { rows[row].position - rows[other].position < $0 } ?? true
                     }
-                    let peak = scores.max() ?? 0
-                    let sum = scores.reduce(0) { $0 + exp($1 - peak) }
+                    let scores = keys.map { other in
+                        let score =
+                            (0..<width).reduce(0.0) { $0 + query[row][head * width + $1] * key[other][kv * width + $1] }
+                            * attentionScale
+                        return cap(score, shape.caps?.attention)
+                    }
+                    let sink = sinks.isEmpty ? -.infinity : sinks[head]
+                    let peak = max(scores.max() ?? 0, sink)
+                    let sum = scores.reduce(exp(sink - peak)) { $0 + exp($1 - peak) }
                     for (other, score) in zip(keys, scores) {
                         let weight = exp(score - peak) / sum
                         weights[head][row][other] = weight
@@ -88,7 +96,7 @@ extension TinyModel {
         }
         let last = x.map { norm($0, values("output_norm.weight")) }
         result.logits = multiply(last, shape.tied ? "token_embd" : "output").map { logits in
-            logits.map { $0 / Double(shape.scales?.logits ?? 1) }
+            logits.map { cap($0 / Double(shape.scales?.logits ?? 1), shape.caps?.logits) }
         }
         return result
     }
@@ -103,7 +111,8 @@ extension TinyModel {
     func change(_ result: ReferenceResult, layer: Int, head: Int, row: Int, forgetting key: Int) -> Double {
         let kv = head / (shape.heads / shape.kvHeads)
         let weights = result.attention[layer][head][row]
-        let others = weights.indices.reduce(0.0) { $1 == key ? $0 : $0 + weights[$1] }
+        // With what heads give to nothing.
+        let others = 1 - weights[key]
         let moved = (0..<shape.headWidth).map { i in
             weights.indices.reduce(0.0) { sum, other in
                 let less = other == key ? weights[other] : weights[other] - weights[other] / others
@@ -137,6 +146,11 @@ extension TinyModel {
         return squares.reduce(0, +).squareRoot()
     }
 
+    private func cap(_ score: Double, _ cap: Double?) -> Double {
+        guard let cap, cap > 0 else { return score }
+        return cap * tanh(score / cap)
+    }
+
     private func norm(_ x: [Double], _ weight: [Double]) -> [Double] {
         let scale = 1 / (x.reduce(0) { $0 + $1 * $1 } / Double(x.count) + Double(Float(1e-5))).squareRoot()
         return zip(x, weight).map { $0 * scale * $1 }
@@ -151,8 +165,14 @@ extension TinyModel {
     private func feedForward(_ x: [[Double]], _ block: String, expert: Int? = nil) -> [[Double]] {
         let gate = multiply(x, block + "ffn_gate", expert)
         let up = multiply(x, block + "ffn_up", expert)
-        let hidden = zip(gate, up).map { zip($0, $1).map { activate($0) * $1 } }
+        let hidden = zip(gate, up).map { zip($0, $1).map { gated($0, $1) } }
         return multiply(hidden, block + "ffn_down", expert)
+    }
+
+    private func gated(_ gate: Double, _ up: Double) -> Double {
+        guard shape.isClamped else { return activate(gate) * up }
+        let gate = min(gate, 7)
+        return gate / (1 + exp(-1.702 * gate)) * (min(7, max(-7, up)) + 1)
     }
 
     private func activate(_ x: Double) -> Double {
@@ -182,7 +202,11 @@ extension TinyModel {
             let count = weight.count / experts.count
             weight = Array(weight[expert * count..<(expert + 1) * count])
         }
-        let bias = values(name + ".bias")
+        var bias = values(name + (expert == nil ? ".bias" : "_exps.bias"))
+        if let expert, let experts = shape.experts {
+            let count = bias.count / experts.count
+            bias = Array(bias[expert * count..<(expert + 1) * count])
+        }
         let inputs = x[0].count
         return x.map { row in
             (0..<weight.count / inputs).map { output in
@@ -206,8 +230,8 @@ extension TinyModel {
                 Double(position) * pow(local ?? 1_000 * shape.ropeBaseFactor, -2 * Double(pair) / Double(dimensions))
             angle /= Double(ropeFactors?[pair] ?? 1)
             let scale = local == nil ? Double(shape.ropeScale ?? 1) : 1
-            var magnitude = Double(shape.ropeMagnitude ?? 1)
-            if let context = shape.yarnContext {
+            var magnitude = local == nil ? Double(shape.ropeMagnitude ?? 1) : 1
+            if let context = shape.yarnContext, local == nil {
                 // A ramp between the pairs that turn 32 times and once in the original context.
                 func pairTurning(_ turns: Double) -> Double {
                     Double(dimensions) * log(Double(context) / (2 * Double.pi * turns)) / (2 * log(1_000))

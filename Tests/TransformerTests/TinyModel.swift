@@ -45,13 +45,25 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     var feedForwardNorm = "ffn_norm"
     /// Whether norms stand behind the two halves of a block, and whether only there.
     var postNorms = false
-    var preNorms: Bool { !postNorms || ["glm4", "gemma3"].contains(architecture) }
+    var preNorms: Bool { !postNorms || ["glm4", "gemma2", "gemma3"].contains(architecture) }
     /// Whether gates go through GELU and the embedding is scaled by √width, as Gemma's.
     var isGemma: Bool { architecture.hasPrefix("gemma") }
     /// Every so many-th layer has RoPE's base and scale, the others this base alone: for the reference.
     var localRope: (globalEvery: Int, base: Double)?
     /// What scores are divided by the square root of: for the reference.
     var scoreWidth: Int?
+    /// The last tokens that rows of all but every so many-th layer see.
+    var window: (tokens: Int, period: Int)?
+    /// The same, where the file says it of each layer.
+    var windowsListed: [Bool]?
+    /// Whether layers that see everything are not rotated: for the reference.
+    var rotatesWindowsOnly = false
+    /// Soft caps of scores and logits: for the reference, where they are what the architecture has.
+    var caps: (attention: Double, logits: Double)?
+    /// Whether heads have a score for nothing.
+    var hasSinks = false
+    /// Whether gates are held in seven, as gpt-oss's.
+    var isClamped: Bool { architecture == "gpt-oss" }
     var tied = false
     /// Experts in place of one feed-forward block, of `feedForwardWidth` elements each.
     var experts: (count: Int, used: Int, isRenormalised: Bool)?
@@ -70,6 +82,17 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
 
     enum HeadNorms { case head, row }
 
+    static let windows = TinyShape(
+        name: "gemma3 as published: windows", architecture: "gemma3", layers: 4, ropeScale: 8, neox: true,
+        headNorms: .head, postNorms: true, localRope: (2, 500), window: (24, 2), tied: true,
+        metadata: [("rope.freq_base_swa", .float(500))])
+
+    static let sinks = TinyShape(
+        name: "gpt-oss: windows, sinks, experts with biases", architecture: "gpt-oss", layers: 3, headWidth: 16,
+        ropeScale: 4, yarnContext: 512, neox: true, biases: true, feedForwardNorm: "post_attention_norm",
+        window: (24, 2), hasSinks: true, experts: (6, 3, true),
+        metadata: [("expert_feed_forward_length", .uint32(48))])
+
     static let mixture = TinyShape(name: "llama with experts", experts: (5, 2, true))
 
     static let fusedMatrices = [
@@ -77,6 +100,12 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
     ]
 
     var testDescription: String { name }
+
+    /// The last tokens that a row of a layer sees; nil: all.
+    func window(layer: Int) -> Int? {
+        if let windowsListed { return windowsListed[layer] ? 24 : nil }
+        return window.flatMap { (layer + 1) % $0.period == 0 ? nil : $0.tokens }
+    }
 
     static let all = [
         TinyShape(name: "grouped queries"),
@@ -126,6 +155,33 @@ struct TinyShape: Sendable, CustomTestStringConvertible {
             name: "gemma3 of 62 layers: another scale of scores", architecture: "gemma3", layers: 62, width: 16,
             heads: 2, kvHeads: 1, neox: true, headNorms: .head, postNorms: true, localRope: (6, 10_000),
             scoreWidth: 8, tied: true),
+        TinyShape(
+            name: "gemma2: soft caps, its own", architecture: "gemma2", layers: 3, neox: true, postNorms: true,
+            window: (24, 2), caps: (50, 30), tied: true),
+        TinyShape(
+            name: "gemma2: soft caps of the file, all in its window", architecture: "gemma2", neox: true,
+            postNorms: true, caps: (0.75, 4), tied: true,
+            metadata: [
+                ("attn_logit_softcapping", .float(0.75)), ("final_logit_softcapping", .float(4)),
+                ("attention.sliding_window", .uint32(512)),
+            ]),
+        TinyShape(
+            name: "gemma3: a soft cap of logits", architecture: "gemma3", neox: true, headNorms: .head, postNorms: true,
+            localRope: (6, 10_000), caps: (0, 4), tied: true, metadata: [("final_logit_softcapping", .float(4))]),
+        TinyShape(
+            name: "olmo2: YaRN where all is seen", architecture: "olmo2", layers: 3, headWidth: 16, ropeScale: 4,
+            yarnContext: 512, neox: true, headNorms: .row, postNorms: true, localRope: (3, 1_000), window: (24, 3)),
+        TinyShape(
+            name: "olmo2: windows that the file lists", architecture: "olmo2", layers: 2, neox: true, headNorms: .row,
+            postNorms: true, windowsListed: [true, false],
+            metadata: [
+                ("attention.sliding_window", .uint32(24)),
+                ("attention.sliding_window_pattern", .bools([true, false])),
+            ]),
+        TinyShape(
+            name: "exaone4: RoPE in windows alone", architecture: "exaone4", layers: 4, neox: true, headNorms: .head,
+            postNorms: true, window: (24, 2), rotatesWindowsOnly: true),
+        windows, sinks,
         mixture, TinyShape(name: "one expert", experts: (1, 1, true)),
         TinyShape(
             name: "qwen3moe: experts of their own width", architecture: "qwen3moe", neox: true, headNorms: .head,
@@ -179,7 +235,7 @@ struct TestRandom {
 /// A random model: its tensors, its file, and what it should compute.
 struct TinyModel {
     enum Value {
-        case string(String), uint32(UInt32), float(Float), bool(Bool)
+        case string(String), uint32(UInt32), float(Float), bool(Bool), bools([Bool])
     }
 
     let shape: TinyShape
@@ -229,6 +285,12 @@ struct TinyModel {
                 (a + "residual_scale", .float(scales.residual)), (a + "logit_scale", .float(scales.logits)),
             ]
         }
+        if let window = shape.window {
+            metadata += [
+                (a + "attention.sliding_window", .uint32(UInt32(window.tokens))),
+                (a + "attention.sliding_window_pattern", .uint32(UInt32(window.period))),
+            ]
+        }
         if let experts = shape.experts {
             metadata += [
                 (a + "expert_count", .uint32(UInt32(experts.count))),
@@ -264,7 +326,10 @@ struct TinyModel {
             matrix(block + "attn_q", shape.width, queryWidth, bias: shape.biases)
             matrix(block + "attn_k", shape.width, keyWidth, bias: shape.biases)
             matrix(block + "attn_v", shape.width, keyWidth, bias: shape.biases)
-            matrix(block + "attn_output", queryWidth, shape.width)
+            matrix(block + "attn_output", queryWidth, shape.width, bias: shape.hasSinks)
+            if shape.hasSinks {
+                tensors.append((block + "attn_sinks.weight", [shape.heads], random.floats(shape.heads, scale: 2)))
+            }
             if let span = shape.headNorms {
                 norm(block + "attn_q_norm.weight", span == .head ? shape.headWidth : queryWidth)
                 norm(block + "attn_k_norm.weight", span == .head ? shape.headWidth : keyWidth)
@@ -277,10 +342,12 @@ struct TinyModel {
                     matrix(block + "ffn_" + name, inputs, outputs)
                     continue
                 }
-                matrix(block + "ffn_\(name)_exps", inputs, outputs * count)
-                tensors[tensors.count - 1].dimensions = [inputs, outputs, count]
+                matrix(block + "ffn_\(name)_exps", inputs, outputs * count, bias: shape.biases)
+                for index in tensors.indices.suffix(shape.biases ? 2 : 1) {
+                    tensors[index].dimensions = tensors[index].dimensions.dropLast() + [outputs, count]
+                }
             }
-            if let experts = shape.experts { matrix(block + "ffn_gate_inp", outer, experts.count) }
+            if let experts = shape.experts { matrix(block + "ffn_gate_inp", outer, experts.count, bias: shape.biases) }
         }
         norm("output_norm.weight")
         if !shape.tied { matrix("output", shape.width, shape.vocabulary) }
@@ -352,6 +419,11 @@ struct TinyModel {
             case .string(let value):
                 number(UInt32(8))
                 text(value)
+            case .bools(let values):
+                number(UInt32(9))
+                number(UInt32(7))
+                number(UInt64(values.count))
+                out += values.map { $0 ? 1 : 0 }
             }
         }
         var offset = 0

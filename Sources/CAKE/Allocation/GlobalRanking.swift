@@ -14,16 +14,17 @@ package enum GlobalRanking {
     /// Evictable entries each head keeps, `[layer][head]`, of those it has.
     ///
     /// - Parameters:
-    ///   - alwaysKept: entries at the start of each head's ranking that are not counted here.
-    ///   - total: entries to keep over all heads, at least all floors.
+    ///   - total: entries to keep over all heads, at least all floors; those kept in any case are not counted.
     ///   - floors: of each layer's heads.
-    package static func counts(_ layers: [RankedLayer], alwaysKept: Int, total: Int, floors: [Int]) -> [[Int]] {
-        var counts = zip(layers, floors).map { layer, floor in layer.heads.map { min(floor, $0.count - alwaysKept) } }
+    package static func counts(_ layers: [RankedLayer], total: Int, floors: [Int]) -> [[Int]] {
+        var counts = zip(layers, floors).map { layer, floor in
+            layer.heads.map { min(floor, $0.count - layer.alwaysKept) }
+        }
         var candidates: [RankKey] = []
         var owners: [(layer: Int, head: Int)] = []
         for (layer, ranked) in layers.enumerated() {
             for (head, entries) in ranked.heads.enumerated() {
-                for rank in alwaysKept + counts[layer][head]..<entries.count {
+                for rank in ranked.alwaysKept + counts[layer][head]..<entries.count {
                     // Ties: the lower layer, then the lower head, then the lower position.
                     candidates.append(RankKey(indicator: entries.indicators[rank], index: candidates.count))
                     owners.append((layer, head))

@@ -117,6 +117,10 @@ void caked_add(const float *x, float *y, size_t count);
 void caked_swiglu(float *gate, const float *up, size_t count);
 // gate = gelu(gate) * up, gelu(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
 void caked_geglu(float *gate, const float *up, size_t count);
+// gate = g / (1 + e^-1.702g) * (u + 1), g = min(gate, 7), u = up held in -7 ... 7: gpt-oss.
+void caked_clamped_swiglu(float *gate, const float *up, size_t count);
+// x = cap * tanh(x / cap).
+void caked_soft_cap(float *x, float cap, size_t count);
 // Rotates the first 2 * half elements of one head in place by cosines[half], sines[half].
 // Interleaved: pairs (2i, 2i + 1), as GGUF llama. Neox: pairs (i, i + half), as qwen2.
 void caked_rope_interleaved(float *head, const float *cosines, const float *sines, size_t half);
@@ -142,14 +146,24 @@ bool caked_quantise_values(caked_type type, const float *values, size_t count, s
 void caked_dequantise_keys(caked_type type, const void *keys, size_t count, size_t width, float *dst);
 void caked_dequantise_values(caked_type type, const void *values, size_t count, size_t width, float *dst);
 
+// What becomes of scores before the softmax.
+typedef struct {
+    float cap;                  // cap * tanh(score / cap); 0: they stay as they are
+    const uint32_t *positions;  // of the entries; NULL: they follow one another from first_position on
+    ptrdiff_t first_position;
+    ptrdiff_t oldest;           // the first position that the first row sees; each later one's is one later
+    size_t heads;               // rows that stand at one position, one after the other; blockwise it is 1
+} caked_scoring;
+
 // Attention of a few query rows over `count` stored entries of one KV head, folded into running softmax state.
 // q[rows, width] is already scaled by 1 / sqrt(width); keys, values [count, width] stored as F32, F16, Q8_0 or Q4
 // entries. State per query row: peak[r] (running maximum, start -INFINITY), sum[r] (start 0), out[r, width] (start 0,
-// unnormalised). visible[r] entries are seen by row r (at most count); NULL: all of them. `scratch` holds rows *
-// CAKED_ATTEND_TILE floats.
+// unnormalised). visible[r] entries are seen by row r (at most count); NULL: all of them. `scoring` may be NULL.
+// `scratch` holds rows * CAKED_ATTEND_TILE floats.
 #define CAKED_ATTEND_TILE 64
 void caked_attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
-                  size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch);
+                  size_t rows, const uint32_t *visible, const caked_scoring *scoring, float *peak, float *sum,
+                  float *out, float *scratch);
 // Folds one running state into another: the same softmax over both sets of entries.
 void caked_attend_merge(float *peak, float *sum, float *out, const float *other_peak, const float *other_sum,
                         const float *other_out, size_t rows, size_t width);
@@ -170,14 +184,16 @@ size_t caked_block_room_size(size_t width);
 // Packs at most CAKED_BLOCK_UNIT rows [count, width] (stride), scaled queries of one head, into a unit.
 void caked_block_pack(caked_precision precision, const float *rows, size_t stride, size_t count, size_t width,
                       float *packed);
-// Empties the state of all units.
-void caked_block_begin(size_t rows, size_t group, size_t width, float *state);
+// Empties the state of all units. sinks[group]: a score of each head that has no entry and no value; NULL: there is
+// none.
+void caked_block_begin(caked_precision precision, size_t rows, size_t group, size_t width, const float *sinks,
+                       float *state);
 // Folds `count` stored entries [count, width] into the state, F32, F16, Q8_0 or Q4. Position i sees first_seen + i of
-// them, at most all, none when that is negative. `gathers`: whether the values are read, or normalisers alone are
-// wanted.
+// them, at most all, none when that is negative. `scoring` may be NULL. `gathers`: whether the values are read, or
+// normalisers alone are wanted.
 void caked_block_attend(caked_precision precision, const float *packed, size_t rows, size_t group, size_t width,
                         caked_type type, const void *keys, const void *values, size_t count, ptrdiff_t first_seen,
-                        bool gathers, float *state, float *room);
+                        const caked_scoring *scoring, bool gathers, float *state, float *room);
 // Writes out[position, head, width] (stride per position; NULL: not), 0 where nothing was seen, and log_sums[head,
 // position] (stride per head; NULL: not), ln of the sum of e^score.
 void caked_block_finish(caked_precision precision, const float *state, size_t rows, size_t group, size_t width,
@@ -195,13 +211,15 @@ typedef struct {
     const float *value_squares;  // <v, v> of each key
 } caked_change;
 // Statistics of observed attention over a tile of at most CAKED_BLOCK_KEYS keys: A = e^(score - log_sum[r]) of one
-// query head, whose packed units are unit_step floats apart. Position i sees first_seen + i of the keys, as above.
+// query head, whose packed units are unit_step floats apart. Position i sees first_seen + i of the keys, as above, and
+// those that `scoring` hides from it count with A = 0.
 // Writes for each key the mean over the rows and the unbiased variance (0 for one row); raises maximum[key] to the
 // largest A, or to the largest change where `change` is given. Returns the sum over rows and keys of -A ln A (CAKE's
 // entropy; 0 where A is 0).
 double caked_observe(caked_precision precision, const float *packed, size_t unit_step, size_t rows, size_t width,
-                     caked_type type, const void *keys, size_t count, ptrdiff_t first_seen, const float *log_sums,
-                     const caked_change *change, float *mean, float *variance, float *maximum, float *room);
+                     caked_type type, const void *keys, size_t count, ptrdiff_t first_seen,
+                     const caked_scoring *scoring, const float *log_sums, const caked_change *change, float *mean,
+                     float *variance, float *maximum, float *room);
 
 // Index of the largest element, the first of equals.
 size_t caked_argmax(const float *x, size_t count);

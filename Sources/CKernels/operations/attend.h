@@ -308,9 +308,10 @@ static void weigh_rows(const tile *values, const float *weights, size_t rows, co
 }
 
 static void attend(caked_type type, const void *keys, const void *values, size_t count, size_t width, const float *q,
-                   size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch) {
+                   size_t rows, const uint32_t *visible, const caked_scoring *scoring, float *peak, float *sum,
+                   float *out, float *scratch) {
 #ifdef CAKED_PAIRS
-    if (attend_bytes(type, keys, values, count, width, q, rows, visible, peak, sum, out, scratch)) return;
+    if (attend_bytes(type, keys, values, count, width, q, rows, visible, scoring, peak, sum, out, scratch)) return;
 #endif
     const caked_type value_type = caked_value_type(type);
     size_t value_bytes = caked_bytes(value_type, width);
@@ -320,6 +321,7 @@ static void attend(caked_type type, const void *keys, const void *values, size_t
         tile k = {type, (const uint8_t *)keys + caked_key_bytes(type, before, width), value_bytes, held, width};
         tile v = {value_type, (const uint8_t *)values + before * value_bytes, value_bytes, held, width};
         score_rows(&k, q, rows, scratch);
+        rescore_tile(scoring, scratch, 0, rows, before, held);
         softmax_tile(scratch, rows, visible, before, held, peak, sum, out, width);
         weigh_rows(&v, scratch, rows, visible, before, out);
     }

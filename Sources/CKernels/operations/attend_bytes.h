@@ -98,7 +98,7 @@ INLINE void weigh_bytes(const tile *values, size_t block, const byte_weights *we
         // An entry without a partner is its own, with weight 0.
         v_pair_bytes(value, value + (e + 1 < values->count ? values->entry_bytes : 0), pairs);
         UNROLL for (int r = 0; r < rows; r++) {
-            uint32_t two = load32(weights->of[first + (size_t)r][block] + e);
+            uint32_t two = load32((const uint8_t *)(weights->of[first + (size_t)r][block] + e));
             sums[r][0] = v_dot2(sums[r][0], pairs[0], two);
             sums[r][1] = v_dot2(sums[r][1], pairs[1], two);
         }
@@ -202,9 +202,10 @@ static void weigh_byte_tile(const tile *values, size_t next, const float *scores
     }
 }
 
-// `rows` of at most BYTE_ROWS.
+// `rows` of at most BYTE_ROWS, the first of them row `first` of those that `scoring` speaks of.
 static void attend_byte_rows(const uint8_t *keys, const uint8_t *values, size_t count, size_t width, const float *q,
-                             size_t rows, const uint32_t *visible, float *peak, float *sum, float *out, float *scratch) {
+                             size_t first, size_t rows, const uint32_t *visible, const caked_scoring *scoring, float *peak,
+                             float *sum, float *out, float *scratch) {
     const size_t bytes = caked_bytes(CAKED_Q8_0, width);
     byte_query query[BYTE_ROWS];
     for (size_t r = 0; r < rows; r++) split_query(q + r * width, width, query + r);
@@ -214,6 +215,7 @@ static void attend_byte_rows(const uint8_t *keys, const uint8_t *values, size_t 
         tile v = {CAKED_Q8_0, values + before * bytes, bytes, held, width};
         size_t next = at_most(count - before - held, CAKED_ATTEND_TILE) * bytes;
         score_byte_tile(&k, next, query, rows, scratch);
+        rescore_tile(scoring, scratch, first, rows, before, held);
         softmax_tile(scratch, rows, visible, before, held, peak, sum, out, width);
         weigh_byte_tile(&v, next, scratch, rows, visible, before, out);
     }
@@ -221,12 +223,12 @@ static void attend_byte_rows(const uint8_t *keys, const uint8_t *values, size_t 
 
 // As `attend`; false, and nothing is done, where entries are not q8_0 or too wide.
 static bool attend_bytes(caked_type type, const uint8_t *keys, const uint8_t *values, size_t count, size_t width,
-                         const float *q, size_t rows, const uint32_t *visible, float *peak, float *sum, float *out,
-                         float *scratch) {
+                         const float *q, size_t rows, const uint32_t *visible, const caked_scoring *scoring, float *peak,
+                         float *sum, float *out, float *scratch) {
     if (type != CAKED_Q8_0 || width > PIECE || width % CAKED_BLOCK != 0) return false;
     for (size_t r = 0; r < rows; r += BYTE_ROWS) {
-        attend_byte_rows(keys, values, count, width, q + r * width, at_most(rows - r, BYTE_ROWS),
-                         visible ? visible + r : NULL, peak + r, sum + r, out + r * width, scratch);
+        attend_byte_rows(keys, values, count, width, q + r * width, r, at_most(rows - r, BYTE_ROWS),
+                         visible ? visible + r : NULL, scoring, peak + r, sum + r, out + r * width, scratch);
     }
     return true;
 }

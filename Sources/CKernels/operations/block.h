@@ -12,6 +12,9 @@ enum {
     UNIT_VECTORS = 3,  // vectors of positions that are multiplied together
 };
 
+// What scores are multiplied with: those of bfloats are in units of ln 2.
+INLINE float score_scale(bool bfloat) { return bfloat ? 0x1.715476p0f : 1; }
+
 // Below every score: a finite start, so that differences of peaks are no NaN.
 #define NO_PEAK (-1e30f)
 
@@ -76,7 +79,7 @@ static void block_pack(caked_precision precision, const float *rows, size_t stri
             for (size_t i = 0; i < n; i++) {
                 for (size_t k = 0; k < 2 * piece; k++) {
                     size_t element = 2 * w + k;
-                    floats[k] = element < width ? rows[(first + i) * stride + element] * 0x1.715476p0f : 0;
+                    floats[k] = element < width ? rows[(first + i) * stride + element] * score_scale(true) : 0;
                 }
                 bfloat_words(floats, piece, square + i * LANES);
             }
@@ -165,10 +168,24 @@ INLINE lanes v_select(lanes limit, float key, lanes score) {
     return (lanes)((shown & (bits)score) | (~shown & (bits)v_set(-INFINITY)));
 }
 
-// Scores of `keys` keys (a whole SIDE) and their peak; with `limits`, position i sees the first limits[i] keys alone.
+// Which keys a unit's positions see and what becomes of their scores; NULL: all, and nothing.
+typedef struct {
+    const float *limits;          // position i sees the first limits[i] keys alone
+    const unit_scoring *scoring;  // and this happens to their scores
+    size_t first;                 // the first position's place in the unit
+} unit_rules;
+
+INLINE lanes rescore(const unit_scoring *scoring, size_t position, size_t key, lanes score) {
+    if (scoring->cap > 0) score = v_soft_cap(score, scoring->cap);
+    return v_select(v_load(scoring->rows + position), scoring->keys[key], score);
+}
+
+// Scores of `keys` keys (a whole SIDE) and their peak.
 INLINE void unit_scores(bool bfloat, const int vectors, const block_tile *tile, size_t keys, const float *query,
-                        const float *limits, lanes *top) {
+                        const unit_rules *rules, lanes *top) {
     const size_t words = words_of(bfloat, tile->width), stride = padded(words);
+    const float *limits = rules->limits;
+    const unit_scoring *scoring = rules->scoring;
     for (size_t key = 0; key < keys; key += SIDE) {
         lanes sums[SIDE][UNIT_VECTORS];
         UNROLL for (int s = 0; s < SIDE; s++) {
@@ -179,7 +196,9 @@ INLINE void unit_scores(bool bfloat, const int vectors, const block_tile *tile, 
         UNROLL for (int s = 0; s < SIDE; s++) {
             UNROLL for (int v = 0; v < vectors; v++) {
                 lanes score = sums[s][v];
-                if (limits) score = v_select(v_load(limits + v * LANES), (float)(key + s), score);
+                size_t position = rules->first + v * LANES;
+                if (scoring) score = rescore(scoring, position, key + s, score);
+                if (limits) score = v_select(v_load(limits + position), (float)(key + s), score);
                 v_store(scores + s * UNIT + v * LANES, score);
                 top[v] = v_max(score, top[v]);
             }
@@ -205,11 +224,11 @@ INLINE lanes unit_weights(bool bfloat, float *scores, size_t keys, lanes top) {
 
 // One unit over one tile, of which its positions see `keys` keys at most.
 INLINE void unit_attend(bool bfloat, const int vectors, const block_tile *tile, size_t keys, const float *query,
-                        const float *limits, bool gathers, float *state) {
+                        const unit_rules *rules, bool gathers, float *state) {
     lanes top[UNIT_VECTORS], correction[UNIT_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) top[v] = v_load(state + v * LANES);
     const size_t end = round_up(keys, SIDE);
-    unit_scores(bfloat, vectors, tile, end, query, limits, top);
+    unit_scores(bfloat, vectors, tile, end, query, rules, top);
     UNROLL for (int v = 0; v < vectors; v++) {
         float *peak = state + v * LANES, *sum = peak + STATE_SUMS;
         correction[v] = v_weight(bfloat, v_load(peak) - top[v]);
@@ -234,14 +253,14 @@ INLINE void unit_attend(bool bfloat, const int vectors, const block_tile *tile, 
     }
 }
 
-#define DEFINE_UNIT(vectors)                                                                                      \
-    static void unit_float_##vectors(const block_tile *tile, size_t keys, const float *query, const float *limits, \
-                                     bool gathers, float *state) {                                                \
-        unit_attend(false, vectors, tile, keys, query, limits, gathers, state);                                   \
-    }                                                                                                             \
-    static void unit_bfloat_##vectors(const block_tile *tile, size_t keys, const float *query, const float *limits, \
-                                      bool gathers, float *state) {                                               \
-        unit_attend(true, vectors, tile, keys, query, limits, gathers, state);                                    \
+#define DEFINE_UNIT(vectors)                                                                                            \
+    static void unit_float_##vectors(const block_tile *tile, size_t keys, const float *query, const unit_rules *rules,  \
+                                     bool gathers, float *state) {                                                      \
+        unit_attend(false, vectors, tile, keys, query, rules, gathers, state);                                          \
+    }                                                                                                                   \
+    static void unit_bfloat_##vectors(const block_tile *tile, size_t keys, const float *query, const unit_rules *rules, \
+                                      bool gathers, float *state) {                                                     \
+        unit_attend(true, vectors, tile, keys, query, rules, gathers, state);                                           \
     }
 DEFINE_UNIT(1)
 DEFINE_UNIT(2)
@@ -250,13 +269,14 @@ DEFINE_UNIT(3)
 
 // Positions of a unit from `first` on, in pieces of as many vectors as are multiplied together.
 INLINE void unit_pieces(bool bfloat, const block_tile *tile, size_t keys, size_t rows, const float *query,
-                        const float *limits, bool gathers, float *state) {
-    typedef void (*unit)(const block_tile *, size_t, const float *, const float *, bool, float *);
+                        unit_rules rules, bool gathers, float *state) {
+    typedef void (*unit)(const block_tile *, size_t, const float *, const unit_rules *, bool, float *);
     static const unit functions[2][UNIT_VECTORS] = {{unit_float_1, unit_float_2, unit_float_3},
                                                     {unit_bfloat_1, unit_bfloat_2, unit_bfloat_3}};
     for (size_t i = 0; i < rows; i += UNIT_VECTORS * LANES) {
         size_t left = (rows - i + LANES - 1) / LANES, vectors = left < UNIT_VECTORS ? left : UNIT_VECTORS;
-        functions[bfloat][vectors - 1](tile, keys, query + i, limits ? limits + i : NULL, gathers, state + i);
+        rules.first = i;
+        functions[bfloat][vectors - 1](tile, keys, query + i, &rules, gathers, state + i);
     }
 }
 
@@ -268,7 +288,7 @@ INLINE size_t shown(ptrdiff_t first, size_t i, size_t count) {
 
 static void block_attend(caked_precision precision, const float *packed, size_t rows, size_t group, size_t width,
                          caked_type type, const void *keys, const void *values, size_t count, ptrdiff_t first_seen,
-                         bool gathers, float *state, float *room) {
+                         const caked_scoring *scoring, bool gathers, float *state, float *room) {
     const bool bfloat = precision == CAKED_BFLOAT;
     const caked_type value_type = caked_value_type(type);
     const size_t stride = padded(width);
@@ -288,23 +308,30 @@ static void block_attend(caked_precision precision, const float *packed, size_t 
             size_t n = rows - start < UNIT ? rows - start : UNIT;
             size_t seen = shown(first, start + n - 1, tile.count);
             if (seen == 0) continue;
+            unit_scoring rescored;
+            if (scoring && !scoring_of_tile(scoring, score_scale(bfloat), before, tile.count, start, &rescored)) continue;
             float limits[UNIT];
             bool masked = shown(first, start, tile.count) < round_up(seen, SIDE);
+            unit_rules rules = {masked ? limits : NULL, scoring ? &rescored : NULL, 0};
             for (size_t i = 0; masked && i < UNIT; i++) limits[i] = (float)shown(first, start + i, tile.count);
             for (size_t head = 0; head < group; head++) {
                 size_t unit = start / UNIT * group + head;
-                unit_pieces(bfloat, &tile, seen, n, packed + unit * UNIT * stride,
-                            masked ? limits : NULL, gathers, state + unit * (STATE_OUT + stride * UNIT));
+                unit_pieces(bfloat, &tile, seen, n, packed + unit * UNIT * stride, rules, gathers,
+                            state + unit * (STATE_OUT + stride * UNIT));
             }
         }
     }
 }
 
-static void block_begin(size_t rows, size_t group, size_t width, float *state) {
+static void block_begin(caked_precision precision, size_t rows, size_t group, size_t width, const float *sinks,
+                        float *state) {
     const size_t unit = STATE_OUT + padded(width) * UNIT, units = (rows + UNIT - 1) / UNIT * group;
     for (size_t u = 0; u < units; u++, state += unit) {
-        for (size_t i = 0; i < UNIT; i++) state[i] = NO_PEAK;
-        memset(state + STATE_SUMS, 0, (unit - STATE_SUMS) * sizeof *state);
+        memset(state + STATE_OUT, 0, (unit - STATE_OUT) * sizeof *state);
+        for (size_t i = 0; i < UNIT; i++) {
+            state[i] = sinks ? sinks[u % group] * score_scale(precision == CAKED_BFLOAT) : NO_PEAK;
+            state[STATE_SUMS + i] = sinks ? 1 : 0;
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-// The operations between the products: RMS norm, residual, SwiGLU, GEGLU, rotary embedding, argmax.
+// The operations between the products: RMS norm, residual, gates, soft caps, rotary embedding, argmax.
 
 static void rms_norm(const float *x, const float *weight, float epsilon, float *y, size_t count) {
     if (count == 0) return;
@@ -35,6 +35,29 @@ static void geglu(float *gate, const float *up, size_t count) {
     for (; i + LANES <= count; i += LANES) v_store(gate + i, gelu(v_load(gate + i)) * v_load(up + i));
     size_t rest = count - i;
     v_store_first(gate + i, gelu(v_load_first(gate + i, rest, 0)) * v_load_first(up + i, rest, 0), rest);
+}
+
+// Held in -7 ... 7, not a number as it is: v_max gives its second operand then.
+INLINE lanes at_most_seven(lanes x) { return -v_max(v_set(-7), -x); }
+
+INLINE lanes clamped_gate(lanes gate, lanes up) {
+    gate = at_most_seven(gate);
+    up = v_max(v_set(-7), at_most_seven(up));
+    return gate / (v_set(1) + v_exp(v_set(-1.702f) * gate)) * (up + v_set(1));
+}
+
+static void clamped_swiglu(float *gate, const float *up, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) v_store(gate + i, clamped_gate(v_load(gate + i), v_load(up + i)));
+    size_t rest = count - i;
+    v_store_first(gate + i, clamped_gate(v_load_first(gate + i, rest, 0), v_load_first(up + i, rest, 0)), rest);
+}
+
+static void soft_cap(float *x, float cap, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) v_store(x + i, v_soft_cap(v_load(x + i), cap));
+    size_t rest = count - i;
+    v_store_first(x + i, v_soft_cap(v_load_first(x + i, rest, 0), cap), rest);
 }
 
 static void rope_interleaved(float *head, const float *cosines, const float *sines, size_t half) {

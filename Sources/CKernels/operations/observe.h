@@ -62,11 +62,11 @@ INLINE float change_square(lanes a, const observing *rows, size_t first, const j
 }
 
 INLINE void observe_unit(bool bfloat, const int vectors, const block_tile *tile, const float *query,
-                         const float *limits, const observing *rows, size_t first, const judged *change,
+                         const unit_rules *rules, const observing *rows, size_t first, const judged *change,
                          observed *seen) {
     lanes top[UNIT_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) top[v] = v_set(0);
-    unit_scores(bfloat, vectors, tile, round_up(tile->count, SIDE), query, limits, top);
+    unit_scores(bfloat, vectors, tile, round_up(tile->count, SIDE), query, rules, top);
     const lanes lowest = v_set(bfloat ? -127 : EXP_FLOOR);
     for (size_t start = 0; start < tile->count; start += ENTROPY_KEYS) {
         size_t end = tile->count - start < ENTROPY_KEYS ? tile->count : start + ENTROPY_KEYS;
@@ -96,15 +96,15 @@ INLINE void observe_unit(bool bfloat, const int vectors, const block_tile *tile,
     }
 }
 
-#define DEFINE_UNIT(vectors)                                                                                        \
-    static void observe_float_##vectors(const block_tile *tile, const float *query, const float *limits,            \
-                                        const observing *rows, size_t first, const judged *change, observed *seen) { \
-        observe_unit(false, vectors, tile, query, limits, rows, first, change, seen);                               \
-    }                                                                                                               \
-    static void observe_bfloat_##vectors(const block_tile *tile, const float *query, const float *limits,           \
-                                         const observing *rows, size_t first, const judged *change,                 \
-                                         observed *seen) {                                                          \
-        observe_unit(true, vectors, tile, query, limits, rows, first, change, seen);                                \
+#define DEFINE_UNIT(vectors)                                                                                         \
+    static void observe_float_##vectors(const block_tile *tile, const float *query, const unit_rules *rules,         \
+                                        const observing *own, size_t first, const judged *change, observed *seen) { \
+        observe_unit(false, vectors, tile, query, rules, own, first, change, seen);                                 \
+    }                                                                                                                \
+    static void observe_bfloat_##vectors(const block_tile *tile, const float *query, const unit_rules *rules,        \
+                                         const observing *own, size_t first, const judged *change,                  \
+                                         observed *seen) {                                                           \
+        observe_unit(true, vectors, tile, query, rules, own, first, change, seen);                                  \
     }
 DEFINE_UNIT(1)
 DEFINE_UNIT(2)
@@ -116,7 +116,7 @@ INLINE void take_rows(bool bfloat, const float *log_sums, const caked_change *ch
                       observing *rows) {
     for (size_t i = 0; i < UNIT; i++) {
         const bool there = i < n;
-        rows->log_sums[i] = there ? log_sums[start + i] * (bfloat ? 0x1.715476p0f : 1) : INFINITY;
+        rows->log_sums[i] = there ? log_sums[start + i] * score_scale(bfloat) : INFINITY;
         if (!change) continue;
         rows->scales[i] = there ? change->row_scales[start + i] : 0;
         rows->out_squares[i] = there ? change->out_squares[start + i] : 0;
@@ -126,9 +126,10 @@ INLINE void take_rows(bool bfloat, const float *log_sums, const caked_change *ch
 }
 
 static double observe(caked_precision precision, const float *packed, size_t unit_step, size_t rows, size_t width,
-                      caked_type type, const void *keys, size_t count, ptrdiff_t first_seen, const float *log_sums,
-                      const caked_change *change, float *mean, float *variance, float *maximum, float *room) {
-    typedef void (*unit)(const block_tile *, const float *, const float *, const observing *, size_t, const judged *,
+                      caked_type type, const void *keys, size_t count, ptrdiff_t first_seen,
+                      const caked_scoring *scoring, const float *log_sums, const caked_change *change, float *mean,
+                      float *variance, float *maximum, float *room) {
+    typedef void (*unit)(const block_tile *, const float *, const unit_rules *, const observing *, size_t, const judged *,
                          observed *);
     static const unit functions[2][UNIT_VECTORS] = {{observe_float_1, observe_float_2, observe_float_3},
                                                     {observe_bfloat_1, observe_bfloat_2, observe_bfloat_3}};
@@ -150,6 +151,8 @@ static double observe(caked_precision precision, const float *packed, size_t uni
     for (size_t start = 0; start < rows; start += UNIT) {
         size_t n = rows - start < UNIT ? rows - start : UNIT;
         if (shown(first_seen, start + n - 1, count) == 0) continue;
+        unit_scoring rescored;
+        if (scoring && !scoring_of_tile(scoring, score_scale(bfloat), 0, count, start, &rescored)) continue;
         observing own;
         take_rows(bfloat, log_sums, change, start, n, &own);
         float limits[UNIT];
@@ -157,8 +160,9 @@ static double observe(caked_precision precision, const float *packed, size_t uni
         for (size_t i = 0; masked && i < UNIT; i++) limits[i] = (float)shown(first_seen, start + i, count);
         for (size_t i = 0; i < n; i += UNIT_VECTORS * LANES) {
             size_t left = (n - i + LANES - 1) / LANES, vectors = left < UNIT_VECTORS ? left : UNIT_VECTORS;
-            functions[bfloat][vectors - 1](&tile, packed + start / UNIT * unit_step + i, masked ? limits + i : NULL,
-                                           &own, i, change ? &judge : NULL, &seen);
+            unit_rules rules = {masked ? limits : NULL, scoring ? &rescored : NULL, i};
+            functions[bfloat][vectors - 1](&tile, packed + start / UNIT * unit_step + i, &rules, &own, i,
+                                           change ? &judge : NULL, &seen);
         }
     }
     for (size_t key = 0; key < count; key++) {

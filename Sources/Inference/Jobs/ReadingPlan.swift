@@ -13,6 +13,8 @@ struct ReadingPlan: Sendable {
     var tokens: [Int32]
     var prefixTokens: Int
     var templatePrefix: String
+    /// The last tokens that questions can see in each layer; nil: all in every one.
+    var capacities: [Int]?
     var method: Method
     /// The tokens of each.
     var probes: [[Int32]]
@@ -75,10 +77,12 @@ extension ReadingPlan {
         let (tokens, prefixTokens, templatePrefix) = try Self.tokens(of: document, loaded)
         if tokens.count > limit { throw tooLong("\(tokens.count)") }
         let keep = options.keep ?? configuration.defaultKeep
-        let budget = try Self.budget(keep, method: method, tokens: tokens.count, prefixTokens: prefixTokens)
+        let capacities = loaded.model.configuration.capacities(tokens: tokens.count)
+        let budget = try Self.budget(
+            keep, method: method, tokens: tokens.count, prefixTokens: prefixTokens, capacities: capacities)
         let terms = CheckTerms(
             request, keep: keep, budget: budget, method: method, tokens: tokens, prefixTokens: prefixTokens,
-            loaded: loaded, configuration: configuration)
+            capacities: capacities, loaded: loaded, configuration: configuration)
         // Equal requests are equal whatever is found to do for them.
         let asked = keep == .auto ? "auto \(terms?.target ?? 0)" : "\(budget)"
 
@@ -88,7 +92,7 @@ extension ReadingPlan {
             method: method, probes: probes, asked: asked, rows: rows.rawValue, fingerprint: loaded.fingerprint.fields)
         self.init(
             text: request.text, tokens: tokens, prefixTokens: prefixTokens,
-            templatePrefix: templatePrefix,
+            templatePrefix: templatePrefix, capacities: capacities,
             method: method, probes: probes, budget: terms?.budgets.last ?? budget, terms: terms, rows: rows,
             ttlSeconds: options.ttlSeconds, pinned: options.pinned, textHash: textHash.hex,
             optionsHash: CanonicalForm(canonical).hash,
@@ -148,11 +152,13 @@ extension ReadingPlan {
     }
 
     private static func budget(
-        _ keep: Keep, method: Method, tokens: Int, prefixTokens: Int
+        _ keep: Keep, method: Method, tokens: Int, prefixTokens: Int, capacities: [Int]?
     ) throws(EngineError) -> Int {
         if case .everything = method.allocation { return tokens }
-        guard let budget = method.budget(keep, tokens: tokens, prefixTokens: prefixTokens) else {
-            return CheckTerms.ladder(method, tokens: tokens, prefixTokens: prefixTokens).last ?? tokens
+        guard let budget = method.budget(keep, tokens: tokens, prefixTokens: prefixTokens, capacities: capacities)
+        else {
+            return CheckTerms.ladder(method, tokens: tokens, prefixTokens: prefixTokens, capacities: capacities)
+                .last ?? tokens
         }
         if budget > tokens {
             throw .invalidBudget("the budget is \(budget) entries, but the document has only \(tokens) tokens")

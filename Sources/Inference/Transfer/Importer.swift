@@ -84,7 +84,7 @@ final class Importer: @unchecked Sendable {
         }
         let (shape, model) = (found.shape, loaded.model.configuration)
         guard shape.layers == model.layers, shape.kvHeads == model.kvHeads, shape.headWidth == model.headWidth,
-            shape.rows != .f32
+            shape.rows != .f32, shape.capacities == model.capacities(tokens: shape.tokens)
         else { throw .damagedExport("its shape is not the model's") }
         guard (1...loaded.card.contextLength - ReadingPlan.answerReserveTokens).contains(shape.tokens) else {
             throw .damagedExport("it has \(shape.tokens) tokens, which the model's context cannot hold")

@@ -39,7 +39,7 @@ struct CheckTerms: Sendable, Equatable {
     /// - Parameter budget: what was asked for, the largest where it is to be chosen.
     init?(
         _ request: PutRequest, keep: Keep, budget: Int, method: Method, tokens: [Int32], prefixTokens: Int,
-        loaded: LoadedModel, configuration: EngineConfiguration
+        capacities: [Int]?, loaded: LoadedModel, configuration: EngineConfiguration
     ) {
         let floor = configuration.checkFloor > 0 ? configuration.checkFloor : nil
         let chooses = keep == .auto
@@ -47,20 +47,23 @@ struct CheckTerms: Sendable, Equatable {
         self.floor = floor
         startsSmall = !chooses
         budgets = [budget]
+        let ladder = Self.ladder(
+            method, tokens: tokens.count, prefixTokens: prefixTokens, capacities: capacities)
         if chooses {
             target = max(configuration.checkTarget, floor ?? 0)
-            budgets = Self.ladder(method, tokens: tokens.count, prefixTokens: prefixTokens)
+            budgets = ladder
         } else if let floor, configuration.belowFloor == .enlarge {
             target = floor
-            budgets += Self.ladder(method, tokens: tokens.count, prefixTokens: prefixTokens).filter { $0 > budget }
+            budgets += ladder.filter { $0 > budget }
         }
         places = loaded.checkPlaces(in: tokens, prefixTokens: prefixTokens)
     }
 
     /// The budgets of the ladder for a document, rising.
-    static func ladder(_ method: Method, tokens: Int, prefixTokens: Int) -> [Int] {
+    static func ladder(_ method: Method, tokens: Int, prefixTokens: Int, capacities: [Int]?) -> [Int] {
         let budgets = ladderPercents.map {
-            method.budget(keepingPercent: $0, tokens: tokens, templatePrefixTokens: prefixTokens)
+            method.budget(
+                keepingPercent: $0, tokens: tokens, templatePrefixTokens: prefixTokens, capacities: capacities)
         }
         return Set(budgets).sorted()
     }
@@ -78,8 +81,11 @@ struct CheckTerms: Sendable, Equatable {
     func refusal(of outcome: FinishedReading, plan: ReadingPlan) -> EngineError? {
         guard let floor, let recall = outcome.figures?.recall, recall < floor else { return nil }
         func percent(_ share: Double) -> String { "\((share * 1000).rounded(.down) / 10) %" }
-        let kept = Double(outcome.budget) / Double(plan.tokens.count)
-        let ladder = Self.ladder(plan.method, tokens: plan.tokens.count, prefixTokens: plan.prefixTokens)
+        let retained = outcome.cache.retention
+        let whole = (plan.capacities ?? retained.layers.map { _ in plan.tokens.count }).reduce(0, +)
+        let kept = Double(outcome.budget * retained.layers.count) / Double(max(1, whole))
+        let ladder = Self.ladder(
+            plan.method, tokens: plan.tokens.count, prefixTokens: plan.prefixTokens, capacities: plan.capacities)
         let mend =
             ladder.contains { $0 > outcome.budget }
             ? "ask for a larger budget, or let keep \"auto\" find one"
