@@ -70,9 +70,19 @@ public struct Completion: Codable, Equatable, Sendable {
         public var role: String?
         /// The text.
         public var content: String?
+        /// What the model thought before, where it did.
+        public var reasoning: String?
 
-        /// Both fields.
-        public init(role: String? = nil, content: String? = nil) { (self.role, self.content) = (role, content) }
+        /// All fields.
+        public init(role: String? = nil, content: String? = nil, reasoning: String? = nil) {
+            (self.role, self.content, self.reasoning) = (role, content, reasoning)
+        }
+
+        // The name that DeepSeek's API gave it, and others took over.
+        enum CodingKeys: String, CodingKey {
+            case role, content
+            case reasoning = "reasoning_content"
+        }
     }
 
     /// A choice; there is only ever the first.

@@ -5,12 +5,22 @@ import API
 public struct Answer: Equatable, Sendable {
     /// The whole text.
     public var text: String
+    /// What the model thought before, where it did.
+    public var reasoning = ""
     /// Why it ended.
     public var finishReason: FinishReason?
     /// The model that answered.
     public var model: String?
     /// What it cost.
     public var usage: Usage?
+}
+
+/// A piece of an answer while it is written.
+public enum AnswerPiece: Equatable, Sendable {
+    /// More of what the model thinks.
+    case reasoning(String)
+    /// More of the text.
+    case text(String)
 }
 
 /// What the daemon reports while it reads a document.

@@ -177,13 +177,13 @@ public struct DaemonClient: Sendable {
             throw .protocolViolation("the daemon's answer has no choices")
         }
         return Answer(
-            text: choice.message?.content ?? "", finishReason: choice.finishReason, model: completion.model,
-            usage: completion.usage.value)
+            text: choice.message?.content ?? "", reasoning: choice.message?.reasoning ?? "",
+            finishReason: choice.finishReason, model: completion.model, usage: completion.usage.value)
     }
 
     /// Asks, and hands over the answer as it is written.
     public func stream(
-        _ request: CompletionBody, onText: @escaping @Sendable (String) -> Void
+        _ request: CompletionBody, onPiece: @escaping @Sendable (AnswerPiece) -> Void
     ) async throws(ClientError) -> Answer {
         try await transport.exchange(Self.chatRequest(request, stream: true)) { head, body in
             guard try await isStream(head, &body) else {
@@ -198,9 +198,13 @@ public struct DaemonClient: Sendable {
                 answer.usage = chunk.usage.value ?? answer.usage
                 guard let choice = chunk.choices.first else { continue }
                 answer.finishReason = choice.finishReason ?? answer.finishReason
+                if let text = choice.delta?.reasoning, !text.isEmpty {
+                    answer.reasoning += text
+                    onPiece(.reasoning(text))
+                }
                 if let text = choice.delta?.content, !text.isEmpty {
                     answer.text += text
-                    onText(text)
+                    onPiece(.text(text))
                 }
             }
             throw ClientError.closedEarly("before the answer was complete")

@@ -120,6 +120,8 @@ public enum CompletionEvent: Sendable {
     case started(promptTokens: Int, cachedTokens: Int)
     /// More of the answer, never half a character.
     case text(String)
+    /// The same of what the model thinks before it answers, where it does.
+    case reasoning(String)
     /// The answer is complete.
     case finished(reason: FinishReason, usage: Usage)
 }

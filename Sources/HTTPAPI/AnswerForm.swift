@@ -22,10 +22,14 @@ struct AnswerForm: Sendable {
     }
 
     /// The whole answer.
-    func whole(text: String, reason: FinishReason, usage: Usage) -> Completion {
+    func whole(text: String, reasoning: String, reason: FinishReason, usage: Usage) -> Completion {
         let choice: Completion.Choice =
             switch kind {
-            case .chat: .init(message: .init(role: "assistant", content: text), finishReason: reason)
+            case .chat:
+                .init(
+                    message: .init(
+                        role: "assistant", content: text, reasoning: reasoning.isEmpty ? nil : reasoning),
+                    finishReason: reason)
             case .text: .init(text: text, finishReason: reason)
             }
         return object(kind == .chat ? "chat.completion" : "text_completion", [choice], usage: .value(usage))
@@ -43,6 +47,11 @@ struct AnswerForm: Sendable {
         case .chat: chunk(.init(delta: .init(content: text)), withUsageField)
         case .text: chunk(.init(text: text), withUsageField)
         }
+    }
+
+    /// More of what the model thinks.
+    func chunk(reasoning: String, withUsageField: Bool) -> Completion {
+        chunk(.init(delta: .init(reasoning: reasoning)), withUsageField)
     }
 
     /// The chunk that says why the answer ended.

@@ -55,7 +55,7 @@ struct CompletionRoutes: Sendable {
     }
 
     private func whole(_ stream: EventStream<CompletionEvent>, _ form: AnswerForm) async throws -> Response {
-        var text = ""
+        var (text, reasoning) = ("", "")
         var pace = Pace(metrics: api.metrics)
         for try await event in stream {
             switch event {
@@ -63,9 +63,13 @@ struct CompletionRoutes: Sendable {
             case .text(let more):
                 pace.noteText()
                 text += more
+            case .reasoning(let more):
+                pace.noteText()
+                reasoning += more
             case .finished(let reason, let usage):
                 api.metrics.observe(usage)
-                return JSONText.response(form.whole(text: text, reason: reason, usage: usage))
+                return JSONText.response(
+                    form.whole(text: text, reasoning: reasoning, reason: reason, usage: usage))
             }
         }
         throw Self.unfinished
@@ -94,6 +98,10 @@ struct CompletionRoutes: Sendable {
                         case .event(.text(let text)):
                             pace.noteText()
                             let chunk = form.chunk(text: text, withUsageField: includesUsage)
+                            try await writer.write(ServerSentEvents.event(value: chunk))
+                        case .event(.reasoning(let text)):
+                            pace.noteText()
+                            let chunk = form.chunk(reasoning: text, withUsageField: includesUsage)
                             try await writer.write(ServerSentEvents.event(value: chunk))
                         case .event(.finished(let reason, let usage)):
                             api.metrics.observe(usage)

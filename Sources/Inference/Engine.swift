@@ -50,6 +50,7 @@ public final class Engine: DocumentService {
         }
         let loaded = try LoadedModel(
             path: configuration.modelPath, templateName: configuration.template,
+            templateArguments: configuration.templateArguments,
             cache: WeightsHashCache(stateDirectory: configuration.stateDirectory, logger: logger),
             repacking: configuration.repacking, pool: pool)
         logger.info("computing", metadata: ["kernels": "\(KernelSet.current)", "threads": "\(threads)"])

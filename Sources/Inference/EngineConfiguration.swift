@@ -17,6 +17,8 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var repacking = Repacking.auto
     /// The chat template's name; nil: recognised from the model file.
     public var template: String?
+    /// What the template is given beside the messages when a request does not say.
+    public var templateArguments: [String: TemplateValue] = [:]
     /// How much is kept when a request does not say.
     public var defaultKeep = Keep.percent(10)
     /// The CAKE preset when a request does not say.

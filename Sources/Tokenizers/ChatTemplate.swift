@@ -29,7 +29,7 @@ public struct ChatTemplate: Sendable {
     /// What stands for any document and any question where they make no difference.
     private static let anyText = "text"
 
-    /// What templates are given beside the chat unless a request says otherwise: those that can reason do not.
+    /// What templates are given where nobody says anything: those that can reason do not.
     private static let standardArguments = [Datum.Entry("enable_thinking", .bool(false))]
 
     /// Names that `named` takes.
@@ -40,6 +40,8 @@ public struct ChatTemplate: Sendable {
     /// The jinja of the model's file; empty for a format known by name.
     public let source: String
     private let format: Format
+    /// What it is given beside the chat unless a request says otherwise.
+    private var arguments = Self.standardArguments
 
     /// The template in a model's file (`tokenizer.chat_template`), with the texts of its special tokens.
     public init(jinja source: String, beginOfText: String, endOfText: String) throws(TokenizerError) {
@@ -60,6 +62,13 @@ public struct ChatTemplate: Sendable {
     }
 
     private init(form: ChatTemplateForm) { (format, name, source) = (.form(form), form.name, "") }
+
+    /// The same, given these beside the chat unless a request says otherwise.
+    public func with(_ arguments: [Datum.Entry]) -> ChatTemplate {
+        var template = self
+        template.arguments += Self.marked(arguments)
+        return template
+    }
 
     // MARK: Rendering
 
@@ -136,7 +145,7 @@ public struct ChatTemplate: Sendable {
             }
             do throws(JinjaError) {
                 return try template.render(
-                    Self.standardArguments + Self.marked(arguments) + [
+                    self.arguments + Self.marked(arguments) + [
                         .init("messages", .list(messages)), .init("add_generation_prompt", .bool(true)),
                         .init("bos_token", .text(beginOfText)), .init("eos_token", .text(endOfText)),
                     ], now: now)

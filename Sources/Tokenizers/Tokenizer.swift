@@ -13,6 +13,9 @@ public final class Tokenizer: Sendable {
         "<|endoftext|>", "<|end_of_text|>", "<EOT>", "_<EOT>", "[EOT]", "<end_of_utterance>", "<｜end▁of▁sentence｜>",
     ]
 
+    /// Tokens of a vocabulary in which `<|end|>` ends no answer, as llama.cpp has it.
+    private static let separates: Set<String> = ["<|channel|>", "<|message|>", "<|return|>"]
+
     /// Ids after which an answer is complete.
     public let endOfGeneration: Set<Int32>
     /// Number of tokens in the vocabulary.
@@ -36,6 +39,10 @@ public final class Tokenizer: Sendable {
         var ends = Set([vocabulary.endOfText, vocabulary.endOfTurn, vocabulary.endOfMessage].compactMap { $0 })
         for (index, kind) in kinds.enumerated() where kind == .control {
             if Self.turnEnds.contains(vocabulary.tokens[index]) { ends.insert(Int32(truncatingIfNeeded: index)) }
+        }
+        if Self.separates.isSubset(of: vocabulary.tokens) {
+            // There it ends one of several messages of an answer (OpenAI's harmony format).
+            for id in ends where vocabulary.tokens[Int(id)] == "<|end|>" { ends.remove(id) }
         }
         endOfGeneration = ends
     }

@@ -45,7 +45,7 @@ struct Ask: DaemonCommand {
         let request = answering.request(document: name, messages: [ChatMessage(.user, question)])
         let printer = AnswerPrinter(
             document: name, printsJSON: printsJSON, streams: stream ?? !printsJSON, isQuiet: isQuiet,
-            isVerbose: answering.verbose)
+            isVerbose: answering.verbose, hidesThoughts: answering.hideThoughts || isQuiet)
         try await printer.answer(request, from: client)
     }
 }
@@ -70,6 +70,14 @@ struct AnswerOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Makes varied answers repeatable.", valueName: "n"))
     var seed: Int64?
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Let the model think first, where its chat template offers that; the default is the daemon's.")
+    var think: Bool?
+
+    @Flag(help: "Do not show what the model thinks; otherwise it goes to standard error.")
+    var hideThoughts = false
+
     @Flag(name: .shortAndLong, help: "Say on standard error what the answer cost.")
     var verbose = false
 
@@ -85,6 +93,7 @@ struct AnswerOptions: ParsableArguments {
         var request = CompletionBody(document: document, messages: messages)
         (request.maxTokens, request.temperature, request.seed) = (maxTokens, temperature.map(Float.init), seed)
         request.budget = budget
+        if let think { request.templateArguments = ["enable_thinking": .flag(think)] }
         return request
     }
 }
@@ -95,12 +104,13 @@ struct AnswerPrinter {
     private struct Line: Encodable {
         var document: String
         var answer: String
+        var reasoning: String?
         var finishReason: FinishReason?
         var model: String?
         var usage: Usage?
 
         enum CodingKeys: String, CodingKey {
-            case document, answer
+            case document, answer, reasoning
             case finishReason = "finish_reason"
             case model, usage
         }
@@ -110,6 +120,7 @@ struct AnswerPrinter {
     let streams: Bool
     let isQuiet: Bool
     let isVerbose: Bool
+    let hidesThoughts: Bool
 
     /// Asks, prints, and returns the answer.
     @discardableResult
@@ -119,8 +130,11 @@ struct AnswerPrinter {
         if streams {
             let line = OpenLine()
             do {
-                answer = try await client.stream(request) { text in
-                    line.write(text, asJSON: printsJSON)
+                answer = try await client.stream(request) { [hidesThoughts] piece in
+                    switch piece {
+                    case .reasoning(let text): if !hidesThoughts { line.think(text, asJSON: printsJSON) }
+                    case .text(let text): line.write(text, asJSON: printsJSON)
+                    }
                 }
             } catch {
                 line.close()
@@ -132,10 +146,16 @@ struct AnswerPrinter {
         if printsJSON {
             try Terminal.print(
                 json: Line(
-                    document: document, answer: answer.text, finishReason: answer.finishReason, model: answer.model,
-                    usage: answer.usage))
+                    document: document, answer: answer.text,
+                    reasoning: answer.reasoning.isEmpty || hidesThoughts ? nil : answer.reasoning,
+                    finishReason: answer.finishReason, model: answer.model, usage: answer.usage))
         } else {
-            if !streams { Terminal.write(answer.text) }
+            if !streams {
+                if !answer.reasoning.isEmpty, !hidesThoughts {
+                    Terminal.control(Terminal.printable(answer.reasoning) + "\n\n")
+                }
+                Terminal.write(answer.text)
+            }
             if !answer.text.hasSuffix("\n") { Terminal.write("\n") }
         }
         note(answer)
@@ -166,16 +186,40 @@ struct AnswerPrinter {
 /// An answer on its way to standard output; remembers whether its last line has been ended.
 private final class OpenLine: Sendable {
     /// One piece of `--json --stream`.
-    private struct Piece: Encodable { var text: String }
+    private struct Piece: Encodable {
+        var text: String?
+        var reasoning: String?
+    }
 
     private let isOpen = Mutex(false)
+    private let isThinking = Mutex(false)
 
     func write(_ text: String, asJSON: Bool) {
         if asJSON {
             try? Terminal.print(json: Piece(text: text))
         } else {
+            endThought()
             Terminal.write(text)
             isOpen.withLock { $0 = !text.hasSuffix("\n") }
+        }
+    }
+
+    /// What the model thinks, beside the answer.
+    func think(_ text: String, asJSON: Bool) {
+        if asJSON {
+            try? Terminal.print(json: Piece(reasoning: text))
+        } else {
+            Terminal.control(Terminal.printable(text))
+            isThinking.withLock { $0 = true }
+        }
+    }
+
+    private func endThought() {
+        if isThinking.withLock({ isThinking in
+            defer { isThinking = false }
+            return isThinking
+        }) {
+            Terminal.control("\n\n")
         }
     }
 

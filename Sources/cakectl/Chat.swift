@@ -24,8 +24,9 @@ struct Chat: DaemonCommand {
     func run() async throws {
         let client = try client()
         let printer = AnswerPrinter(
-            document: name, printsJSON: printsJSON, streams: !printsJSON, isQuiet: isQuiet, isVerbose: answering.verbose
-        )
+            document: name, printsJSON: printsJSON, streams: !printsJSON, isQuiet: isQuiet,
+            isVerbose: answering.verbose,
+            hidesThoughts: answering.hideThoughts || isQuiet)
         let isConversation = Terminal.inputIsTerminal && Terminal.errorIsTerminal
         if isConversation {
             // A wrong name is better said now than after the first question.

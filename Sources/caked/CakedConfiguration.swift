@@ -67,6 +67,14 @@ struct Setting: Sendable {
             $0.engine.template = $1
             return !$1.isEmpty
         },
+        Setting(key: "chat_template_kwargs", wanted: #"a JSON object such as {"enable_thinking": true}"#) {
+            guard let values = try? JSONText.request([String: TemplateValue].self, from: Array($1.utf8), maxDepth: 16)
+            else {
+                return false
+            }
+            $0.engine.templateArguments = values
+            return true
+        },
         .text("socket", \.socketPath, wanted: "the path of the Unix socket", flag: "--socket"),
         .text("state", \.engine.stateDirectory, wanted: "the path of the store's directory", flag: "--state"),
         .choice("access", \.access, Access.allCases),

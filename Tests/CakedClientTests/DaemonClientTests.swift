@@ -125,11 +125,11 @@ import Testing
         let cuts = Array(stride(from: 0, to: bytes.count, by: 37)) + [bytes.count]
         let server = try await ScriptedServer { _ in .events(zip(cuts, cuts.dropFirst()).map { Array(bytes[$0..<$1]) })
         }
-        let heard = Mutex<[String]>([])
+        let heard = Mutex<[AnswerPiece]>([])
         var request = CompletionBody(document: "manual", question: "What?")
         (request.maxTokens, request.temperature, request.seed) = (7, 0.5, 3)
-        let answer = try await client(server).stream(request) { text in heard.withLock { $0.append(text) } }
-        #expect(heard.withLock { $0 } == ["K", "ä", "se 🎂"])
+        let answer = try await client(server).stream(request) { piece in heard.withLock { $0.append(piece) } }
+        #expect(heard.withLock { $0 } == [.text("K"), .text("ä"), .text("se 🎂")])
         #expect(answer.text == "Käse 🎂")
         #expect(answer.finishReason == .stop)
         #expect(answer.model == "needle")

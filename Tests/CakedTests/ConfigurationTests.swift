@@ -172,7 +172,8 @@ struct CheckedConfiguration {
             ("max_connections", "1", "0"), ("write_deadline_seconds", "0.5", "nan"), ("idle_seconds", "60", "0"),
             ("drain_seconds", "0", "-1"), ("quota_bytes", "10G", "-1"), ("quota_bytes", "0", "all"),
             ("min_free_disk_bytes", "0", "1.5G"), ("shrink_floor", "100%", "0"), ("shrink_floor", "0.25", "150%"),
-            ("compact_at_start", "off", "maybe"),
+            ("compact_at_start", "off", "maybe"), ("chat_template_kwargs", #"{"enable_thinking": true}"#, "[true]"),
+            ("chat_template_kwargs", "{}", "enable_thinking"),
         ])
     func values(key: String, good: String, bad: String) throws {
         let taken = try CheckedConfiguration("model: \(Self.model)\n\(key): '\(good)'\n")
@@ -193,7 +194,7 @@ struct CheckedConfiguration {
         let on = yaml.replacing(try Regex("(?m)^#([a-z_]+:.*)$")) { match in String(match.output[1].substring ?? "") }
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).lines.count == 1)
         let keys = on.split(separator: "\n").filter { !$0.hasPrefix("#") }
-        #expect(keys.count == 33)
+        #expect(keys.count == 34)
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).status == 0)
     }
 

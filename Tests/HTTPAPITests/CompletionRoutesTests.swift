@@ -139,6 +139,34 @@ import Testing
         }
     }
 
+    @Test("what a model thinks is a field of its own, whole and in chunks, and in no answer without it")
+    func reasoning() async throws {
+        let service = ScriptedService(onQuestion: { _, feed in
+            feed.send(.started(promptTokens: 120, cachedTokens: 100))
+            for piece in ["Who", "?"] { feed.send(.reasoning(piece)) }
+            feed.send(.text("Alice"))
+            feed.send(.finished(reason: .stop, usage: ScriptedService.usage))
+            feed.finish()
+        })
+        try await withServer(service) { server async throws in
+            let whole = try await server.json("POST", "/v1/chat/completions", Self.question + "}")
+            let choice = try #require((whole.object["choices"] as? [[String: Any]])?.first)
+            let message = try #require(choice["message"] as? [String: String])
+            #expect(message == ["role": "assistant", "content": "Alice", "reasoning_content": "Who?"])
+            let stream = try await server.json("POST", "/v1/chat/completions", Self.question + #","stream":true}"#)
+            let deltas = stream.text.matches(of: /"delta":({[^}]*})/).map { String($0.1) }
+            #expect(
+                deltas == [
+                    #"{"content":"","role":"assistant"}"#, #"{"reasoning_content":"Who"}"#,
+                    #"{"reasoning_content":"?"}"#, #"{"content":"Alice"}"#, "{}",
+                ])
+        }
+        try await withServer { server async throws in
+            let answer = try await server.json("POST", "/v1/chat/completions", Self.question + "}")
+            #expect(!answer.text.contains("reasoning_content"))
+        }
+    }
+
     @Test("an answer that breaks off ends with an error event and no [DONE]")
     func failsMidStream() async throws {
         let service = ScriptedService(onQuestion: { _, feed in

@@ -143,6 +143,12 @@ import Tokenizers
     @Test("arguments that change what was read are refused too")
     func changedByArguments() throws {
         let template = try Self.template("{{ enable_thinking }}{% for m in messages %}{{ m.content }}{% endfor %}")
+        // What is configured goes over the standard, and a request's over both.
+        let thinking = template.with([.init("enable_thinking", .bool(true))])
+        #expect(try thinking.render(Self.chat("Q"), now: Self.now).map(\.content).joined() == "TrueQ")
+        #expect(
+            try thinking.render(Self.chat("Q"), arguments: [.init("enable_thinking", .bool(false))], now: Self.now)
+                .map(\.content).joined() == "FalseQ")
         #expect(throws: TokenizerError.changedPrefix) {
             try template.continuation(
                 Self.chat("Q"), arguments: [.init("enable_thinking", .bool(true))], now: Self.now)

@@ -75,6 +75,11 @@ import Tokenizers
         #expect(try Tokenizer(vocabulary).endOfGeneration == [256, 257, 258])
     }
 
+    @Test("where answers have channels, the end of one message does not end the answer") func channels() throws {
+        let texts = ["<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|return|>", "<|call|>"]
+        #expect(try Tokenizer(Synthetic.byteLevel(merges: [], specials: texts)).endOfGeneration == [260, 261])
+    }
+
     @Test("a turn's end that the file calls an ordinary token is special all the same")
     func mislabelledTurnEnd() throws {
         var vocabulary = byteLevel

@@ -32,8 +32,8 @@ struct PreparedQuestion: Sendable {
     /// The uid whose turn it is when it is answered.
     let user: UInt32
     let prompt: [Int32]
-    /// Whether the answer goes on a text, rather than answer a chat.
-    let continuesText: Bool
+    /// Tells thoughts from the answer; nil where it goes on a text, rather than answer a chat.
+    let parts: AnswerParts?
     /// Tokens of the document.
     let cachedTokens: Int
     let maxTokens: Int
@@ -52,8 +52,10 @@ struct PreparedQuestion: Sendable {
         let source = try request.document.map { name throws(EngineError) in
             Source(key: try DocumentKey(checking: name, owner: request.owner), budget: request.budget)
         }
-        continuesText = if case .text = request.prompt { true } else { false }
-        prompt = try Self.tokens(request, hasDocument: source != nil, loaded: loaded)
+        let segments = try Self.segments(request, hasDocument: source != nil, loaded: loaded)
+        parts =
+            if case .messages = request.prompt { AnswerParts(after: segments.last?.content ?? "") } else { nil }
+        prompt = try Self.tokens(segments, hasDocument: source != nil, loaded: loaded)
         // Opened here so that it is checked on this thread, and closed again; the engine opens it when its turn has
         // come.
         cachedTokens =
@@ -81,21 +83,24 @@ struct PreparedQuestion: Sendable {
         (self.sampler, self.stops) = (sampler, StopMatcher(stops))
     }
 
-    private static func tokens(
+    private static func segments(
         _ request: CompletionRequest, hasDocument: Bool, loaded: LoadedModel
-    ) throws(EngineError) -> [Int32] {
-        let segments: [PromptSegment]
+    ) throws(EngineError) -> [PromptSegment] {
         do throws(TokenizerError) {
-            segments =
-                switch request.prompt {
-                case .text(let text): [.text(text)]
-                case .messages(let messages):
-                    try Self.segments(
-                        messages, request.templateArguments, hasDocument: hasDocument, template: loaded.template)
-                }
+            return switch request.prompt {
+            case .text(let text): [.text(text)]
+            case .messages(let messages):
+                try Self.segments(
+                    messages, request.templateArguments, hasDocument: hasDocument, template: loaded.template)
+            }
         } catch {
             throw .invalid(code: "invalid_messages", message: "\(error)", parameter: "messages")
         }
+    }
+
+    private static func tokens(
+        _ segments: [PromptSegment], hasDocument: Bool, loaded: LoadedModel
+    ) throws(EngineError) -> [Int32] {
         // No token is longer than this, so a text far beyond the context is refused before it is tokenized.
         let bytes = segments.reduce(0) { $0 + $1.content.utf8.count }
         guard bytes / loaded.longestTokenBytes <= loaded.card.contextLength else {
@@ -154,7 +159,7 @@ extension Tokenizers.ChatMessage {
 
 extension Datum {
     /// What a request gives a template, keys in order: JSON's objects have none.
-    fileprivate static func entries(_ values: [String: TemplateValue]) -> [Entry] {
+    static func entries(_ values: [String: TemplateValue]) -> [Entry] {
         values.sorted { $0.key < $1.key }.map { Entry($0.key, Datum($0.value)) }
     }
 

@@ -18,6 +18,8 @@ final class RunningQuestion {
     private var sampler: Sampler
     private var detokenizer: StreamingDetokenizer
     private var stops: StopMatcher
+    private var parts: AnswerParts?
+    private let marks: [Int32: String]
     private var read = 0
     private var lastToken: Int32?
     private var generated = 0
@@ -43,8 +45,9 @@ final class RunningQuestion {
         }
         (feed, ticket, tokenizer) = (question.feed, question.ticket, loaded.tokenizer)
         (prompt, maxTokens, cachedTokens) = (question.prompt, question.maxTokens, question.cachedTokens)
-        (sampler, stops) = (question.sampler, question.stops)
-        detokenizer = StreamingDetokenizer(tokenizer, continuing: question.continuesText)
+        (sampler, stops, parts) = (question.sampler, question.stops, question.parts)
+        marks = parts == nil ? [:] : loaded.marks
+        detokenizer = StreamingDetokenizer(tokenizer, continuing: parts == nil)
         started = clock.now
         feed.send(.started(promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens))
     }
@@ -71,8 +74,7 @@ final class RunningQuestion {
             return true
         }
         generated += 1
-        let text = stops.append(detokenizer.append(token))
-        if !text.isEmpty { feed.send(.text(text)) }
+        say(stops.append(detokenizer.append(token) + (marks[token] ?? "")))
         if stops.isStopped {
             finish(.stop)
             return true
@@ -95,10 +97,24 @@ final class RunningQuestion {
     /// Tokens read and generated so far, for the totals.
     var progress: (read: Int, generated: Int) { (read, generated) }
 
+    private func say(_ text: String, isLast: Bool = false) {
+        guard parts != nil else {
+            if !text.isEmpty { feed.send(.text(text)) }
+            return
+        }
+        var pieces = parts?.append(text) ?? []
+        if isLast { pieces += parts?.finish() ?? [] }
+        for piece in pieces {
+            switch piece {
+            case .thought(let text): feed.send(.reasoning(text))
+            case .answer(let text): feed.send(.text(text))
+            }
+        }
+    }
+
     // Its place is free before the client hears of it.
     private func finish(_ reason: FinishReason) {
-        let rest = stops.append(detokenizer.finish()) + stops.finish()
-        if !rest.isEmpty { feed.send(.text(rest)) }
+        say(stops.append(detokenizer.finish()) + stops.finish(), isLast: true)
         let now = clock.now
         let first = firstToken ?? now
         let usage = Usage(

@@ -29,18 +29,21 @@ package final class LoadedModel: Sendable {
     package let reconstructionTokens: [Int32]
     /// The general questions as tokens.
     package let generalProbes: [[Int32]]
+    /// The control tokens that part an answer, with the text they have in `AnswerParts`.
+    let marks: [Int32: String]
     /// Bytes of the longest token: no text of n bytes has fewer than n / this tokens.
     package let longestTokenBytes: Int
 
-    /// Maps the file and prepares it; `templateName` nil takes the template in the file.
+    /// Maps the file and prepares it; `templateName` nil takes the template in the file, which is given
+    /// `templateArguments` unless a request says otherwise.
     ///
     /// The hash of its weights is remembered in `cache`, if there is one. With threads to do it, weights are re-tiled
     /// as `repacking` says.
     ///
     /// Throws `EngineError.invalid` with code `unusable_model`, naming what is wrong.
     package init(
-        path: String, templateName: String?, cache: WeightsHashCache? = nil, repacking: Repacking = .off,
-        pool: WorkerPool? = nil
+        path: String, templateName: String?, templateArguments: [String: TemplateValue] = [:],
+        cache: WeightsHashCache? = nil, repacking: Repacking = .off, pool: WorkerPool? = nil
     ) throws(EngineError) {
         do {
             let file = try GGUFFile(path: path)
@@ -52,6 +55,7 @@ package final class LoadedModel: Sendable {
             let vocabulary = try Vocabulary(file.metadata)
             tokenizer = try Tokenizer(vocabulary)
             template = try Self.template(named: templateName, of: file, vocabulary)
+                .with(Datum.entries(templateArguments))
             let shape = model.configuration
             guard tokenizer.vocabularyCount == shape.vocabulary else {
                 throw EngineError.unusableModel(
@@ -72,6 +76,7 @@ package final class LoadedModel: Sendable {
                 probes.append(try Self.questionTokens(question, tokenizer: tokenizer, template: template))
             }
             generalProbes = probes
+            marks = Self.marks(vocabulary, tokenizer)
             var longest = 1
             for id in 0..<Int32(shape.vocabulary) { longest = max(longest, tokenizer.bytes(of: id).count) }
             longestTokenBytes = longest
@@ -80,6 +85,16 @@ package final class LoadedModel: Sendable {
         } catch {
             throw .unusableModel("\(error)")
         }
+    }
+
+    private static func marks(_ vocabulary: Vocabulary, _ tokenizer: Tokenizer) -> [Int32: String] {
+        var marks: [Int32: String] = [:]
+        for (index, text) in vocabulary.tokens.enumerated() where AnswerParts.marks.contains(text) {
+            let id = Int32(truncatingIfNeeded: index)
+            // Others say it themselves.
+            if tokenizer.bytes(of: id).isEmpty { marks[id] = text }
+        }
+        return marks
     }
 
     /// The chat template of a model file: the one named, else its own.
