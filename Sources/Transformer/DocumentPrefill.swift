@@ -165,7 +165,7 @@ public final class DocumentPrefill {
             branchReader?.begin()
             stage = .tile(firstRow: 0)
         case .tile(let firstRow):
-            let rows = reader.readTile(firstRow: firstRow)
+            let rows = try reader.readTile(firstRow: firstRow)
             work.read(rows: rows, keysBefore: firstRow)
             stage = afterTile(firstRow + rows)
         case .observeWindow:

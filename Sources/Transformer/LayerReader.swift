@@ -30,7 +30,7 @@ final class LayerReader {
     func begin() { observer?.change?.begin(outputProjection: room.weights[.attentionOutput]) }
 
     /// Reads a tile of rows from `first` on; returns how many.
-    func readTile(firstRow first: Int) -> Int {
+    func readTile(firstRow first: Int) throws(ModelError) -> Int {
         let count = min(room.tileRows, room.tokens - first)
         let dense = [RowRange(first: 0, count: count, isDense: true)]
         let (block, layer, panel) = (room.block, room.weights, room.panel)
@@ -38,6 +38,7 @@ final class LayerReader {
         // Behind the last layer nobody reads the rows: only what observes has queries there.
         let attends = !room.isLast || observer != nil
         let x = room.input(first, count)
+        try check(x, rows: count, first)
 
         block.setPositions(first: 0, count: count, position: first)
         block.project(attends ? .all : [.keys, .values], layer, panel, x: x, rows: count, ranges: dense)
@@ -51,6 +52,14 @@ final class LayerReader {
             block.finish(layer, panel, attended: block.attended.floats, x: x, rows: count, ranges: dense)
         }
         return count
+    }
+
+    /// A row of which one element is not a number has none behind the next norm: the first tells for all.
+    private func check(_ x: Floats, rows count: Int, _ first: Int) throws(ModelError) {
+        let width = x.count / count
+        for row in 0..<count where !x[row * width].isFinite {
+            throw .layerNotFinite(layer: room.layer, row: first + row)
+        }
     }
 
     private func observes(_ rows: Range<Int>) -> Bool {

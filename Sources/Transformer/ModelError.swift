@@ -15,6 +15,7 @@ public enum ModelError: Error, Equatable, Sendable {
     case unsupportedTensor(String)
     case wrongShape(tensor: String, dimensions: [Int], expected: [Int])
     case unsupportedTensorType(tensor: String, type: String)
+    case tensorNotFinite(String)
 
     // The request
     case emptyPrompt
@@ -31,6 +32,7 @@ public enum ModelError: Error, Equatable, Sendable {
     case outOfMemory(bytes: Int)
     case threadsUnavailable(wanted: Int, errno: Int32)
     case logitsNotFinite(token: Int)
+    case layerNotFinite(layer: Int, row: Int)
 }
 
 extension ModelError: CustomStringConvertible {
@@ -39,7 +41,7 @@ extension ModelError: CustomStringConvertible {
         switch self {
         case .file(let error): error.description
         case .unsupportedArchitecture, .missingKey, .invalidValue, .unsupportedFeature, .missingTensor,
-            .unsupportedTensor, .wrongShape, .unsupportedTensorType:
+            .unsupportedTensor, .wrongShape, .unsupportedTensorType, .tensorNotFinite:
             fileDescription
         case .outOfMemory(let bytes):
             "\(bytes) bytes of memory could not be had. Free memory, or read a shorter document."
@@ -48,6 +50,9 @@ extension ModelError: CustomStringConvertible {
         case .logitsNotFinite(let token):
             "the model computed a logit that is not a number (token \(token)). The model file is damaged or not meant "
                 + "for inference: download it again."
+        case .layerNotFinite(let layer, let row):
+            "the model computed what is not a number (layer \(layer), token \(row) of the text). The model file is "
+                + "damaged or not meant for inference: download it again."
         default: requestDescription
         }
     }
@@ -75,6 +80,8 @@ extension ModelError: CustomStringConvertible {
         case .unsupportedTensorType(let tensor, let type):
             "the tensor \(printable(tensor)) is of type \(type), which is not supported here; "
                 + "quantise the model to \(Linear.supportedTypes.map(\.name).joined(separator: ", "))."
+        case .tensorNotFinite(let name):
+            "the tensor \(printable(name)) holds what is not a number. The model file is damaged: download it again."
         default: ""
         }
     }

@@ -84,6 +84,7 @@ struct TensorReader {
         }
         let values = try FloatBuffer(count)
         if let source = bytes.baseAddress { unsafe caked_dequantise(type, source, values.floats.base, count) }
+        guard (0..<count).allSatisfy({ values.floats[$0].isFinite }) else { throw .tensorNotFinite(name) }
         return values
     }
 

@@ -126,6 +126,8 @@ struct ConfigurationTests {
             dimensions = [31]
             values.removeLast()
         },
+        tensor("blk.1.ffn_norm.weight", "not a number") { _, values in values[3] = .nan },
+        tensor("output_norm.weight", "not a number") { _, values in values[31] = .infinity },
         tensor("blk.0.attn_output.weight") { dimensions, _ in dimensions = [16, 64] },
         tensor("output.weight") { dimensions, values in
             dimensions = [32, 39]

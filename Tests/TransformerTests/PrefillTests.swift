@@ -248,6 +248,15 @@ struct PrefillTests {
         }
     }
 
+    @Test("weights that are not numbers end a reading by the layer behind them", arguments: [Float.nan, .infinity])
+    func notANumber(_ weight: Float) throws {
+        var tiny = TinyModel(TinyShape.all[0])
+        let index = try #require(tiny.tensors.firstIndex { $0.name == "blk.0.ffn_up.weight" })
+        tiny.tensors[index].values[100] = weight
+        let model = try tiny.load()
+        #expect(throws: ModelError.layerNotFinite(layer: 1, row: 0)) { try read([1, 2, 3], model, pool, budget: 3) }
+    }
+
     @Test("a base of another shape is refused")
     func foreignBase() throws {
         let cache = try read(
