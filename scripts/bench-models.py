@@ -14,6 +14,9 @@ import numpy
 
 SHAPES = {
     "1b": dict(layers=16, width=2048, heads=32, kv_heads=8, head_width=64, feed_forward=8192),
+    # Qwen3-30B-A3B's proportions, an eighth of its layers.
+    "30b-a3b": dict(architecture="qwen3moe", layers=6, width=2048, heads=32, kv_heads=4, head_width=128,
+                    feed_forward=768, experts=128, used=8),
     "160m": dict(layers=12, width=768, heads=12, kv_heads=4, head_width=64, feed_forward=2048),
 }
 TYPES = {name.lower(): gguf.GGMLQuantizationType[name] for name in ("F16", "Q8_0", "Q4_0")}
@@ -45,10 +48,10 @@ def copy_tokenizer(writer):
 
 
 def make(name, path):
-    shape_name, type_name = name.split("-")
+    shape_name, type_name = name.rsplit("-", 1)
     shape, stored = SHAPES[shape_name], TYPES[type_name]
     random = numpy.random.default_rng(7)
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, shape.get("architecture", "llama"))
     writer.add_name(name)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(shape["width"])
@@ -59,15 +62,26 @@ def make(name, path):
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(500_000.0)
     writer.add_rope_dimension_count(shape["head_width"])
+    if shape["head_width"] * shape["heads"] != shape["width"]:
+        writer.add_key_length(shape["head_width"])
+        writer.add_value_length(shape["head_width"])
+    if "experts" in shape:
+        writer.add_expert_count(shape["experts"])
+        writer.add_expert_used_count(shape["used"])
+        writer.add_expert_feed_forward_length(shape["feed_forward"])
     writer.add_vocab_size(VOCABULARY)
     copy_tokenizer(writer)
 
-    def matrix(tensor, outputs, inputs):
+    def matrix(tensor, outputs, inputs, experts=None):
         values = random.standard_normal((outputs, inputs), dtype=numpy.float32) * numpy.float32(0.7 / inputs**0.5)
-        writer.add_tensor(tensor, gguf.quants.quantize(values, stored), raw_dtype=stored)
+        quantised = gguf.quants.quantize(values, stored)
+        if experts:
+            # Alike, but for where they lie.
+            quantised = numpy.broadcast_to(quantised, (experts, *quantised.shape)).copy()
+        writer.add_tensor(tensor, quantised, raw_dtype=stored)
 
-    def ones(tensor):
-        writer.add_tensor(tensor, numpy.ones(shape["width"], dtype=numpy.float32))
+    def ones(tensor, count=shape["width"]):
+        writer.add_tensor(tensor, numpy.ones(count, dtype=numpy.float32))
 
     queries, keys = shape["heads"] * shape["head_width"], shape["kv_heads"] * shape["head_width"]
     matrix("token_embd.weight", VOCABULARY, shape["width"])
@@ -81,9 +95,16 @@ def make(name, path):
         matrix(block + "attn_k.weight", keys, shape["width"])
         matrix(block + "attn_v.weight", keys, shape["width"])
         matrix(block + "attn_output.weight", shape["width"], queries)
-        matrix(block + "ffn_gate.weight", shape["feed_forward"], shape["width"])
-        matrix(block + "ffn_up.weight", shape["feed_forward"], shape["width"])
-        matrix(block + "ffn_down.weight", shape["width"], shape["feed_forward"])
+        experts = shape.get("experts")
+        if experts:
+            ones(block + "attn_q_norm.weight", shape["head_width"])
+            ones(block + "attn_k_norm.weight", shape["head_width"])
+            router = random.standard_normal((experts, shape["width"]), dtype=numpy.float32)
+            writer.add_tensor(block + "ffn_gate_inp.weight", router)
+        end = "_exps.weight" if experts else ".weight"
+        matrix(block + "ffn_gate" + end, shape["feed_forward"], shape["width"], experts)
+        matrix(block + "ffn_up" + end, shape["feed_forward"], shape["width"], experts)
+        matrix(block + "ffn_down" + end, shape["width"], shape["feed_forward"], experts)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -39,6 +39,7 @@ static inline int caked_panel_bits(caked_type type) {
         case CAKED_Q6_K: return 6;
         case CAKED_IQ4_NL:
         case CAKED_IQ4_XS:
+        case CAKED_MXFP4:
         case CAKED_Q8_0: return 8;
         default: return 0;
     }

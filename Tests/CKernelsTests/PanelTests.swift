@@ -200,7 +200,7 @@ private struct ByteProduct {
         let like: Format =
             switch format {
             case .q3_k: .q6_k
-            case .iq4_nl, .iq4_xs: .q8_0
+            case .iq4_nl, .iq4_xs, .mxfp4: .q8_0
             default: format
             }
         let stored = 16 * like.bytes(1024)

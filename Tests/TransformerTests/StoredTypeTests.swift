@@ -20,6 +20,7 @@ struct StoredTypeTests {
     /// Those with products of bytes; others are unpacked to floats.
     static let multiplied: [TensorType] = [
         .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K, .q3_K, .iq4_NL, .iq4_XS,
+        .mxfp4,
     ]
 
     static let mixtures =

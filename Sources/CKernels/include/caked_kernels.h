@@ -49,7 +49,7 @@ typedef enum {
     CAKED_Q5_K = 13,  // the same with 256 fifth bits before the nibbles
     CAKED_Q6_K = 14,  // blocks of 256: 128 bytes of nibbles, 64 of two upper bits, 16 int8 factors, f16 scale, minus 32
     CAKED_BF16 = 30,
-    // Unpacked to floats before they are multiplied, but for Q3_K, IQ4_NL and IQ4_XS:
+    // Unpacked to floats before they are multiplied, but for Q3_K, IQ4_NL, IQ4_XS and MXFP4:
     CAKED_Q2_K = 10,  // blocks of 256: 2 bits each, scales and shifts of 4 bits for each 16
     CAKED_Q3_K = 11,  // blocks of 256: 3 bits each, scales of 6 bits for each 16
     CAKED_IQ4_NL = 20,  // blocks of 32: f16 scale, 4 bits each that choose one of 16 levels

@@ -1,5 +1,7 @@
 // Sixteen lanes of AVX-512 (F, BW, DQ, VL).
 #define LANES 16
+// table[index] for 16 bytes of each.
+#define CAKED_CHOOSE(table, index) _mm_shuffle_epi8((__m128i)(table), (__m128i)(index))
 // Rows of a product that are held in registers beside three vectors.
 #define SIDE 8
 

@@ -1,5 +1,7 @@
 // Four lanes of NEON, part of every 64-bit ARM.
 #define LANES 4
+// table[index] for 16 bytes of each.
+#define CAKED_CHOOSE(table, index) vqtbl1q_u8((uint8x16_t)(table), (uint8x16_t)(index))
 // Rows of a product that are held in registers beside three vectors.
 #define SIDE 8
 

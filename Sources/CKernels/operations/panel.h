@@ -54,7 +54,8 @@ INLINE void put_scales(caked_type type, const uint8_t *w, size_t blocks, size_t 
     if (!caked_panel_is_nested(type)) {
         const size_t stored = caked_bytes(type, CAKED_BLOCK);
         for (size_t b = 0; b < blocks; b++, w += stored, to += block) {
-            memcpy(to + quants + 2 * output, w, 2);
+            uint16_t scale = type == CAKED_MXFP4 ? half_of_power(*w) : caked_load16(w);
+            memcpy(to + quants + 2 * output, &scale, 2);
             if (caked_panel_is_shifted(type)) memcpy(to + quants + PANEL_HALVES + 2 * output, w + 2, 2);
         }
         return;
@@ -120,6 +121,7 @@ DEFINE_FILL(Q6_K, q6_k)
 DEFINE_FILL(Q3_K, q3_k)
 DEFINE_FILL(IQ4_NL, iq4_nl)
 DEFINE_FILL(IQ4_XS, iq4_xs)
+DEFINE_FILL(MXFP4, mxfp4)
 #undef DEFINE_FILL
 
 static void fill_piece(caked_type type, const uint8_t *w, size_t row_bytes, size_t blocks, size_t outputs, uint8_t *to) {
@@ -135,6 +137,7 @@ static void fill_piece(caked_type type, const uint8_t *w, size_t row_bytes, size
         case CAKED_Q3_K: fill_q3_k(w, row_bytes, blocks, outputs, to); break;
         case CAKED_IQ4_NL: fill_iq4_nl(w, row_bytes, blocks, outputs, to); break;
         case CAKED_IQ4_XS: fill_iq4_xs(w, row_bytes, blocks, outputs, to); break;
+        case CAKED_MXFP4: fill_mxfp4(w, row_bytes, blocks, outputs, to); break;
         default: break;  // no other has panels
     }
 }

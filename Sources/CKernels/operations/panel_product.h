@@ -164,6 +164,7 @@ DEFINE_TYPE(Q6_K, q6_k)
 DEFINE_TYPE(Q3_K, q3_k)
 DEFINE_TYPE(IQ4_NL, iq4_nl)
 DEFINE_TYPE(IQ4_XS, iq4_xs)
+DEFINE_TYPE(MXFP4, mxfp4)
 #undef DEFINE_TYPE
 #undef DEFINE_ROWS
 
@@ -183,6 +184,7 @@ static const panel_function *panel_functions(caked_type type) {
         case CAKED_Q3_K: return panel_q3_k;
         case CAKED_IQ4_NL: return panel_iq4_nl;
         case CAKED_IQ4_XS: return panel_iq4_xs;
+        case CAKED_MXFP4: return panel_mxfp4;
         default: return NULL;  // no other has panels
     }
 }

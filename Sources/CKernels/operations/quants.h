@@ -19,11 +19,27 @@ INLINE half_bytes fifths_of(const uint8_t *p, int half) {
     return (half_bytes)((v & bit) != 0) & 16;
 }
 
-// Levels of IQ4, as unsigned bytes.
-INLINE half_bytes levels_of(const uint8_t *nibbles, int half) {
+// table[index[j]] for each j.
+INLINE half_bytes choose(half_bytes table, half_bytes index) {
+#ifdef CAKED_CHOOSE
+    return (half_bytes)CAKED_CHOOSE(table, index);
+#else
     half_bytes v;
-    UNROLL for (int j = 0; j < CAKED_BLOCK / 2; j++) v[j] = (uint8_t)(levels_iq4[nibbles[j] >> 4 * half & 15] + 128);
+    UNROLL for (int j = 0; j < CAKED_BLOCK / 2; j++) v[j] = table[index[j]];
     return v;
+#endif
+}
+
+// The levels that nibbles choose, as unsigned bytes.
+INLINE half_bytes levels_of(const int8_t *levels, const uint8_t *nibbles, int half) {
+    return choose(load_half_block((const uint8_t *)levels) ^ 128, nibbles_of(nibbles, half));
+}
+
+// A power of two as MXFP4 has it, halved since its levels are doubled, as a half: 0 below all of them, infinity above.
+INLINE uint16_t half_of_power(uint8_t exponent) {
+    if (exponent >= 144) return 0x7c00;
+    if (exponent >= 114) return (uint16_t)((exponent - 113) << 10);
+    return exponent >= 104 ? (uint16_t)(1 << (exponent - 104)) : 0;
 }
 
 // The quants of elements 16 * half ... of part `part` of a block.
@@ -46,8 +62,9 @@ INLINE half_bytes quants_of(caked_type type, const uint8_t *w, int part, int hal
             UNROLL for (int j = 0; j < CAKED_BLOCK / 2; j++) v[j] = (uint8_t)(quant_q3_k(w, part, place + j) + 32);
             return v;
         }
-        case CAKED_IQ4_NL: return levels_of(w + 2, half);
-        case CAKED_IQ4_XS: return levels_of(w + 8 + part * CAKED_BLOCK / 2, half);
+        case CAKED_IQ4_NL: return levels_of(levels_iq4, w + 2, half);
+        case CAKED_IQ4_XS: return levels_of(levels_iq4, w + 8 + part * CAKED_BLOCK / 2, half);
+        case CAKED_MXFP4: return levels_of(levels_mxfp4, w + 1, half);
         default: return load_half_block(w + 2 + place) ^ 128;  // Q8_0
     }
 }
