@@ -67,9 +67,10 @@ package final class Daemon {
     package private(set) var process: Process?
     package let extra: [String]
     /// The model file; another one counts from the next start on.
-    package var model = Project.model
+    package var model: String
 
-    package init(_ extra: [String] = []) async throws {
+    package init(_ extra: [String] = [], model: String = Project.model) async throws {
+        self.model = model
         // A short path: a socket's is limited to 107 bytes.
         folder = URL(filePath: "/tmp").appending(path: "caked-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
