@@ -1,6 +1,7 @@
 // Turns ids into text one at a time, without ever splitting a character.
 
-/// Decodes a stream of ids; what it returns, put together, is what `Tokenizer.decode` returns for all of them.
+/// Decodes a stream of ids; what it returns, put together, is what `Tokenizer.decode` returns for all of them, but for
+/// a character at the end whose rest never came: that is left out.
 public struct StreamingDetokenizer: Sendable {
     private var state: Tokenizer.DecodingState
     /// The beginning of a character whose rest has not come yet: at most 3 bytes between calls.
@@ -20,12 +21,6 @@ public struct StreamingDetokenizer: Sendable {
         let text = String(decoding: pending.dropLast(held), as: UTF8.self)
         pending.removeFirst(pending.count - held)
         return text
-    }
-
-    /// Ends the stream: a character still incomplete becomes U+FFFD.
-    public mutating func finish() -> String {
-        defer { pending.removeAll() }
-        return String(decoding: pending, as: UTF8.self)
     }
 
     /// How many bytes at the end begin a valid sequence that lacks its rest (Unicode 16, table 3-7).

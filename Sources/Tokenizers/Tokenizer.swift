@@ -110,7 +110,8 @@ public final class Tokenizer: Sendable {
         return Array(lexicon.symbols.storage[lexicon.symbols.range(of: id)])
     }
 
-    /// The text of some ids, without the space that encoding put first; invalid UTF-8 becomes U+FFFD.
+    /// The text of some ids, without the space that encoding put first; invalid UTF-8 becomes U+FFFD, and so does the
+    /// beginning of a character at the end.
     public func decode(_ ids: some Sequence<Int32>) -> String {
         var bytes: [UInt8] = []
         var state = DecodingState(self)

@@ -43,12 +43,12 @@ import Tokenizers
         var generator = SeededGenerator(state: UInt64(seed))
         let arbitrary = (0..<300).map { _ in Int32.random(in: -1...Int32(tokenizer.vocabularyCount), using: &generator)
         }
-        for ids in [arbitrary, tokenizer.encode(Synthetic.text(seed: UInt64(seed)))] {
+        let text = tokenizer.encode(Synthetic.text(seed: UInt64(seed)))
+        // Text at the end, so that no character is left half done.
+        for ids in [arbitrary + text, text] {
             var stream = StreamingDetokenizer(tokenizer)
-            var text = ""
-            for id in ids { text += stream.append(id) }
-            text += stream.finish()
-            #expect(Array(text.utf8) == Array(tokenizer.decode(ids).utf8))
+            let streamed = ids.map { stream.append($0) }.joined()
+            #expect(Array(streamed.utf8) == Array(tokenizer.decode(ids).utf8))
         }
     }
 
@@ -57,14 +57,24 @@ import Tokenizers
         let tokenizer = try Tokenizer(Synthetic.byteLevel(merges: []))
         func outputs(_ bytes: [Int32]) -> [String] {
             var stream = StreamingDetokenizer(tokenizer)
-            return bytes.map { stream.append($0) } + [stream.finish()]
+            return bytes.map { stream.append($0) }
         }
-        #expect(outputs([0xF0, 0x9F, 0x8D, 0xB0]) == ["", "", "", "🍰", ""])
-        #expect(outputs([0xE2, 0x82]) == ["", "", "\u{FFFD}"])
-        #expect(outputs([0xE2, 0x41]) == ["", "\u{FFFD}A", ""])
-        #expect(outputs([0xFF, 0x41]) == ["\u{FFFD}", "A", ""])
-        #expect(outputs([0xED, 0xA0]) == ["", "\u{FFFD}\u{FFFD}", ""])
-        #expect(outputs([0x80]) == ["\u{FFFD}", ""])
+        #expect(outputs([0xF0, 0x9F, 0x8D, 0xB0]) == ["", "", "", "🍰"])
+        #expect(outputs([0xE2, 0x41]) == ["", "\u{FFFD}A"])
+        #expect(outputs([0xFF, 0x41]) == ["\u{FFFD}", "A"])
+        #expect(outputs([0xED, 0xA0]) == ["", "\u{FFFD}\u{FFFD}"])
+        #expect(outputs([0x80]) == ["\u{FFFD}"])
+    }
+
+    @Test("a stream leaves out the character that it ends in, and decoding at once makes it U+FFFD")
+    func halfACharacter() throws {
+        let tokenizer = try Tokenizer(Synthetic.byteLevel(merges: []))
+        for half: [Int32] in [[0xC3], [0xE2, 0x82], [0xF0, 0x9F, 0x98]] {
+            let ids = [0xF0, 0x9F, 0x98, 0x80] + half
+            var stream = StreamingDetokenizer(tokenizer)
+            #expect(ids.map { stream.append($0) }.joined() == "😀")
+            #expect(tokenizer.decode(ids) == "😀\u{FFFD}")
+        }
     }
 
     @Test("a stream that goes on a text keeps the space at its start")
@@ -73,7 +83,7 @@ import Tokenizers
         let hello = tokenizer.encode("hello")
         for (continuing, text) in [(true, " hello"), (false, "hello")] {
             var stream = StreamingDetokenizer(tokenizer, continuing: continuing)
-            #expect(hello.map { stream.append($0) }.joined() + stream.finish() == text)
+            #expect(hello.map { stream.append($0) }.joined() == text)
         }
     }
 

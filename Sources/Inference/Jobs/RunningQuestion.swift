@@ -114,7 +114,7 @@ final class RunningQuestion {
 
     // Its place is free before the client hears of it.
     private func finish(_ reason: FinishReason) {
-        say(stops.append(detokenizer.finish()) + stops.finish(), isLast: true)
+        say(stops.finish(), isLast: true)
         let now = clock.now
         let first = firstToken ?? now
         let usage = Usage(

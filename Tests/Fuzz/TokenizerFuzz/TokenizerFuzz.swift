@@ -30,7 +30,6 @@ enum TokenizerFuzz {
         var stream = StreamingDetokenizer(tokenizer)
         var streamed = ""
         for id in ids { streamed += stream.append(id) }
-        streamed += stream.finish()
         precondition(streamed.utf8.elementsEqual(decoded.utf8), "another text when it is streamed")
         let segments: [PromptSegment] = [.template("<|im_start|>"), .text(text), .template("<|im_end|>")]
         for id in tokenizer.encode(segments) { precondition((0..<tokenizer.vocabularyCount).contains(Int(id))) }
@@ -42,9 +41,14 @@ enum TokenizerFuzz {
         var stream = StreamingDetokenizer(tokenizer)
         var streamed = ""
         for id in ids { streamed += stream.append(id) }
-        streamed += stream.finish()
-        precondition(streamed.utf8.elementsEqual(tokenizer.decode(ids).utf8))
+        // The beginning of a character at the end comes as U+FFFD from the one, and not at all from the other.
+        let decoded = Array(tokenizer.decode(ids).utf8)
+        let shorter =
+            decoded.suffix(3) == Self.replacement[...] ? decoded.dropLast(Self.replacement.count) : decoded[...]
+        precondition(streamed.utf8.elementsEqual(decoded) || streamed.utf8.elementsEqual(shorter))
     }
+
+    private static let replacement = Array("\u{FFFD}".utf8)
 
     /// Lines of a vocabulary: tokens, and after a line "#" merges.
     private static func vocabulary(_ bytes: [UInt8]) {
