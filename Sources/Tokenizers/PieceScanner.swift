@@ -133,7 +133,7 @@ package struct PieceScanner: Sendable {
             if cursor.ends[level] <= start {
                 let match =
                     cursor.matches[level].flatMap { $0.lowerBound == start ? $0 : nil }
-                    ?? nextMatch(of: pattern, from: start, to: limit, in: text)
+                    ?? pattern.firstMatch(from: start, to: limit, in: text)
                 if let match, match.lowerBound > start {
                     (cursor.ends[level], cursor.matches[level]) = (match.lowerBound, match)
                 } else {
@@ -143,18 +143,6 @@ package struct PieceScanner: Sendable {
             limit = cursor.ends[level]
         }
         return limit
-    }
-
-    private func nextMatch(
-        of pattern: SplitPattern, from start: Int, to limit: Int, in text: borrowing Span<UInt8>
-    ) -> Range<Int>? {
-        var first = start
-        while first < limit {
-            if let end = pattern.end(from: first, to: limit, in: text) { return first..<end }
-            first += 1
-            while first < limit, text[first] & 0xC0 == 0x80 { first += 1 }
-        }
-        return nil
     }
 
     private func neighboursEnd(_ start: Int, _ text: borrowing Span<UInt8>) -> Int {

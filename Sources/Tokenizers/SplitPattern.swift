@@ -4,10 +4,10 @@
 /// Alternatives of sequences of character sets, tried in order; the first that matches wins, as in Perl's regular
 /// expressions.
 ///
-/// What is understood: characters, classes (`[...]`, `\p{Lu}`, `\s`, ranges), the quantifiers `?`, `*`, `+`, `{n}`,
-/// `{m,n}`, greedy or possessive, groups of plain words (`(?:...)`, `(?i:...)`), `(?!\S)` and `$`. Backtracking goes
-/// over one run of characters at a time, so matching is linear in the text but for the runs that an alternative gives
-/// up.
+/// What is understood: characters, classes (`[...]`, `[...&&[^...]]`, `\p{Lu}`, `\s`, ranges), the quantifiers `?`,
+/// `*`, `+`, `{n}`, `{m,n}`, greedy or possessive, groups of plain words (`(?:...)`, `(?i:...)`), `(?!\S)` and `$`.
+/// Backtracking goes over one run of characters at a time, so matching is linear in the text but for the runs that an
+/// alternative gives up.
 struct SplitPattern: Sendable {
     /// One step of a sequence.
     enum Element: Sendable {
@@ -22,15 +22,52 @@ struct SplitPattern: Sendable {
     }
 
     private let alternatives: [[Element]]
+    /// The set of a pattern that is a run of it up to the end, and nothing else.
+    private let trailing: SplitSet?
 
     /// Compiles a pattern.
     init(_ source: String) {
         var parser = SplitPatternParser(source)
         alternatives = parser.alternatives()
+        trailing =
+            if alternatives.count == 1, alternatives[0].count == 2, case .end = alternatives[0][1],
+                case .characters(let set, least: 1, most: .max, isPossessive: _) = alternatives[0][0]
+            {
+                set
+            } else {
+                nil
+            }
     }
 
-    /// The end of the match that begins at `start`, nil where none does; nothing from `limit` on is looked at.
-    func end(from start: Int, to limit: Int, in text: borrowing Span<UInt8>) -> Int? {
+    /// The first match at or behind `start`; nothing from `limit` on is looked at.
+    func firstMatch(from start: Int, to limit: Int, in text: borrowing Span<UInt8>) -> Range<Int>? {
+        if let trailing { return trailingMatch(of: trailing, from: start, to: limit, in: text) }
+        var first = start
+        while first < limit {
+            if let end = end(from: first, to: limit, in: text) { return first..<end }
+            first += 1
+            while first < limit, text[first] & 0xC0 == 0x80 { first += 1 }
+        }
+        return nil
+    }
+
+    /// Looked for from the end: from the beginning every run that does not reach it would be read from each of its
+    /// characters.
+    private func trailingMatch(
+        of set: SplitSet, from start: Int, to limit: Int, in text: borrowing Span<UInt8>
+    ) -> Range<Int>? {
+        var first = limit
+        while first > start {
+            var before = first - 1
+            while before > start, text[before] & 0xC0 == 0x80 { before -= 1 }
+            guard set.next(before, limit, text) != nil else { break }
+            first = before
+        }
+        return first < limit ? first..<limit : nil
+    }
+
+    /// The end of the match that begins at `start`, nil where none does.
+    private func end(from start: Int, to limit: Int, in text: borrowing Span<UInt8>) -> Int? {
         for elements in alternatives {
             if let end = match(elements, 0, start, limit, text), end > start { return end }
         }
@@ -80,6 +117,8 @@ struct SplitSet: Sendable {
     /// Bits of categories, and bit 31 for whitespace.
     private(set) var mask: UInt32 = 0
     private(set) var ranges: [ClosedRange<UInt32>] = []
+    /// What of it the set does not have.
+    var excluded: [ClosedRange<UInt32>] = []
     var isNegated = false
     /// ASCII, decided beforehand; set by `sealed`.
     private var ascii: (UInt64, UInt64) = (0, 0)
@@ -93,7 +132,9 @@ struct SplitSet: Sendable {
     /// The set, ready to be asked.
     func sealed() -> SplitSet {
         var set = self
-        for value in 0..<128 where holds(UInt32(value)) {
+        set.ranges = Self.joined(ranges)
+        set.excluded = Self.joined(excluded)
+        for value in 0..<128 where set.holds(UInt32(value)) {
             if value < 64 { set.ascii.0 |= 1 << UInt64(value) } else { set.ascii.1 |= 1 << UInt64(value - 64) }
         }
         return set
@@ -104,8 +145,29 @@ struct SplitSet: Sendable {
         let isIn =
             mask >> UInt32(category & 31) & 1 == 1
             || mask & Self.whitespaceMask != 0 && category & CharacterCategories.whitespace != 0
-            || ranges.contains { $0.contains(value) }
-        return isIn != isNegated
+            || Self.holds(value, ranges)
+        return (isIn && !Self.holds(value, excluded)) != isNegated
+    }
+
+    /// In order, and none beside or inside another.
+    private static func joined(_ ranges: [ClosedRange<UInt32>]) -> [ClosedRange<UInt32>] {
+        ranges.sorted { $0.lowerBound < $1.lowerBound }.reduce(into: []) { joined, range in
+            if let last = joined.last, range.lowerBound <= last.upperBound {
+                joined[joined.count - 1] = last.lowerBound...max(last.upperBound, range.upperBound)
+            } else {
+                joined.append(range)
+            }
+        }
+    }
+
+    /// Whether one of the ranges, in order, has the value.
+    private static func holds(_ value: UInt32, _ ranges: [ClosedRange<UInt32>]) -> Bool {
+        var (low, high) = (0, ranges.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].upperBound < value { low = middle + 1 } else { high = middle }
+        }
+        return low < ranges.count && ranges[low].lowerBound <= value
     }
 
     /// The end of the character at `index` of valid UTF-8, if the set has it; `limit` lies between characters.
@@ -207,7 +269,16 @@ private struct SplitPatternParser {
         var set = SplitSet()
         if first == "[" {
             set.isNegated = take("^")
-            while !take("]") { addItem(rest.removeFirst(), to: &set) }
+            while !take("]") {
+                if take("&&[^") {
+                    var excluded = SplitSet()
+                    while !take("]") { addItem(rest.removeFirst(), to: &excluded) }
+                    precondition(excluded.mask == 0, "only ranges are excluded")
+                    set.excluded = excluded.ranges
+                } else {
+                    addItem(rest.removeFirst(), to: &set)
+                }
+            }
         } else {
             addItem(first, to: &set, mayBeRange: false)
             if ignoringCase, first.isASCII, first.properties.isAlphabetic {
@@ -223,11 +294,10 @@ private struct SplitPatternParser {
             let escaped = rest.removeFirst()
             switch escaped {
             case "p":
-                let name = rest.dropFirst().prefix { $0 != "}" }
-                guard let mask = CharacterCategories.mask(String(String.UnicodeScalarView(name))) else {
-                    preconditionFailure("no such category")
-                }
-                rest = rest.dropFirst(name.count + 2)
+                let name = String(String.UnicodeScalarView(rest.dropFirst().prefix { $0 != "}" }))
+                rest = rest.dropFirst(name.unicodeScalars.count + 2)
+                if name == "Han" { return CharacterCategories.han.forEach { set.add($0) } }
+                guard let mask = CharacterCategories.mask(name) else { preconditionFailure("no such category") }
                 return set.add(mask: mask)
             case "s": return set.add(mask: SplitSet.whitespaceMask)
             case "S":
@@ -235,6 +305,7 @@ private struct SplitPatternParser {
                 return set.add(mask: SplitSet.whitespaceMask)
             case "r": low = "\r"
             case "n": low = "\n"
+            case "t": low = "\t"
             default: low = escaped
             }
         }

@@ -48,7 +48,8 @@ struct VocabularyLoaderTests {
             ("llama-bpe", Vocabulary.PreTokenizer.llamaBPE, true), ("lfm2", .llamaBPE, true),
             ("glm4", .glm4, false), ("smaug-bpe", .smaug, false), ("tekken", .tekken, true),
             ("stablelm2", .qwen2, false),
-            ("exaone4", .gpt2, false), ("refact", .smollm, false),
+            ("exaone4", .gpt2, false), ("refact", .smollm, false), ("default", .standard, false),
+            ("kimi-k2", .kimiK2, false), ("poro-chat", .bloom, false), ("chameleon", .chameleon, true),
         ])
     func names(_ name: String, _ cuts: Vocabulary.PreTokenizer, _ addsBeginOfText: Bool) throws {
         let found = try vocabulary(name)
@@ -56,7 +57,7 @@ struct VocabularyLoaderTests {
         #expect(try vocabulary(name, addsBeginOfText: !addsBeginOfText).addsBeginOfText == !addsBeginOfText)
     }
 
-    @Test("a pre-tokenizer that cuts otherwise is refused by its name", arguments: ["kimi-k2", "default", ""])
+    @Test("a pre-tokenizer that cuts otherwise is refused by its name, and so is none", arguments: ["tiny_aya", ""])
     func refused(_ name: String) {
         let error = #expect(throws: EngineError.self) { try vocabulary(name) }
         #expect("\(String(describing: error))".contains("pre-tokenizer"))

@@ -38,7 +38,7 @@ import Tokenizers
         #expect(Vocabulary.PreTokenizer(named: "gpt-5") == nil)
     }
 
-    @Test("pieces are the regular expression's matches, and what is between them", arguments: 0..<15, 0..<40)
+    @Test("pieces are the regular expression's matches, and what is between them", arguments: 0..<26, 0..<40)
     func matches(cutter: Int, seed: Int) throws {
         let (preTokenizer, sources) = try #require(Self.cutters.indices.contains(cutter) ? Self.cutters[cutter] : nil)
         let scalars = Synthetic.text(seed: UInt64(seed)).unicodeScalars.filter { Self.isLongAssigned($0) }
@@ -50,6 +50,18 @@ import Tokenizers
         let pieces = Self.pieces(of: text, preTokenizer)
         let difference = zip(pieces, expected).first { $0 != $1 }
         #expect(difference == nil && pieces.count == expected.count, "\(String(describing: difference))")
+    }
+
+    @Test(
+        "white space at the end is cut off in linear time, and that before anything else stays",
+        .timeLimit(.minutes(1)))
+    func trailingWhitespace() {
+        let spaces = String(repeating: " \u{2003}", count: 1 << 18)
+        #expect(
+            Self.pieces(of: "a ?\t\n \u{A0}", .deepseekLLM).map { String(decoding: $0, as: UTF8.self) } == [
+                "a", " ?", "\t", "\n", " \u{A0}",
+            ])
+        #expect(Self.pieces(of: "1" + spaces + "1", .deepseekLLM).count > 2)
     }
 
     /// Foundation's \s lacks U+0085 and others: spelt out as Unicode's White_Space.

@@ -56,7 +56,11 @@ extension Vocabulary {
     private static func algorithm(_ metadata: GGUFMetadata) throws -> Algorithm {
         switch try metadata.string("tokenizer.ggml.model") {
         case "gpt2":
-            let name = try metadata.string("tokenizer.ggml.pre") ?? "default"
+            // llama.cpp guesses, and warns that answers will be worse: a file that does not say is an old conversion.
+            guard let name = try metadata.string("tokenizer.ggml.pre"), !name.isEmpty else {
+                throw EngineError.unusableModel(
+                    "it does not name its pre-tokenizer (tokenizer.ggml.pre); convert the model again")
+            }
             guard let cutter = Vocabulary.PreTokenizer(named: name) else {
                 let known = Vocabulary.PreTokenizer.allCases.flatMap(\.names).joined(separator: ", ")
                 throw EngineError.unusableModel(
