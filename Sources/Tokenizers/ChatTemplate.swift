@@ -8,7 +8,7 @@ import Jinja
 /// the part up to the question never changes: `documentPrefix` followed by `continuation` is `render` of the same
 /// chat with the document put before its first question.
 ///
-/// Only the template's own words may become special tokens. So every letter of a document and of a message is marked
+/// Only the template's own words may become control tokens. So every letter of a document and of a message is marked
 /// before the template sees it, and keeps its mark whatever the template does with it.
 public struct ChatTemplate: Sendable {
     private enum Format: Sendable {

@@ -2,9 +2,9 @@
 
 /// A stretch of a rendered prompt.
 public enum PromptSegment: Sendable, Equatable, Encodable {
-    /// Text of the chat template, in which special tokens are recognised.
+    /// Text of the chat template, in which all special tokens are recognised.
     case template(String)
-    /// Text that somebody wrote, in which nothing is special.
+    /// Text that somebody wrote, in which only user-defined tokens are recognised.
     case text(String)
 
     /// The text of the segment.

@@ -1,4 +1,4 @@
-// Encodes a run of text between two special tokens: cuts it into pieces, looks each up, merges the new ones.
+// Encodes runs of text between special tokens: cuts each into pieces, looks those up, merges the new ones.
 
 private import HeapModule
 
@@ -17,13 +17,18 @@ struct RunEncoder {
 
     init(_ lexicon: Lexicon) { self.lexicon = lexicon }
 
-    /// Appends the ids of `text`, valid UTF-8.
-    mutating func encode(_ text: borrowing Span<UInt8>, into output: inout [Int32]) {
-        var cache = PieceCache(textBytes: text.count)
-        var start = 0
+    /// Appends the ids of a run of `text`, valid UTF-8.
+    ///
+    /// - Parameter cache: what was met in other runs of this text, of which the ids are in this output.
+    mutating func encode(
+        _ run: Range<Int>, of text: borrowing Span<UInt8>, _ cache: inout PieceCache, into output: inout [Int32]
+    ) {
+        let characters = text.extracting(run)
+        var start = run.lowerBound
         var cursor = PieceScanner.Cursor()
-        while start < text.count {
-            let piece = start..<lexicon.scanner.end(from: start, in: text, &cursor)
+        while start < run.upperBound {
+            let end = lexicon.scanner.end(from: start - run.lowerBound, in: characters, &cursor)
+            let piece = start..<run.lowerBound + end
             let hash = PieceHash.of(text, piece)
             if let ids = cache.find(hash, piece, in: text) {
                 for index in ids { output.append(output[index]) }
@@ -134,7 +139,7 @@ struct RunEncoder {
     private func entry(at position: Int) -> UInt64 { UInt64(merges[position].rank) << 32 | UInt64(position) }
 }
 
-/// Pieces met earlier in the run, by content.
+/// Pieces met earlier in the text, by content.
 ///
 /// An entry points to where the text had the piece and the output has its ids, so nothing is copied; each slot has one
 /// entry and a newer piece replaces it, so that memory is bounded and there is nothing to evict.

@@ -32,7 +32,7 @@ public final class Tokenizer: Sendable {
         try Self.check(vocabulary)
         kinds = Self.completedKinds(vocabulary)
         lexicon = try Lexicon(vocabulary, kinds: kinds)
-        specials = SpecialTokens(tokens: vocabulary.tokens, kinds: kinds)
+        specials = try SpecialTokens(tokens: vocabulary.tokens, kinds: kinds)
         vocabularyCount = vocabulary.tokens.count
         beginOfText = vocabulary.addsBeginOfText ? vocabulary.beginOfText : nil
         putsSpaceFirst = vocabulary.algorithm == .sentencePiece && vocabulary.addsSpacePrefix
@@ -49,57 +49,67 @@ public final class Tokenizer: Sendable {
 
     // MARK: Encoding
 
-    /// The ids of what a user wrote: special tokens are ordinary text here, and none is added.
+    /// The ids of what a user wrote: control tokens are ordinary text here, and none is added; user-defined tokens are
+    /// found as in any text.
     public func encode(_ text: String) -> [Int32] {
-        var output: [Int32] = []
-        append(Array(text.utf8), afterSpace: putsSpaceFirst, to: &output)
-        return output
+        ids(of: Array(text.utf8), templates: [], afterSpace: putsSpaceFirst)
     }
 
     /// The ids of a rendered prompt.
     ///
-    /// Special tokens are recognised in `.template` segments only. Text between two special tokens is joined across
-    /// segments before it is cut into pieces. Begin-of-text comes first when the vocabulary asks for it, unless the
-    /// prompt has it already.
+    /// Control tokens are recognised in `.template` segments only, user-defined ones everywhere. Text between two of
+    /// them is joined across segments before it is cut into pieces. Begin-of-text comes first when the vocabulary asks
+    /// for it, unless the prompt has it already.
     ///
     /// - Parameter continuing: the ids follow others: no begin-of-text, and no space before the first text.
     public func encode(_ segments: [PromptSegment], continuing: Bool = false) -> [Int32] {
-        var output: [Int32] = []
-        var run: [UInt8] = []
-        var afterSpace = putsSpaceFirst && !continuing
+        var text: [UInt8] = []
+        var templates: [Range<Int>] = []
         for segment in segments {
-            switch segment {
-            case .text(let text): run.append(contentsOf: text.utf8)
-            case .template(let text):
-                let bytes = Array(text.utf8)
-                for part in specials.parts(of: bytes) {
-                    switch part {
-                    case .text(let range): run.append(contentsOf: bytes[range])
-                    case .token(let id):
-                        append(run, afterSpace: afterSpace, to: &output)
-                        run.removeAll()
-                        output.append(id)
-                        afterSpace = putsSpaceFirst
-                    }
-                }
-            }
+            let start = text.count
+            text.append(contentsOf: segment.content.utf8)
+            if case .template = segment { templates.append(start..<text.count) }
         }
-        append(run, afterSpace: afterSpace, to: &output)
+        var output = ids(of: text, templates: templates, afterSpace: putsSpaceFirst && !continuing)
         if !continuing, let beginOfText, output.first != beginOfText { output.insert(beginOfText, at: 0) }
         return output
     }
 
-    private func append(_ run: [UInt8], afterSpace: Bool, to output: inout [Int32]) {
-        if run.isEmpty { return }
+    private func ids(of text: [UInt8], templates: [Range<Int>], afterSpace: Bool) -> [Int32] {
+        var (text, parts) = (text, specials.parts(of: text, templates: templates))
+        if putsSpaceFirst { (text, parts) = Self.spaced(parts, of: text, first: afterSpace) }
+        var output: [Int32] = []
         // Prose has four to five bytes a token.
-        output.reserveCapacity(output.count + run.count / 4)
+        output.reserveCapacity(text.count / 4)
         var encoder = RunEncoder(lexicon)
-        if afterSpace {
-            let spaced = [UInt8(ascii: " ")] + run
-            encoder.encode(spaced.span, into: &output)
-        } else {
-            encoder.encode(run.span, into: &output)
+        var cache = PieceCache(textBytes: text.count)
+        for part in parts {
+            switch part {
+            case .text(let run): encoder.encode(run, of: text.span, &cache, into: &output)
+            case .token(let id): output.append(id)
+            }
         }
+        return output
+    }
+
+    /// The same with a space before each text that follows a special token, and before the first one if asked for.
+    private static func spaced(
+        _ parts: [SpecialTokens.Part], of text: [UInt8], first: Bool
+    ) -> ([UInt8], [SpecialTokens.Part]) {
+        var spaced: [UInt8] = []
+        spaced.reserveCapacity(text.count + parts.count)
+        var putsSpace = first
+        let parts = parts.map { part in
+            guard case .text(let run) = part else {
+                putsSpace = true
+                return part
+            }
+            let start = spaced.count
+            if putsSpace { spaced.append(UInt8(ascii: " ")) }
+            spaced.append(contentsOf: text[run])
+            return .text(start..<spaced.count)
+        }
+        return (spaced, parts)
     }
 
     // MARK: Decoding
@@ -177,6 +187,14 @@ public final class Tokenizer: Sendable {
         if kinds.isEmpty {
             kinds = vocabulary.tokens.map { token in
                 vocabulary.algorithm == .sentencePiece && Lexicon.byte(spelt: token) != nil ? .byte : .normal
+            }
+        }
+        // Some conversions spell the spaces of user-defined tokens as SentencePiece does: no text has those, so that
+        // merges make them.
+        if vocabulary.algorithm == .sentencePiece {
+            for (index, token) in vocabulary.tokens.enumerated()
+            where kinds[index] == .userDefined && token.contains("\u{2581}") && !SpecialTokens.isMark(token) {
+                kinds[index] = .normal
             }
         }
         // `</s>` is also an ordinary token (HTML) in some vocabularies.

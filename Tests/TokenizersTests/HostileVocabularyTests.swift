@@ -76,6 +76,8 @@ import Tokenizers
         byteLevel.tokens.append(String(repeating: "a", count: 5000))
         byteLevel.kinds.append(.normal)
         Self.refused(byteLevel, .tokenTooLong(id: 256, bytes: 5000, maximum: 1024))
+        byteLevel.kinds[256] = .control
+        Self.refused(byteLevel, .tokenTooLong(id: 256, bytes: 5000, maximum: 1024))
     }
 
     @Test("of two tokens or merges alike the first counts")

@@ -26,14 +26,16 @@ enum Synthetic {
         }
     }()
 
-    /// Bytes 0...255 as ids 0...255, then the results of the merges, then the special tokens.
+    /// Bytes 0...255 as ids 0...255, then the results of the merges, then control tokens, then user-defined ones.
     static func byteLevel(
-        _ preTokenizer: Vocabulary.PreTokenizer = .qwen2, merges: [String], specials: [String] = []
+        _ preTokenizer: Vocabulary.PreTokenizer = .qwen2, merges: [String], specials: [String] = [],
+        userDefined: [String] = []
     ) -> Vocabulary {
-        let tokens = byteSpellings + merges.map { $0.replacing(" ", with: "") } + specials
+        let normal = byteSpellings + merges.map { $0.replacing(" ", with: "") }
         return Vocabulary(
-            algorithm: .byteLevelBPE(preTokenizer), tokens: tokens,
-            kinds: tokens.indices.map { $0 < 256 + merges.count ? .normal : .control }, merges: merges)
+            algorithm: .byteLevelBPE(preTokenizer), tokens: normal + specials + userDefined,
+            kinds: normal.map { _ in .normal } + specials.map { _ in .control } + userDefined.map { _ in .userDefined },
+            merges: merges)
     }
 
     /// `<unk>`, `<s>`, `</s>`, the byte tokens (ids 3...258 when `hasBytes`), then `pieces` with their scores.
