@@ -43,6 +43,22 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
         }
     }
 
+    /// What is learned of the second reading of documents, for the effort `learned`.
+    public struct Learning: Codable, Equatable, Sendable {
+        /// Documents that taught it.
+        public var documents = 0
+        /// Whether enough is known.
+        public var isFinished = false
+
+        /// Nothing yet.
+        public init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case documents
+            case isFinished = "finished"
+        }
+    }
+
     /// What was done to documents for the sake of space, since the start.
     public struct Reclaimed: Codable, Equatable, Sendable {
         /// Acts of a kind and the bytes they freed.
@@ -98,6 +114,8 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
     public var clearedReaders = 0
     /// What was reclaimed since the start.
     public var reclaimed = Reclaimed()
+    /// What is learned of the second reading.
+    public var learning = Learning()
     /// What waits.
     public var queue = Work()
     /// What is being worked on.
@@ -125,7 +143,7 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
         case openDocuments = "open_documents"
         case oldestReaderSeconds = "oldest_reader_seconds"
         case clearedReaders = "cleared_readers"
-        case reclaimed, queue, running, jobs
+        case reclaimed, learning, queue, running, jobs
     }
 }
 

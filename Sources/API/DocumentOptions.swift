@@ -2,6 +2,11 @@
 
 /// What observing a document may cost.
 public enum Effort: String, OptionWord {
+    /// The daemon chooses.
+    case auto
+    /// One reading: what a second would say is predicted.
+    case learned
+    /// Two readings, of which the second reads less or more of the document with each of its parts.
     case fast, balanced, best
 
     static let refusal = (code: "unknown_effort", noun: "effort", param: "effort")
@@ -18,7 +23,7 @@ public enum StoredRows: String, OptionWord {
 public protocol OptionWord: RawRepresentable<String>, CaseIterable, Sendable {}
 
 extension OptionWord {
-    /// The words, for error messages: "fast, balanced or best".
+    /// The words, for error messages: "f16, q8_0 or q4".
     public static var wanted: String {
         let words = allCases.map(\.rawValue)
         return words.dropLast().joined(separator: ", ") + " or " + (words.last ?? "")

@@ -59,7 +59,7 @@ public struct Method: Sendable, Hashable, Codable {
     public var takesProbes: Bool {
         switch observation {
         case .probe, .reconstruction: true
-        case .none, .window, .everyRow: false
+        case .none, .window, .everyRow, .predicted: false
         }
     }
 

@@ -14,7 +14,7 @@ extension Method {
         if let method = presets.first(where: { $0.name == name }) { return method }
         let parts = name.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 2, let method = presets.first(where: { $0.name == parts[0] }),
-            let effort = Effort(rawValue: parts[1]), method.with(effort: .fast) != method
+            let effort = Effort(rawValue: parts[1]), effort == .best || method.with(effort: effort) != method
         else { throw .unknownPreset(name: name, known: presetNames) }
         return method.with(effort: effort)
     }

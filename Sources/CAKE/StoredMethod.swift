@@ -39,7 +39,7 @@ extension Method {
             if case .around(let tokens) = sight { 0...maximumTokens ~= tokens } else { true }
         }
         return switch observation {
-        case .none, .everyRow, .probe: true
+        case .none, .everyRow, .probe, .predicted: true
         case .window(let rows): 1...maximumTokens ~= rows
         case .reconstruction(let rows, let reads, let judges):
             1...maximumTokens ~= rows && isPossible(reads) && isPossible(judges)

@@ -21,6 +21,7 @@ struct DocumentWriter: Sendable {
             }
             services.totals.wroteDocument()
             services.finish(job, manifest, created: true)
+            if let lesson = reading.lesson { services.surrogates.take(lesson) }
         } catch {
             services.logger.error("a document could not be stored", metadata: ["error": "\(error)"])
             services.fail(job, EngineError(error))

@@ -65,6 +65,7 @@ public final class Engine: DocumentService {
         }
         let services = EngineServices(
             configuration: configuration, loaded: loaded, store: store, pool: pool, keeper: keeper,
+            surrogates: SurrogateKeeper(loaded, stateDirectory: configuration.stateDirectory, logger: logger),
             clerk: SerialThread(name: "caked-clerk"), totals: totals, logger: logger)
         self.services = services
         // One document is being read while the others wait.
@@ -141,6 +142,7 @@ public final class Engine: DocumentService {
         status.daemon.queue.documents = max(0, documentAdmission.count - status.daemon.running.documents)
         status.daemon.queue.questions = max(0, questionAdmission.count - status.daemon.running.questions)
         (status.daemon.jobs.durable, status.daemon.jobs.interrupted) = keeper.board.counts
+        status.daemon.learning = services.surrogates.progress
         status.daemon.threads = services.pool.threads
         let kernels = KernelSet.current
         status.daemon.kernels.set = kernels.name
@@ -179,7 +181,8 @@ public final class Engine: DocumentService {
         for request: PutRequest, feed: EventFeed<PutEvent>?, ticket: Ticket
     ) throws(EngineError) -> DocumentJob {
         let configuration = services.configuration
-        let plan = try ReadingPlan(request, loaded: loaded, configuration: configuration)
+        let plan = try ReadingPlan(
+            request, loaded: loaded, configuration: configuration, surrogate: services.surrogates.surrogate)
         // What is configured now holds for this request, also after a restart with another configuration.
         var request = request
         request.options.keep = request.options.keep ?? configuration.defaultKeep

@@ -24,7 +24,7 @@ public struct EngineConfiguration: Equatable, Sendable {
     /// The CAKE preset when a request does not say.
     public var defaultMethod = "cake-global"
     /// What observing may cost when a request does not say.
-    public var defaultEffort = Effort.best
+    public var defaultEffort = Effort.auto
     /// The row type when a request does not say.
     public var defaultRows = StoredRows.q8_0
     /// The recall that a budget chosen by the engine reaches, where one up to half of the entries does.

@@ -14,6 +14,8 @@ struct EngineServices: Sendable {
     let pool: WorkerPool
     /// Board and files of the documents that are on their way.
     let keeper: JobKeeper
+    /// What is learned of the second reading.
+    let surrogates: SurrogateKeeper
     /// Writes to the disk, so that no disk makes a question wait.
     let clerk: SerialThread
     let totals: EngineTotals

@@ -7,14 +7,18 @@ import EngineInterface
 import Transformer
 
 extension Method.Effort {
-    /// A client's word for an effort.
-    package init(_ effort: Effort) {
-        self =
+    /// A client's word for an effort; nil for `auto`, which is a choice of two.
+    package init?(_ effort: Effort) {
+        let found: Self? =
             switch effort {
+            case .auto: nil
+            case .learned: .learned
             case .fast: .fast
             case .balanced: .balanced
             case .best: .best
             }
+        guard let found else { return nil }
+        self = found
     }
 }
 

@@ -48,6 +48,10 @@ public final class DocumentPrefill {
     let rows: KVRows
     /// The places to check, the last of the branches.
     private let checks: [CheckPlace]
+    private let surrogate: Surrogate?
+    private let lesson: SurrogateLesson?
+    /// Where something is predicted or learned.
+    private let features: EntryFeatures?
     let meter = KVMeter()
     var cascade: Cascade
     var kept: [KeptLayer] = []
@@ -65,10 +69,13 @@ public final class DocumentPrefill {
     ///   - instruction: tokens before each chunk, when the method reconstructs the document.
     ///   - probes: questions that observe as branches, when the method has branches; their tokens.
     ///   - checks: places at which `checkedRows` says what the full cache expects; they change nothing that is kept.
+    ///   - surrogate: what a method that predicts predicts with.
+    ///   - lesson: takes up what the document teaches a surrogate; of a method that feeds it again.
     /// - Throws: `ModelError` when there are no tokens or too many, an id is unknown, or the budget does not fit.
     public init(
         model: Model, pool: WorkerPool, tokens ids: [Int32], templatePrefixTokens: Int, method: Method, budget: Int,
-        rows: KVRows = .f16, instruction: [Int32] = [], probes: [[Int32]] = [], checks: [CheckPlace] = []
+        rows: KVRows = .f16, instruction: [Int32] = [], probes: [[Int32]] = [], checks: [CheckPlace] = [],
+        surrogate: Surrogate? = nil, lesson: SurrogateLesson? = nil
     ) throws(ModelError) {
         let shape = model.configuration
         guard !ids.isEmpty else { throw .emptyPrompt }
@@ -93,6 +100,16 @@ public final class DocumentPrefill {
         } catch {
             throw .eviction(error)
         }
+        if method.observation == .predicted {
+            let fits = surrogate?.fits(
+                layers: shape.layers, kvHeads: shape.kvHeads, features: shape.entryFeatures)
+            guard fits == true else {
+                throw .invalidOption(
+                    name: "the surrogate of method \(method.name)", value: surrogate == nil ? "missing" : "another's",
+                    needed: "one that was learned with this model")
+            }
+        }
+        (self.surrogate, self.lesson) = (surrogate, lesson)
         self.rows = rows
         layers = shape.layers
         self.checks = checks
@@ -102,6 +119,9 @@ public final class DocumentPrefill {
             model: model, pool: pool, document: ids, branches: branches.ids, method: method, rows: rows.growing,
             meter: meter)
         reader = try LayerReader(room, method: method)
+        features =
+            method.observation == .predicted || lesson != nil
+            ? try EntryFeatures(shape, pool: pool, rows: room.layerRows, document: ids) : nil
         let alwaysKept = AlwaysKept(method, tokens: ids.count, templatePrefixTokens: templatePrefixTokens)
         branchReader =
             branches.all.isEmpty
@@ -114,7 +134,7 @@ public final class DocumentPrefill {
     private static func check(_ method: Method, instruction: Int, probes: [[Int32]]) throws(ModelError) {
         var rows = 1
         switch method.observation {
-        case .none, .everyRow: break
+        case .none, .everyRow, .predicted: break
         case .window(let window): rows = window
         case .probe: break
         case .reconstruction(let chunk, _, _): rows = chunk
@@ -210,13 +230,29 @@ public final class DocumentPrefill {
 
     /// Decides what stays of the layer just read, evicts from the earlier ones, then keeps the new layer's share.
     private func compress() throws(ModelError) {
-        let decision = cascade.add(room.observation())
+        let decision = cascade.add(try observation())
         for (index, layer) in kept.enumerated() { layer.truncate(to: decision.counts[index]) }
         kept.append(
             try KeptLayer(gathering: decision.heads.map(\.positions), from: room.layerRows, as: rows, meter: meter))
         layer += 1
         work.finished(layers: layer)
         stage = layer < layers ? .prepare : .done
+    }
+
+    /// What was observed of the layer, or is predicted of it.
+    private func observation() throws(ModelError) -> LayerObservation {
+        guard let features else { return room.observation() }
+        guard let lesson else {
+            guard let surrogate else { preconditionFailure("nothing is predicted without a surrogate") }
+            return room.observation(
+                predicted: try features.scores(room.weights, weights: surrogate.weights[layer]),
+                preference: surrogate.preferences[layer])
+        }
+        let observation = room.observation()
+        lesson.add(
+            layer: layer, grams: try features.grams(room.weights, scores: room.accumulator.rawIndicator),
+            preference: observation.preference, tokens: room.tokens)
+        return observation
     }
 
     /// What the full cache made of every place's tokens from the last one of its request on, `[places · truth]` rows.

@@ -118,4 +118,9 @@ final class LayerRoom {
     func observation() -> LayerObservation {
         method.observation == .none ? .none : accumulator.finish()
     }
+
+    /// The same from scores and a preference that were predicted.
+    func observation(predicted scores: [Float], preference: Double) -> LayerObservation {
+        accumulator.finish(predicted: scores, preference: preference)
+    }
 }

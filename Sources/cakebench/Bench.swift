@@ -3,6 +3,7 @@
 import ArgumentParser
 import CAKE
 import CLinux
+import Foundation
 import Inference
 import Transformer
 
@@ -11,12 +12,17 @@ struct Bench {
     let loaded: LoadedModel
     let pool: WorkerPool
     var model: Model { loaded.model }
+    /// For methods that predict.
+    let surrogate: Surrogate?
     /// What the daemon stores where nobody says otherwise.
     static let defaultRows = KVRows.q8_0
 
     init(_ options: ModelOptions) throws {
         pool = try WorkerPool(announcing: options.threads)
         loaded = try LoadedModel(path: options.model, templateName: nil, repacking: options.repack, pool: pool)
+        surrogate = try options.surrogate.map { path in
+            try JSONDecoder().decode(Surrogate.self, from: Data(contentsOf: URL(filePath: path)))
+        }
     }
 
     /// Token ids of a document: drawn from a fixed seed, since arithmetic does not care what they say.
@@ -37,12 +43,13 @@ struct Bench {
 
     /// Reads a document to its end.
     func read(
-        _ ids: [Int32], prefixTokens: Int = 0, method: Method, budget: Int, rows: KVRows = Bench.defaultRows
+        _ ids: [Int32], prefixTokens: Int = 0, method: Method, budget: Int, rows: KVRows = Bench.defaultRows,
+        lesson: SurrogateLesson? = nil
     ) throws -> CompactCache {
         let prefill = try DocumentPrefill(
             model: model, pool: pool, tokens: ids, templatePrefixTokens: prefixTokens, method: method, budget: budget,
             rows: rows, instruction: loaded.reconstructionTokens,
-            probes: method.observation == .probe ? loaded.generalProbes : [])
+            probes: method.observation == .probe ? loaded.generalProbes : [], surrogate: surrogate, lesson: lesson)
         while try !prefill.step().isDone {}
         return try prefill.finish()
     }

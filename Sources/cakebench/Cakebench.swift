@@ -13,7 +13,8 @@ struct Cakebench: ParsableCommand {
         version: CakedVersion.current,
         subcommands: [
             Tokenize.self, Render.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self,
-            Kernels.self, Sets.self, Roofline.self, Precision.self, Needle.self, Ruler.self, LongBench.self,
+            Kernels.self, Sets.self, Calibrate.self, Roofline.self, Precision.self, Needle.self, Ruler.self,
+            LongBench.self,
             Fidelity.self, Trust.self,
         ])
 }
@@ -28,6 +29,9 @@ struct ModelOptions: ParsableArguments {
 
     @Option(name: .long, help: "Whether weights are re-tiled in memory first: auto, on or off.")
     var repack = Repacking.auto
+
+    @Option(name: .long, help: "What `cakebench calibrate` made of this model, for methods with the effort learned.")
+    var surrogate: String?
 }
 
 extension Repacking: ExpressibleByArgument {}

@@ -28,6 +28,8 @@ struct Status: DaemonCommand {
         lines += Self.space(of: status)
         lines.append("running  \(Self.work(status.running))")
         lines.append("waiting  \(Self.work(status.queue))")
+        let learned = counted(status.learning.documents, "document")
+        lines.append("learned  " + (status.learning.isFinished ? "from \(learned)" : "not yet, \(learned) so far"))
         let jobs = status.jobs
         if jobs.durable + jobs.interrupted > 0 {
             lines.append(

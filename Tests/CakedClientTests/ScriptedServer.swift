@@ -162,7 +162,8 @@ enum Sample {
     static let status = #"""
         {"cleared_readers":1,"context_length":4096,"documents":3,"file_bytes":5,"free_bytes":6,"jobs":{"durable":1,\#
         "interrupted":2},"kernels":{"multiplies_bfloats":false,"multiplies_bytes":true,"set":"avx2"},\#
-        "map_bytes":7,"model":"tiny","oldest_reader_seconds":1.5,"open_documents":2,\#
+        "learning":{"documents":2,"finished":false},"map_bytes":7,"model":"tiny",\#
+        "oldest_reader_seconds":1.5,"open_documents":2,\#
         "quarantined_documents":1,"queue":{"documents":1,"questions":2},"quota_bytes":9,"reclaimed":{"deleted":\#
         {"bytes":1,"count":2},"expired":{"bytes":3,"count":4},"shrunk":{"bytes":5,"count":6}},"running":\#
         {"documents":1,"questions":0},"store_bytes":8,"threads":2,"uptime_seconds":3.5,"version":"0.1.0"}

@@ -101,7 +101,7 @@ struct CheckedConfiguration {
                 "keep", "0%",
                 "a percentage such as 10% or 10, or a share such as 0.1, more than nothing and at most all, or auto"
             ),
-            ("effort", "most", "fast, balanced or best"), ("rows", "f32", "f16, q8_0 or q4"),
+            ("effort", "most", "auto, learned, fast, balanced or best"), ("rows", "f32", "f16, q8_0 or q4"),
             ("method", "fastest", "the name of a method such as cake-global"),
         ])
     func readingOptions(_ key: String, _ value: String, _ wanted: String) throws {

@@ -11,6 +11,8 @@ extension Method {
         /// All rows of the document, each seeing what stands before it and itself (H2O, Zhang et al., arXiv
         /// 2306.14048).
         case everyRow
+        /// Nothing: what a reconstruction would say is predicted from what the document's entries are (`Surrogate`).
+        case predicted
         /// Questions appended to the document, each a branch that sees the document and itself; observed, then dropped.
         case probe
         /// The document once more in chunks, each a branch that starts at the document's end; observed, then dropped

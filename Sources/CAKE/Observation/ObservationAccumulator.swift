@@ -79,6 +79,18 @@ public struct ObservationAccumulator: Sendable {
             maximum: moments.maximum.span, entropy: moments.entropy)
     }
 
+    /// The indicator before it is finished, `[kvHeads, evictableTokens]`.
+    public var rawIndicator: [Float] { indicator }
+
+    /// Takes up an indicator and a preference that were predicted, in place of observing.
+    public consuming func finish(predicted scores: [Float], preference: Double) -> LayerObservation {
+        precondition(scores.count == indicator.count, "scores of another shape")
+        indicator = scores
+        var result = finish()
+        result.preference = preference
+        return result
+    }
+
     /// Closes the layer: finishes the indicator as the method says, and computes the preference.
     public consuming func finish() -> LayerObservation {
         var result = LayerObservation(entropy: entropy, variance: variance, preference: 0, indicator: indicator)

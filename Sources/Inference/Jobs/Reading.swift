@@ -10,6 +10,8 @@ final class Reading {
     let job: DocumentJob
     /// The prefill; nil once its cache is finished.
     var prefill: DocumentPrefill?
+    /// What it teaches, where something is to be learned.
+    var lesson: SurrogateLesson?
     /// The check of what was read, while it runs.
     var trial: CacheTrial?
     /// The cache that is to be stored, and what a check came to, where there was one.

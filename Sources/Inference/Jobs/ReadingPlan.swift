@@ -16,6 +16,8 @@ struct ReadingPlan: Sendable {
     /// The last tokens that questions can see in each layer; nil: all in every one.
     var capacities: [Int]?
     var method: Method
+    /// What it predicts with, where it does.
+    var surrogate: Surrogate?
     /// The tokens of each.
     var probes: [[Int32]]
     /// What it is read with; the terms of its check may choose a smaller one then.
@@ -38,6 +40,8 @@ extension ReadingPlan {
     /// What makes two readings of the same text the same.
     private struct Options: Encodable {
         var method: Method
+        /// What it predicts with, where it does.
+        var surrogate: Surrogate?
         var probes: [[Int32]]
         var asked: String
         var rows: String
@@ -47,7 +51,11 @@ extension ReadingPlan {
     /// Checks a request and fixes everything about it.
     ///
     /// Costs a hash and a tokenization of the text.
-    init(_ request: PutRequest, loaded: LoadedModel, configuration: EngineConfiguration) throws(EngineError) {
+    ///
+    /// Until a `surrogate` has been learned, a method that would predict with one has the document fed again.
+    init(
+        _ request: PutRequest, loaded: LoadedModel, configuration: EngineConfiguration, surrogate: Surrogate?
+    ) throws(EngineError) {
         let options = request.options
         do throws(RequestError) {
             try PutBody.check(text: request.text)
@@ -56,7 +64,9 @@ extension ReadingPlan {
             throw EngineError(error)
         }
         let document = String(decoding: request.text, as: UTF8.self)
-        let method = try Self.method(options, configuration)
+        let (wanted, choosesEffort) = try Self.method(options, configuration)
+        var method = wanted
+        if method.observation == .predicted, surrogate == nil { method = try Self.unlearned(method) }
         let probes = try Self.probes(options.probes, method: method, loaded: loaded)
         let rows = try RowType(
             requested: options.rows.flatMap(StoredRows.init), configured: configuration.defaultRows,
@@ -80,20 +90,26 @@ extension ReadingPlan {
         let capacities = loaded.model.configuration.capacities(tokens: tokens.count)
         let budget = try Self.budget(
             keep, method: method, tokens: tokens.count, prefixTokens: prefixTokens, capacities: capacities)
+        if choosesEffort, surrogate != nil, probes.isEmpty, keep != .auto,
+            Self.share(of: budget, tokens: tokens.count, capacities: capacities) <= Self.learnedShare
+        {
+            method = method.with(effort: .learned)
+        }
         let terms = CheckTerms(
             request, keep: keep, budget: budget, method: method, tokens: tokens, prefixTokens: prefixTokens,
             capacities: capacities, loaded: loaded, configuration: configuration)
-        // Equal requests are equal whatever is found to do for them.
+        // Equal requests are equal whatever is found to do for them, and whatever has been learned meanwhile.
         let asked = keep == .auto ? "auto \(terms?.target ?? 0)" : "\(budget)"
 
         var textHash = Hash128()
         textHash.update(request.text)
         let canonical = Options(
-            method: method, probes: probes, asked: asked, rows: rows.rawValue, fingerprint: loaded.fingerprint.fields)
+            method: wanted, probes: probes, asked: asked, rows: rows.rawValue, fingerprint: loaded.fingerprint.fields)
         self.init(
             text: request.text, tokens: tokens, prefixTokens: prefixTokens,
             templatePrefix: templatePrefix, capacities: capacities,
-            method: method, probes: probes, budget: terms?.budgets.last ?? budget, terms: terms, rows: rows,
+            method: method, surrogate: method.observation == .predicted ? surrogate : nil, probes: probes,
+            budget: terms?.budgets.last ?? budget, terms: terms, rows: rows,
             ttlSeconds: options.ttlSeconds, pinned: options.pinned, textHash: textHash.hex,
             optionsHash: CanonicalForm(canonical).hash,
             model: loaded.card.id)
@@ -107,19 +123,33 @@ extension ReadingPlan {
         }
     }
 
+    /// Up to which share of the entries one reading answers as much as two do (docs/answers.md).
+    private static let learnedShare = 0.1
+
+    private static func share(of budget: Int, tokens: Int, capacities: [Int]?) -> Double {
+        // A budget was rounded up to whole entries.
+        let (layers, whole) = (capacities?.count ?? 1, capacities?.reduce(0, +) ?? tokens)
+        return Double((budget - 1) * layers) / Double(max(1, whole))
+    }
+
     // A name may say the effort itself, "cake-global:fast": then only another word of the request goes over it.
     private static func method(
         _ options: DocumentOptions, _ configuration: EngineConfiguration
-    ) throws(EngineError) -> Method {
+    ) throws(EngineError) -> (method: Method, choosesEffort: Bool) {
         let name = options.method ?? configuration.defaultMethod
         let asked = options.effort.flatMap(Effort.init)
-        let effort = (asked ?? (name.contains(":") ? nil : configuration.defaultEffort)).map(Method.Effort.init)
+        let effort = asked ?? (name.contains(":") ? nil : configuration.defaultEffort)
         do throws(CAKEError) {
             let method = try Method.preset(name)
-            return effort.map { method.with(effort: $0) } ?? method
+            return (effort.flatMap(Method.Effort.init).map { method.with(effort: $0) } ?? method, effort == .auto)
         } catch {
             throw .invalid(code: "unknown_method", message: "\(error)", parameter: "method")
         }
+    }
+
+    private static func unlearned(_ method: Method) throws(EngineError) -> Method {
+        let preset = method.name.split(separator: ":").first.map(String.init) ?? method.name
+        do throws(CAKEError) { return try Method.preset(preset) } catch { throw .internalFailure(message: "\(error)") }
     }
 
     // A method of probes alone has general ones where the client gives none.

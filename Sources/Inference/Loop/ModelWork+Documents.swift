@@ -17,7 +17,10 @@ extension ModelWork {
         do throws(EngineError) { try services.lookup.checkRoom(for: job) } catch { return fail(id, error) }
         if services.keeper.directory.hasCheckpoint(job.fileName) { return [.opened(id, .checkpointed)] }
         do throws(ModelError) {
-            readings[id] = Reading(job, prefill: try Self.prefill(job.plan, services))
+            let lesson = services.surrogates.lesson(of: job.plan.method)
+            let reading = Reading(job, prefill: try Self.prefill(job.plan, services, lesson))
+            reading.lesson = lesson
+            readings[id] = reading
             return [.opened(id, .fresh)]
         } catch {
             return fail(id, Self.unreadable(error))
@@ -25,12 +28,15 @@ extension ModelWork {
     }
 
     /// A prefill at its beginning.
-    private static func prefill(_ plan: ReadingPlan, _ services: EngineServices) throws(ModelError) -> DocumentPrefill {
+    private static func prefill(
+        _ plan: ReadingPlan, _ services: EngineServices, _ lesson: SurrogateLesson? = nil
+    ) throws(ModelError) -> DocumentPrefill {
         let loaded = services.loaded
         return try DocumentPrefill(
             model: loaded.model, pool: services.pool, tokens: plan.tokens, templatePrefixTokens: plan.prefixTokens,
             method: plan.method, budget: plan.budget, rows: KVRows(plan.rows),
-            instruction: loaded.reconstructionTokens, probes: plan.probes, checks: plan.terms?.places ?? [])
+            instruction: loaded.reconstructionTokens, probes: plan.probes, checks: plan.terms?.places ?? [],
+            surrogate: plan.surrogate, lesson: lesson)
     }
 
     /// A checkpoint may be large: the clerk reads it, and this thread goes on with questions.
