@@ -122,6 +122,19 @@ struct Comparison {
             for method in methods where method.name != "full" { try addHidden(document, method, rows) }
             for method in visibleMethods where method.name != "full" { try addVisible(document, method, rows) }
         }
+        showProgress(nil)
+        printError(progress)
+    }
+
+    /// What every setting has scored so far: all that is left where a run of an hour is stopped.
+    private var progress: String {
+        let scores = settings.map { setting in
+            let name = setting.method + (setting.isVisible ? " (visible)" : "")
+            let rows = rowTypes.count > 1 ? " " + setting.rows.rawValue : ""
+            let score = fixed(measurements[setting]?.scores.mean ?? 0, 2)
+            return "\(name)\(rows) \(fixed(setting.keepPercent, 1)) % \(score)"
+        }
+        return "after \(documents) documents: \(scores.joined(separator: ", "))"
     }
 
     /// One cache for all questions, written before any is known.

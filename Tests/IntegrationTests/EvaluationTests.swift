@@ -46,6 +46,25 @@ import Testing
         #expect(try String(contentsOfFile: plot, encoding: .utf8).contains("cake-reconstruct"))
     }
 
+    @Test("calibrate learns to read once from texts, and every document's scores are said as they are known")
+    func calibrate() throws {
+        let documents = try HeldOut.load().documents
+        let texts = try documents[1...3].enumerated().map { try file("text\($0).txt", $1.text) }
+        let surrogate = try file("surrogate.json", "")
+        let learned = try run(
+            Project.program("cakebench"), ["calibrate", "--out", surrogate, "--tokens", "2000"] + model + texts)
+        #expect(learned.status == 0 && learned.errors.contains(": 3 documents, "), "\(learned)")
+        let needle = [
+            "needle", "--set", Project.root.appending(path: "Tests/Fixtures/heldout-2k.json").path, "--documents", "1",
+            "--keep", "20", "--visible", "", "--methods", "cake-global:learned",
+        ]
+        let asked = try run(Project.program("cakebench"), needle + model + ["--surrogate", surrogate])
+        #expect(asked.status == 0 && asked.output.contains("cake-global:learned"), "\(asked)")
+        #expect(asked.errors.contains("after 1 documents: full 100.0 % "))
+        let unlearned = try run(Project.program("cakebench"), needle + model)
+        #expect(unlearned.errors.contains("surrogate") && unlearned.errors.contains("missing"), "\(unlearned)")
+    }
+
     @Test("trust sets a recall beside the share answered: the cache that recalls more answers more")
     func trust() throws {
         let rows = try #require(
