@@ -4,7 +4,7 @@ import Glibc
 
 /// How tokens are chosen.
 public struct SamplingOptions: Sendable, Equatable {
-    /// 0 is greedy: the largest logit.
+    /// 0, or less than a millionth, is greedy: the largest logit.
     ///
     /// Else logits are divided by it.
     public var temperature: Float
@@ -56,6 +56,8 @@ public struct Sampler: Sendable {
     /// Candidates of a draw, kept between draws so that they are not allocated again.
     private var candidates: [Candidate] = []
 
+    /// Below this a temperature is greedy: logits divided by it are no finite numbers any more.
+    static let leastTemperature: Float = 1e-6
     /// How far back the repetition penalty looks.
     public static let recentTokens = 64
 
@@ -96,7 +98,7 @@ public struct Sampler: Sendable {
         for index in logits.indices where logits[index].isNaN || logits[index] == .infinity {
             throw .logitsNotFinite(token: index)
         }
-        let id = options.temperature == 0 ? greedy(logits) : draw(logits)
+        let id = options.temperature < Self.leastTemperature ? greedy(logits) : draw(logits)
         guard let id else { throw .logitsNotFinite(token: 0) }
         observe(id)
         return id

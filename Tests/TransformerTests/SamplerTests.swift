@@ -26,6 +26,8 @@ struct SamplerTests {
             (SamplingOptions(temperature: 1, minP: 0.5), [0, 0.5, -1, 0], [0, 1, 3]),
             (SamplingOptions(temperature: 1, minP: 1), [0, 0.5, 0.5, 0], [1, 2]),
             (SamplingOptions(temperature: 0.01), [0, 1, 0, 0], [1]),
+            (SamplingOptions(temperature: 1e-38), [-20, 30, 29, 0], [1]),
+            (SamplingOptions(temperature: 1e-6), [-20, 30, 29, 0], [1]),
         ] as [(SamplingOptions, [Float], Set<Int32>)])
     func narrowed(_ options: SamplingOptions, _ logits: [Float], _ expected: Set<Int32>) throws {
         #expect(try drawn(options, logits) == expected)
