@@ -87,10 +87,20 @@ struct DocumentRoutes: Sendable {
         _ request: Request, _ context: APIContext, _ lease: BodyBudget.Lease
     ) async throws -> PutRequest {
         let name = try context.documentName()
-        let isJSON = request.headers[.contentType]?.lowercased().hasPrefix("application/json") == true
-        if request.headers[.contentType]?.lowercased().hasPrefix("multipart/") == true {
+        let kind = request.headers[.contentType]?.lowercased() ?? ""
+        let isJSON = kind.hasPrefix("application/json")
+        // What curl says of `-d` and `-F` unless it is told otherwise: JSON would be stored as the text itself.
+        if kind.hasPrefix("multipart/") || kind.hasPrefix("application/x-www-form-urlencoded") {
             throw RequestError.unsupported(
-                "send the text itself (text/plain) or application/json, not a form", param: "Content-Type")
+                """
+                a form is no document: send JSON with -H 'Content-Type: application/json', or the text itself with \
+                -H 'Content-Type: text/plain' --data-binary @FILE
+                """, param: "Content-Type")
+        }
+        if isJSON, let query = request.uri.query, !query.isEmpty {
+            throw RequestError.unsupported(
+                "options stand beside `text` in a JSON body, not in the address: move `\(query.prefix(80))` there",
+                param: "query")
         }
         // The query is looked at first: why read 64 MiB to refuse a misspelt number?
         var options = try DocumentOptions(query: isJSON ? "" : request.uri.query ?? "")

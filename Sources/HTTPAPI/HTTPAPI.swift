@@ -103,6 +103,7 @@ public final class HTTPAPI: Sendable {
             ("/v1/chat/completions", [(.post, completions.chat)]),
             ("/v1/completions", [(.post, completions.text)]),
             ("/v1/models", [(.get, models)]),
+            ("/v1/models/{id}", [(.get, model)]),
             ("/v1/status", [(.get, status)]),
             ("/healthz", [(.get, health)]),
             ("/metrics", [(.get, metricsText)]),
@@ -134,6 +135,14 @@ public final class HTTPAPI: Sendable {
 
     private func models(_ request: Request, _ context: APIContext) async throws -> Response {
         JSONText.response(ObjectList(data: [service.modelCard]))
+    }
+
+    private func model(_ request: Request, _ context: APIContext) async throws -> Response {
+        let id = service.modelCard.id
+        guard context.parameters.get("id") == id else {
+            throw APIError(.notFound, "model_not_found", "the loaded model is `\(id)`", param: "model")
+        }
+        return JSONText.response(service.modelCard)
     }
 
     private func status(_ request: Request, _ context: APIContext) async throws -> Response {

@@ -7,6 +7,7 @@ import Logging
 import NIOCore
 import NIOExtras
 import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
 import NIOPosix
 import ServiceLifecycle
 
@@ -57,7 +58,14 @@ public struct UnixServer: Service {
                     try pipeline.addHandler(quiescing.makeServerChannelHandler(channel: channel))
                 }
             }
-            .bind(socket.descriptor) { channel in http.setup(channel: channel, logger: api.logger) }
+            .bind(socket.descriptor) { channel in
+                http.setup(channel: channel, logger: api.logger).flatMapThrowing { connection in
+                    let pipeline = channel.pipeline.syncOperations
+                    let codec = try pipeline.handler(type: HTTP1ToHTTPServerCodec.self)
+                    try pipeline.addHandler(EarlierHTTP(), position: .before(codec))
+                    return connection
+                }
+            }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await accept(server, http) }
             group.addTask { await drainOnGracefulShutdown(quiescing) }

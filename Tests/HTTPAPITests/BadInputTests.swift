@@ -146,6 +146,17 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             headers: ["Content-Type": "multipart/form-data; boundary=x"], body: [65],
             code: "unsupported_parameter", param: "Content-Type"),
         Refusal(
+            name: "what curl -d says", method: "PUT", target: "/v1/documents/a",
+            headers: ["Content-Type": "application/x-www-form-urlencoded"], body: Array(#"{"text":"x"}"#.utf8),
+            code: "unsupported_parameter", param: "Content-Type"),
+        Refusal(
+            name: "options in address and body", method: "PUT", target: "/v1/documents/a?keep=20%25",
+            headers: ["Content-Type": "application/json"], body: Array(#"{"text":"x"}"#.utf8),
+            code: "unsupported_parameter", param: "query"),
+        Refusal(
+            name: "another model", method: "GET", target: "/v1/models/huge", body: [], status: 404,
+            code: "model_not_found", param: "model"),
+        Refusal(
             name: "patch ttl", method: "PATCH", target: "/v1/documents/a", body: Array(#"{"ttl_seconds":0}"#.utf8),
             code: "invalid_parameter", param: "ttl_seconds"),
         Refusal(name: "unknown path", method: "GET", target: "/v2/x", body: [], status: 404, code: "route_not_found"),

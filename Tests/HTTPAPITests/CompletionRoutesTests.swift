@@ -167,6 +167,35 @@ import Testing
         }
     }
 
+    @Test(
+        "a client of HTTP/1.0 is answered in its version, without chunks, and the connection closes",
+        arguments: ["", "\"stream\":true,"], ["", "Connection: keep-alive\r\n", "Expect: 100-continue\r\n"])
+    func earlierHTTP(stream: String, header: String) async throws {
+        try await withServer { server async throws in
+            let body = "{\(stream)\"messages\":[{\"role\":\"user\",\"content\":\"who?\"}]}"
+            let answer = try await offLoop {
+                let connection = try Connection(server.path)
+                let head = "POST /v1/chat/completions HTTP/1.0\r\n\(header)Content-Length: \(body.utf8.count)\r\n\r\n"
+                connection.send(Array((head + body).utf8))
+                // Our side stays open.
+                return String(decoding: connection.rest(), as: UTF8.self)
+            }
+            #expect(answer.hasPrefix("HTTP/1.0 200 ") && answer.lowercased().contains("connection: close\r\n"))
+            #expect(!answer.lowercased().contains("transfer-encoding"), "\(answer)")
+            let text = answer.split(separator: "\r\n\r\n", maxSplits: 1).last ?? ""
+            #expect(text.hasPrefix(stream.isEmpty ? "{\"choices\"" : "data: {"), "\(answer)")
+            #expect(text.hasSuffix(stream.isEmpty ? "}" : "data: [DONE]\n\n"))
+        }
+    }
+
+    @Test("a model is shown by its id") func model() async throws {
+        try await withServer { server async throws in
+            let model = try await server.send("GET", "/v1/models/tiny")
+            #expect(model.status == 200 && model.object["id"] as? String == "tiny")
+            #expect(model.object["object"] as? String == "model")
+        }
+    }
+
     @Test("an answer that breaks off ends with an error event and no [DONE]")
     func failsMidStream() async throws {
         let service = ScriptedService(onQuestion: { _, feed in
