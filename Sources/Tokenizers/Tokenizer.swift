@@ -9,7 +9,7 @@ public final class Tokenizer: Sendable {
     /// of generation).
     private static let turnEnds: Set<String> = [
         "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<turn|>", "<|end|>", "<|return|>", "<|call|>",
-        "</s>",
+        "<|calls|>", "<|flush|>", "<|tool_response>", "[e~[", "</s>", "<eos>", "[EOS]",
         "<|endoftext|>", "<|end_of_text|>", "<EOT>", "_<EOT>", "[EOT]", "<end_of_utterance>", "<｜end▁of▁sentence｜>",
     ]
 

@@ -66,7 +66,8 @@ import Tokenizers
         "a generation ends at each token that ends a turn, a message or a text, by its text or by its key",
         arguments: [
             "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|end|>", "<|return|>", "</s>", "<|endoftext|>",
-            "<|end_of_text|>", "<EOT>", "<end_of_utterance>", "<｜end▁of▁sentence｜>",
+            "<|end_of_text|>", "<EOT>", "<end_of_utterance>", "<｜end▁of▁sentence｜>", "<eos>", "[EOS]", "<turn|>",
+            "<|calls|>", "<|flush|>", "<|tool_response>", "[e~[",
         ])
     func turnEnds(text: String) throws {
         #expect(try Tokenizer(Synthetic.byteLevel(merges: [], specials: [text])).endOfGeneration == [256])
