@@ -17,6 +17,24 @@ public struct DocumentLayer: Codable, Equatable, Sendable {
     }
 }
 
+/// How the prompt that a document was read behind differs from today's: some templates write the date there.
+public struct PromptChange: Codable, Equatable, Sendable {
+    /// The words that stood there when it was read, and stand there in every question about it.
+    public var read: String
+    /// The words that would stand there now.
+    public var now: String
+
+    /// The lines in which two prompts differ; nil where they are the same.
+    public init?(read: String, now: String) {
+        if read == now { return nil }
+        let (old, new) = (read.split(separator: "\n"), now.split(separator: "\n"))
+        let same = zip(old, new).prefix { $0 == $1 }.count
+        let sameEnd = zip(old[same...].reversed(), new[same...].reversed()).prefix { $0 == $1 }.count
+        self.read = old[same..<(old.count - sameEnd)].joined(separator: "\n")
+        self.now = new[same..<(new.count - sameEnd)].joined(separator: "\n")
+    }
+}
+
 /// Where a document stands.
 public enum DocumentState: String, Codable, Sendable {
     /// It is stored and can be asked about.
@@ -91,6 +109,8 @@ public struct Document: Codable, Equatable, Sendable {
     public var shrunkAt: Int?
     /// How its cache compared with the full one when it was written; nil when it was not checked.
     public var check: CheckFigures?
+    /// What of the prompt before it would be another if it were read now; nil where nothing is, and in lists.
+    public var promptChange: PromptChange?
     /// Layer by layer; nil in lists.
     public var layers: [DocumentLayer]?
     /// In the last event of a put: false when the same text and options were there already.
@@ -123,7 +143,9 @@ public struct Document: Codable, Equatable, Sendable {
         case preferenceFellBack = "preference_fell_back"
         case shrunkFrom = "shrunk_from"
         case shrunkAt = "shrunk_at"
-        case check, layers
+        case check
+        case promptChange = "prompt_change"
+        case layers
         case wasCreated = "was_created"
     }
 }

@@ -116,6 +116,8 @@ extension Document {
         if let difference = Manifest.difference(stored: manifest.fingerprint, current: loaded.fingerprint.fields) {
             state = .outdated
             problem = difference.description
+        } else if withLayers {
+            promptChange = loaded.documentOpening().flatMap { PromptChange(read: manifest.templatePrefix, now: $0) }
         }
     }
 

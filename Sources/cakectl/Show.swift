@@ -67,6 +67,9 @@ struct Show: DaemonCommand {
         if document.preferenceFellBack {
             fields.append(("note", "preferences were degenerate; the layers share the budget evenly"))
         }
+        if let change = document.promptChange {
+            fields.append(("prompt", "reads \"\(change.read)\" before it; read now, it would be \"\(change.now)\""))
+        }
         if let check = document.check {
             let isSmaller = document.budget < check.budget
             let since = isSmaller ? " (checked at a budget of \(Formats.count(check.budget)), shrunk since)" : ""

@@ -18,9 +18,21 @@ import Testing
         (document.problem, document.ttlSeconds, document.expires) = ("torn", 60, 1060)
         (document.shrunkFrom, document.shrunkAt, document.wasCreated) = (9, 1001, true)
         document.check = CheckFigures(budget: 4)
+        document.promptChange = PromptChange(read: "a", now: "b")
         document.layers = [DocumentLayer(budget: 1.5, preference: 2, entries: [4, 4])]
         #expect(document.kept == 0.1)
         #expect(try isRead(document))
+    }
+
+    @Test(
+        "of two prompts the lines that differ are said, and nothing of equal ones",
+        arguments: [
+            ("a\nToday: 27 Nov\nb\n", "a\nToday: 28 Nov\nb\n", ["Today: 27 Nov", "Today: 28 Nov"]),
+            ("a\nb", "a\nx\nb", ["", "x"]), ("a", "b", ["a", "b"]), ("a\na", "a\na\na", ["", "a"]),
+            ("a\nb", "a\nb", nil), ("", "", nil),
+        ] as [(String, String, [String]?)])
+    func promptChange(read: String, now: String, lines: [String]?) {
+        #expect(PromptChange(read: read, now: now).map { [$0.read, $0.now] } == lines)
     }
 
     @Test("a usage that is null is not one that is absent", arguments: [Completion.UsageField.absent, .null])

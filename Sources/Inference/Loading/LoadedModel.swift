@@ -149,6 +149,11 @@ package final class LoadedModel: Sendable {
         return (tokenizer.encode(segments), tokenizer.encode(opening).count, opening.map(\.content).joined())
     }
 
+    /// What a document read at `now` would stand behind; nil where the template cannot say.
+    package func documentOpening(now: Moment = .now) -> String? {
+        (try? template.documentPrefix("?", now: now)).map { Self.opening(of: $0).map(\.content).joined() }
+    }
+
     /// A day that is not today.
     private static let longAgo = Moment(year: 2000, month: 1, day: 1)
 
