@@ -245,6 +245,11 @@ public final class DocumentStore: Sendable {
         }
     }
 
+    /// Throws `.lost` when the database file was removed, replaced or cut since the store was opened.
+    public func checkFile() throws(StoreError) {
+        do { try environment.checkFile() } catch { throw storeError(error) }
+    }
+
     var now: Int { clock() }
 
     // MARK: Transactions
@@ -284,6 +289,7 @@ extension StoreError {
         case .alreadyOpen: self = .inUse(directory: directory)
         case .corrupted, .pageNotFound, .damagedFile, .truncatedFile:
             self = .damagedStore(directory: directory, problem: error.description)
+        case .removedFile, .shortenedFile: self = .lost(problem: error.description)
         case .panic: self = .failed(directory: directory)
         default: self = .database(error)
         }

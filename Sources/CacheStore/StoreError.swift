@@ -41,6 +41,8 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case quarantined(name: String, reason: String)
     /// The database file is damaged in its structure, or shorter than it says: no document of it can be trusted.
     case damagedStore(directory: String, problem: String)
+    /// The database file was removed, replaced or cut while the store was open.
+    case lost(problem: String)
     /// Writing failed half-way through a commit; what was committed is safe, and the store must be opened again.
     case failed(directory: String)
     /// The document is larger than the quota leaves room for, whatever is reclaimed.
@@ -95,6 +97,7 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         case .damagedStore(let directory, let problem):
             "the store in \(directory) is damaged: \(problem); restore data.mdb from a backup, or move it away to "
                 + "begin anew"
+        case .lost(let problem): problem
         case .failed(let directory):
             "writing to the store in \(directory) failed half-way; check the disk and start caked again"
         case .overQuota(let needed, let available):

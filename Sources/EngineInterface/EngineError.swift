@@ -19,6 +19,8 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
     case busy(message: String, retryAfterSeconds: Int)
     /// The store has no room (HTTP 507).
     case insufficientStorage(message: String)
+    /// What the daemon works with was changed under it: nothing is answered or stored until it is right (HTTP 503).
+    case unavailable(code: String, message: String)
     /// The daemon is shutting down (HTTP 503).
     case shuttingDown
     /// The caller went away.
@@ -30,7 +32,7 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
     public var code: String {
         switch self {
         case .invalid(let code, _, _), .notFound(let code, _), .conflict(let code, _), .gone(let code, _),
-            .unacceptable(let code, _):
+            .unacceptable(let code, _), .unavailable(let code, _):
             code
         case .busy: "busy"
         case .insufficientStorage: "insufficient_storage"
@@ -45,8 +47,7 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .invalid(_, let message, _), .notFound(_, let message), .conflict(_, let message),
             .gone(_, let message), .unacceptable(_, let message), .busy(let message, _),
-            .insufficientStorage(let message),
-            .internalFailure(let message):
+            .insufficientStorage(let message), .unavailable(_, let message), .internalFailure(let message):
             message
         case .shuttingDown: "caked is shutting down; ask again when it is back"
         case .cancelled: "the request was cancelled by its client"

@@ -5,9 +5,11 @@ import Glibc
 /// An immutable run of bytes, little-endian integers and UTF-8 strings in it; every access is bounds-checked.
 ///
 /// A file that another process truncates while it is mapped raises SIGBUS on access, like any mapping: model files are
-/// replaced by rename, never rewritten in place.
+/// to be replaced by rename, and `identity` tells when one was not.
 @safe final class FileBytes: Sendable {
     let count: Int
+    /// Which file was mapped, in which state; nil for bytes in memory.
+    let identity: FileIdentity?
     private nonisolated(unsafe) let base: UnsafeRawPointer
     private let isMapped: Bool
 
@@ -21,6 +23,7 @@ import Glibc
         guard unsafe fstat(descriptor, &status) == 0 else { throw .cannotOpen(path: path, errno: errno) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .notARegularFile(path: path) }
         count = Int(status.st_size)
+        identity = FileIdentity(path: path, status)
         guard count > 0 else {
             throw .truncated(offset: 0, neededBytes: 4, fileBytes: 0, reading: "the magic number")
         }
@@ -35,6 +38,7 @@ import Glibc
     /// Copies bytes that are in memory already, into an allocation of just their size.
     init(copying bytes: [UInt8]) {
         count = bytes.count
+        identity = nil
         // 64: tensors are as aligned in memory as a mapping would have them, up to a vector register.
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(count, 1), alignment: 64)
         unsafe copy.copyBytes(from: bytes)

@@ -54,6 +54,9 @@ public final class GGUFFile: Sendable {
         paths = path == nil ? [] : (0..<split.parts).map { split.path(of: $0) }
     }
 
+    /// Which files were mapped, in which state; none for one in memory.
+    public var identities: [FileIdentity] { parts.compactMap(\.identity) }
+
     /// The size of the file, all parts together.
     public var fileBytes: Int { parts.reduce(0) { $0 + $1.count } }
 

@@ -46,6 +46,9 @@ struct APIError: Error, Equatable, Sendable {
         case .unacceptable: self.init(.unprocessableContent, error.code, error.message)
         case .busy(let message, let seconds): self = .busy(message, retryAfterSeconds: max(1, seconds))
         case .insufficientStorage: self.init(.init(code: 507), error.code, error.message)
+        case .unavailable:
+            self.init(.serviceUnavailable, error.code, error.message)
+            retryAfterSeconds = Self.restartSeconds
         case .shuttingDown: self = .shuttingDown
         case .cancelled: self = .cancelled
         case .internalFailure: self.init(.internalServerError, error.code, error.message)
@@ -69,9 +72,12 @@ struct APIError: Error, Equatable, Sendable {
         }
     }
 
+    /// A restart takes about as long as mapping the model.
+    private static let restartSeconds = 5
+
     static let shuttingDown = {
         var error = APIError(.serviceUnavailable, EngineError.shuttingDown.code, EngineError.shuttingDown.message)
-        error.retryAfterSeconds = 5  // a restart takes about as long as mapping the model
+        error.retryAfterSeconds = restartSeconds
         return error
     }()
 

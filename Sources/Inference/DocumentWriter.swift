@@ -14,6 +14,8 @@ struct DocumentWriter: Sendable {
     /// Writes what a reading came to, and ends its request.
     func write(_ reading: Reading) {
         let job = reading.job
+        // The last of its weights are read by now: were they those that its fingerprint names?
+        do throws(EngineError) { try services.loaded.watch.check() } catch { return services.fail(job, error) }
         do throws(StoreError) {
             // When everybody went away meanwhile nothing is stored: dropping the staged document abandons it.
             guard let finished = reading.finished, let manifest = try stage(reading, finished) else {

@@ -4,6 +4,7 @@ import API
 import CLinux
 import CacheStore
 import EngineInterface
+import GGUF
 import Glibc
 import Logging
 import Synchronization
@@ -88,6 +89,8 @@ public final class Engine: DocumentService {
         } catch {
             throw EngineError(opening: error)
         }
+        let file = configuration.stateDirectory + "/data.mdb"
+        if let identity = FileIdentity(path: file) { unsafe caked_watch_mapped_file(file, Int64(identity.bytes)) }
         if let compaction = store.compaction {
             logger.notice(
                 "the store was compacted",
@@ -122,6 +125,19 @@ public final class Engine: DocumentService {
 
     /// Grows while the engine's thread lives.
     public var heartbeat: UInt64 { loop.heartbeat }
+
+    /// What has happened to the model's files since they were loaded, nil while they are as they were.
+    ///
+    /// From then on nothing is answered or stored; only a new engine mends it.
+    public func modelProblem() -> String? {
+        let problem = loaded.watch.problem()
+        // What runs is failed now rather than when it has come to its end.
+        if problem != nil { loop.wake() }
+        return problem
+    }
+
+    /// Whether the model's files are all there and have been the same since this was asked last.
+    public func modelIsSettled() -> Bool { loaded.watch.isSettled() }
 
     /// What the engine has and does.
     public func status() -> EngineStatus {
@@ -168,6 +184,7 @@ public final class Engine: DocumentService {
         let (stream, feed) = EventStream<PutEvent>.make(wake: { loop.wake() })
         enqueue(feed) { [self] in
             do throws(EngineError) {
+                try loaded.watch.check()
                 try accept(try job(for: request(), feed: feed, ticket: ticket), feed)
             } catch {
                 ticket.giveUp()
@@ -267,6 +284,7 @@ public final class Engine: DocumentService {
         let (stream, feed) = EventStream<CompletionEvent>.make(wake: { loop.wake() })
         enqueue(feed) { [self] in
             do throws(EngineError) {
+                try loaded.watch.check()
                 let question = try PreparedQuestion(
                     request, feed: feed, ticket: ticket, loaded: loaded, store: store,
                     configuration: services.configuration)
@@ -360,6 +378,7 @@ public final class Engine: DocumentService {
         _ options: ImportOptions, owner: UInt32, user: UInt32
     ) throws(EngineError) -> DocumentImport {
         if let name = options.name { _ = try DocumentKey(checking: name, owner: owner) }
+        try loaded.watch.check()
         guard let ticket = importAdmission.ticket(user: user) else {
             throw .busy(message: "too many documents are imported at once", retryAfterSeconds: 5)
         }

@@ -25,6 +25,12 @@ struct EngineServices: Sendable {
     var writer: DocumentWriter { DocumentWriter(services: self) }
     var housekeeper: Housekeeper { Housekeeper(store: store, totals: totals, logger: logger) }
 
+    /// Throws when the files of model or store were changed under the maps that everything is read from.
+    func checkFiles() throws(EngineError) {
+        try loaded.watch.check()
+        do throws(StoreError) { try store.checkFile() } catch { throw EngineError(error) }
+    }
+
     /// Ends a document's request well; its files are needed no more, and its place is free before a client hears of it.
     func finish(_ job: DocumentJob, _ manifest: Manifest, created: Bool) {
         job.ticket.giveUp()

@@ -31,6 +31,7 @@ extension EngineError {
                 .conflict(code: "fingerprint_mismatch", message: error.description)
             case .corrupt(let name, let problem), .quarantined(let name, let problem): .damaged(name, problem)
             case .full, .diskFull, .overQuota, .diskReserved: .insufficientStorage(message: error.description)
+            case .lost(let problem): .unavailable(code: "store_lost", message: problem)
             case .tooManyReaders: .busy(message: error.description, retryAfterSeconds: 2)
             default: .internalFailure(message: error.description)
             }

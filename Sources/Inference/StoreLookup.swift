@@ -40,7 +40,10 @@ struct StoreLookup: Sendable {
         // What its check may be content with, where that chooses.
         let budget = job.plan.terms?.budgets.first ?? job.plan.budget
         let bytes = shape.estimatedBytes(budget: budget, textBytes: job.plan.text.count)
-        do throws(StoreError) { try services.store.checkRoom(bytes: bytes, for: job.key) } catch {
+        do throws(StoreError) {
+            try services.store.checkFile()
+            try services.store.checkRoom(bytes: bytes, for: job.key)
+        } catch {
             throw EngineError(error)
         }
     }

@@ -49,6 +49,12 @@ public struct DatabaseStatistics: Equatable, Sendable {
     public let structure: DataFileStructure?
     private let databases: [String: Database]
     private let identity: FileIdentity
+    /// The data file as it was opened.
+    private let path: String
+    private let file: Int32
+    private let fileIdentity: FileIdentity
+    /// Its largest size so far: LMDB never makes it smaller.
+    private let knownBytes = Atomic<Int>(0)
 
     /// Opens the environment in a directory, and its databases, creating what is missing with mode 0600.
     ///
@@ -70,7 +76,9 @@ public struct DatabaseStatistics: Equatable, Sendable {
                 directory: directory, mapBytes: mapBytes, maxReaders: maxReaders, databaseCount: names.count)
             do throws(LMDBError) {
                 self.databases = try unsafe Self.openDatabases(names, in: opened)
-                let file = try unsafe Self.fileDescriptor(opened)
+                path = directory + "/data.mdb"
+                file = try unsafe Self.fileDescriptor(opened)
+                fileIdentity = try FileIdentity(path: path)
                 overflowPages = try unsafe OverflowPages(opened, info: Self.info(opened, file: file), file: file)
             } catch {
                 unsafe mdb_env_close(opened)
@@ -81,6 +89,21 @@ public struct DatabaseStatistics: Equatable, Sendable {
         } catch {
             _ = Self.registry.withLock { $0.remove(identity) }
             throw error
+        }
+    }
+
+    /// Throws when the data file is no longer at its path, or shorter than it was: asked before every transaction and
+    /// around every commit, since LMDB itself would go on.
+    public func checkFile() throws(LMDBError) {
+        let known = knownBytes.load(ordering: .relaxed)
+        var status = stat()
+        guard unsafe fstat(file, &status) == 0 else { throw .system(errno: errno) }
+        guard status.st_size >= known else {
+            throw .shortenedFile(path: path, fileBytes: Int(status.st_size), neededBytes: known)
+        }
+        knownBytes.max(Int(status.st_size), ordering: .relaxed)
+        guard status.st_nlink > 0, (try? FileIdentity(path: path)) == fileIdentity else {
+            throw .removedFile(path: path, descriptor: file)
         }
     }
 
@@ -140,6 +163,7 @@ public struct DatabaseStatistics: Equatable, Sendable {
 
     /// Begins a read transaction: a snapshot that pins its pages until it ends.
     public func read() throws(LMDBError) -> ReadTransaction {
+        try checkFile()
         var begun: OpaquePointer?
         let code = unsafe mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &begun)
         guard code == 0, let transaction = unsafe begun else { throw error(code) }
@@ -150,6 +174,7 @@ public struct DatabaseStatistics: Equatable, Sendable {
     public func write() throws(LMDBError) -> WriteTransaction {
         let thread = UInt(pthread_self())
         guard writer.load(ordering: .relaxed) != thread else { throw .nestedWrite }
+        try checkFile()
         var begun: OpaquePointer?
         let code = unsafe mdb_txn_begin(handle, nil, 0, &begun)
         guard code == 0, let transaction = unsafe begun else { throw error(code) }

@@ -47,6 +47,10 @@ public enum LMDBError: Error, Equatable, Sendable, CustomStringConvertible {
     case damagedFile(problem: String)
     /// The data file is shorter than what it holds; it was not mapped, since reading beyond its end kills the process.
     case truncatedFile(fileBytes: Int, neededBytes: Int)
+    /// The data file is no longer at its path: what is written to it now would be lost with the process.
+    case removedFile(path: String, descriptor: Int32)
+    /// The data file was cut under the map: reading what is missing would kill the process.
+    case shortenedFile(path: String, fileBytes: Int, neededBytes: Int)
     /// An error of the operating system.
     case system(errno: Int32)
 
@@ -73,6 +77,14 @@ public enum LMDBError: Error, Equatable, Sendable, CustomStringConvertible {
         case .alreadyOpen(let directory): "\(directory) is open in this process already"
         case .networkFileSystem(let directory, let kind): "\(directory) is on \(kind); use a local disk"
         case .nestedWrite: "this thread holds the write transaction already"
+        case .removedFile(let path, let descriptor):
+            """
+            \(path) was removed or replaced while it was open; what it held can be saved until the daemon ends, with \
+            `cp /proc/\(getpid())/fd/\(descriptor) \(path).saved`, and put back in its place before the next start
+            """
+        case .shortenedFile(let path, let fileBytes, let neededBytes):
+            "\(path) was cut to \(fileBytes) bytes of \(neededBytes) while it was open; restore it from a backup and "
+                + "start caked again"
         case .damagedFile(let problem): "the structure of data.mdb is damaged (\(problem))"
         case .truncatedFile(let fileBytes, let neededBytes):
             "data.mdb has \(fileBytes) bytes and needs \(neededBytes): its end is missing"

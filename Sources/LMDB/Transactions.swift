@@ -63,12 +63,14 @@ import Synchronization
         unsafe mdb_txn_abort(handle)
     }
 
-    /// Makes the changes durable; on an error none of them has happened.
+    /// Makes the changes durable; on an error none of them has happened, unless the data file was removed meanwhile.
     public consuming func commit() throws(LMDBError) {
+        try environment.checkFile()
         let open = try unsafe live()
         unsafe handle = nil  // mdb_txn_commit frees the transaction, also when it fails
         environment.writer.store(0, ordering: .relaxed)
         try unsafe environment.check(mdb_txn_commit(open))
+        try environment.checkFile()
     }
 
     /// The value of a key, in place or as this transaction has changed it, or nil.

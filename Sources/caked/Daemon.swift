@@ -2,6 +2,7 @@
 
 import API
 import ArgumentParser
+import CLinux
 import Dispatch
 import EngineInterface
 import Glibc
@@ -29,6 +30,9 @@ struct Daemon {
         logger = Logger(label: "caked")
         // A client that has gone is an error of a write, not the end of the daemon.
         _ = signal(SIGPIPE, SIG_IGN)
+        // A file that is cut while it is mapped ends the daemon with a line that names it, not with a backtrace.
+        unsafe caked_end_on_lost_pages(
+            StandardErrorLog.start(of: .critical, withPriority: withPriority), EX_TEMPFAIL)
     }
 
     /// Serves until SIGTERM or SIGINT; throws the exit code of what went wrong.
@@ -100,6 +104,9 @@ struct Daemon {
                     service: WatchdogService(watchdog: watchdog, service: engine, reports: reports),
                     serviceName: "watchdog"),
                 .init(service: server, serviceName: "server"),
+                .init(
+                    service: ModelWatchService(engine: engine, reports: reports),
+                    failureTerminationBehavior: .gracefullyShutdownGroup, serviceName: "model"),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         let limits = settings.limits
@@ -120,11 +127,12 @@ struct Daemon {
         case let error as EngineError:
             switch error.code {
             case "unusable_model", "unusable_store": EX_DATAERR
-            case "store_in_use": EX_TEMPFAIL
+            case "store_in_use", EngineError.modelChanged.code: EX_TEMPFAIL
             default: 1
             }
         case ListeningSocketError.inUse: EX_TEMPFAIL
         case ListeningSocketError.pathTooLong, ListeningSocketError.notASocket: EX_CONFIG
+        case DaemonError.modelChanged: EX_TEMPFAIL
         case is SystemdError, is DaemonError: EX_CONFIG
         default: 1
         }
@@ -135,10 +143,12 @@ struct Daemon {
 enum DaemonError: Error, CustomStringConvertible {
     case foreignSocket
     case directory(path: String, errno: Int32)
+    case modelChanged(String)
 
     var description: String {
         switch self {
         case .foreignSocket: "the service manager must pass exactly one listening Unix stream socket (see caked.socket)"
+        case .modelChanged(let problem): "\(problem): ended to be started with what is there now"
         case .directory(let path, let errno):
             "cannot make the directory \(path) for the store: \(unsafe String(cString: strerror(errno)))"
         }

@@ -17,10 +17,15 @@ struct StandardErrorLog: LogHandler {
 
     func log(event: LogEvent) {
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-        var line = withPriority ? "<\(Self.priority(event.level))>" : "\(event.level): "
+        var line = Self.start(of: event.level, withPriority: withPriority)
         line += Self.oneLine("\(event.message)")
         for (key, value) in fields { line += " \(key)=\(Self.oneLine("\(value)"))" }
         Self.write(line + "\n")
+    }
+
+    /// What a line of this level begins with.
+    static func start(of level: Logger.Level, withPriority: Bool) -> String {
+        withPriority ? "<\(priority(level))>" : "\(level): "
     }
 
     /// Writes `text` to standard error in one piece, so that lines of several threads do not mix.

@@ -68,6 +68,41 @@ import Testing
         try environment.write().commit()
     }
 
+    @Test("a data file that is removed, replaced or cut under it is noticed by the next transaction and by a commit")
+    func lostFile() throws {
+        func isLost(_ error: LMDBError?) -> Bool {
+            switch error {
+            case .removedFile, .shortenedFile: true
+            default: false
+            }
+        }
+        let harms: [(String) throws -> Void] = [
+            { try FileManager.default.removeItem(atPath: $0) },
+            { path in
+                try FileManager.default.copyItem(atPath: path, toPath: path + ".new")
+                #expect(unsafe rename(path + ".new", path) == 0)
+            },
+            { path in #expect(unsafe truncate(path, 4096) == 0) },
+            { path in #expect(unsafe truncate(path, 0) == 0) },
+        ]
+        for harm in harms {
+            let path = directory + "/\(UUID().uuidString)"
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+            let environment = try Environment(
+                directory: path, mapBytes: 16 << 20, maxReaders: 4, databases: ["a", "b"])
+            try fill(environment, 3)
+            let open = try environment.write()
+            try harm(path + "/data.mdb")
+            #expect(isLost(#expect(throws: LMDBError.self) { try environment.checkFile() }))
+            #expect(isLost(#expect(throws: LMDBError.self) { _ = try environment.read() }))
+            do throws(LMDBError) {
+                try open.commit()
+                Issue.record("a commit into a lost file was acknowledged")
+            } catch { #expect(isLost(error), "\(error)") }
+            #expect(isLost(#expect(throws: LMDBError.self) { _ = try environment.write() }))
+        }
+    }
+
     @Test("a directory is opened once in a process, whatever path leads to it")
     func registry() throws {
         var environment: Environment? = try open()

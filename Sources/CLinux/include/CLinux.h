@@ -1,5 +1,6 @@
 // GNU and Linux interfaces that Swift's Glibc overlay hides or cannot import: peer credentials, thread names, futexes,
-// the spin-wait hint, the processors a process may use. Everything is an inline function with plain types.
+// the spin-wait hint, the processors a process may use, pages of a map that are gone. Plain types everywhere, and inline
+// functions but for the last.
 
 #ifndef CLINUX_H
 #define CLINUX_H
@@ -97,5 +98,12 @@ static inline int caked_available_processors(void) {
     }
     return processors > 0 ? processors : 1;
 }
+
+/// Remembers a file that this process has mapped, so that it can be named when it is found cut short of `bytes`.
+void caked_watch_mapped_file(const char *_Nonnull path, int64_t bytes);
+
+/// From now on a page of a map that its file has lost (SIGBUS with BUS_ADRERR, mmap(2)) ends the process with one line
+/// on standard error, which begins with `start`, and exit status `status`.
+void caked_end_on_lost_pages(const char *_Nonnull start, int status);
 
 #endif

@@ -10,6 +10,7 @@ import Transformer
 final class RunningQuestion {
     let feed: EventFeed<CompletionEvent>
     let ticket: Ticket
+    private let services: EngineServices
     private let sequence: Sequence
     private let tokenizer: Tokenizer
     private let prompt: [Int32]
@@ -30,9 +31,10 @@ final class RunningQuestion {
     /// Opens the question's document, gives it a sequence, and tells the client that it is understood.
     ///
     /// What was checked when it was prepared holds as long as nobody put another document meanwhile.
-    init(_ question: PreparedQuestion, loaded: LoadedModel, store: DocumentStore) throws(EngineError) {
+    init(_ question: PreparedQuestion, _ services: EngineServices) throws(EngineError) {
+        let loaded = services.loaded
         let base = try question.source.map { source throws(EngineError) in
-            BaseRows(try source.open(fingerprint: loaded.fingerprint, in: store))
+            BaseRows(try source.open(fingerprint: loaded.fingerprint, in: services.store))
         }
         guard (base?.tokens ?? 0) == question.cachedTokens else {
             throw .conflict(
@@ -43,6 +45,7 @@ final class RunningQuestion {
         } catch {
             throw .internalFailure(message: error.description)
         }
+        self.services = services
         (feed, ticket, tokenizer) = (question.feed, question.ticket, loaded.tokenizer)
         (prompt, maxTokens, cachedTokens) = (question.prompt, question.maxTokens, question.cachedTokens)
         (sampler, stops, parts) = (question.sampler, question.stops, question.parts)
@@ -114,6 +117,10 @@ final class RunningQuestion {
 
     // Its place is free before the client hears of it.
     private func finish(_ reason: FinishReason) {
+        do throws(EngineError) { try services.checkFiles() } catch {
+            ticket.giveUp()
+            return feed.finish(throwing: error)
+        }
         say(stops.finish(), isLast: true)
         let now = clock.now
         let first = firstToken ?? now

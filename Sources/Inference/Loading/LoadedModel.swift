@@ -2,6 +2,7 @@
 
 import API
 import CAKE
+import CLinux
 import EngineInterface
 import GGUF
 import Glibc
@@ -21,6 +22,8 @@ package final class LoadedModel: Sendable {
     ]
 
     package let model: Model
+    /// Whether its files are still what was loaded.
+    package let watch: ModelWatch
     package let tokenizer: Tokenizer
     package let template: ChatTemplate
     package let fingerprint: Fingerprint
@@ -47,6 +50,8 @@ package final class LoadedModel: Sendable {
     ) throws(EngineError) {
         do {
             let file = try GGUFFile(path: path)
+            watch = ModelWatch(file.identities)
+            for part in file.identities { unsafe caked_watch_mapped_file(part.path, Int64(part.bytes)) }
             if let pool {
                 model = try Model(file: file, repacking: repacking, pool: pool)
             } else {
@@ -80,6 +85,8 @@ package final class LoadedModel: Sendable {
             var longest = 1
             for id in 0..<Int32(shape.vocabulary) { longest = max(longest, tokenizer.bytes(of: id).count) }
             longestTokenBytes = longest
+            // What was hashed and what was repacked must be one file.
+            try watch.check()
         } catch let error as EngineError {
             throw error
         } catch {

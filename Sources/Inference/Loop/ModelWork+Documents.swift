@@ -9,6 +9,7 @@ extension ModelWork {
     /// Looks once more whether the document is stored, which the same request sent twice may have done.
     func open(_ id: RequestID) -> [Event] {
         guard let job = documents[id] else { return [] }
+        do throws(EngineError) { try services.loaded.watch.check() } catch { return fail(id, error) }
         if let manifest = services.lookup.storedDocument(for: job) {
             services.finish(job, manifest, created: false)
             forget(id)
@@ -56,8 +57,10 @@ extension ModelWork {
     }
 
     /// The reading waits so that nothing has to be copied; questions do not.
-    func checkpoint(_ id: RequestID) {
-        guard let reading = readings.removeValue(forKey: id) else { return }
+    func checkpoint(_ id: RequestID) -> [Event] {
+        // Half of it may have been read with other weights.
+        do throws(EngineError) { try services.loaded.watch.check() } catch { return fail(id, error) }
+        guard let reading = readings.removeValue(forKey: id) else { return [] }
         hurried.remove(id)
         let (keeper, giveBack) = (services.keeper, giveBack)
         let parcel = Parcel(reading)
@@ -66,6 +69,7 @@ extension ModelWork {
             keeper.save(reading)
             giveBack(.reading(Parcel(reading)), id)
         }
+        return []
     }
 
     /// Takes back what the clerk had, unless its request has ended meanwhile.

@@ -64,7 +64,7 @@ final class ModelWork: EngineWork {
         case .begin(let id): return begin(id)
         case .open(let id): return open(id)
         case .restore(let id): restore(id)
-        case .checkpoint(let id): checkpoint(id)
+        case .checkpoint(let id): return checkpoint(id)
         case .hurry(let id): hurried.insert(id)
         case .write(let id): return write(id)
         case .reject(let id): _ = fail(id, .shuttingDown)
@@ -83,6 +83,11 @@ final class ModelWork: EngineWork {
     }
 
     func look() -> [Event] {
+        // What the clerk has comes back and is failed then; what he writes he compares himself.
+        if services.loaded.watch.isChanged {
+            let left = Set(prepared.keys).union(running.keys).union(readings.keys)
+            return left.sorted().flatMap { fail($0, .modelChanged) }
+        }
         let now = ContinuousClock().now
         let limit = services.configuration.maxAnswerSeconds
         var events: [Event] = []
@@ -145,7 +150,7 @@ final class ModelWork: EngineWork {
     private func begin(_ id: RequestID) -> [Event] {
         guard let question = prepared[id] else { return [] }
         do throws(EngineError) {
-            running[id] = try RunningQuestion(question, loaded: services.loaded, store: services.store)
+            running[id] = try RunningQuestion(question, services)
             prepared[id] = nil
             return []
         } catch {

@@ -111,7 +111,7 @@ final class JobKeeper: Sendable {
     /// The job failed: one that goes on alone is set aside with its files, since nobody heard of it.
     func failed(_ job: DocumentJob, _ error: EngineError) {
         // What is written down goes on at the next start.
-        if error == .shuttingDown { return _ = board.remove(job) }
+        if error.endsWithRestart { return _ = board.remove(job) }
         guard job.audience.isDetached, job.isKept else { return forget(job) }
         board.setAside(job, problem: error.message)
         // Reading it again would come to the same.
