@@ -47,10 +47,19 @@ import Testing
         let last = try #require(try handle.readToEnd()?.last)
         try handle.seek(toOffset: try handle.offset() - 1)
         try handle.write(contentsOf: [last])
+        // As long as the file goes on changing the daemon waits for it to be whole.
+        let changes = Task { [model = daemon.model] in
+            while !Task.isCancelled {
+                try FileManager.default.setAttributes([.modificationDate: Date()], ofItemAtPath: model)
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+        defer { changes.cancel() }
         #expect(await refusal { _ = try await daemon.client.put("b", text) } == "503 model_changed")
         #expect(await refusal { _ = try await daemon.client.complete(question("a")) } == "503 model_changed")
         // What needs no model goes on until then.
         #expect(try await daemon.client.documents().map(\.id) == ["a"])
+        changes.cancel()
         daemon.process?.waitUntilExit()
         #expect(daemon.process?.terminationStatus == 75)
         #expect(try log(daemon).contains { $0.contains("\(daemon.model) was written to") })
