@@ -49,6 +49,8 @@ public enum DocumentState: String, Codable, Sendable {
     case damaged
     /// Another model read it, or another version of caked; put it again, rebuild it from its stored text, or go back.
     case outdated
+    /// The store deleted it; it can be put again.
+    case deleted
 }
 
 /// A cached document: the API's `document` object.
@@ -61,7 +63,7 @@ public struct Document: Codable, Equatable, Sendable {
     public var state = DocumentState.ready
     /// How far it is, while it is read: also of a document that is read again while the older one answers.
     public var progress: PutProgress?
-    /// Why it is interrupted, damaged or outdated.
+    /// Why it is interrupted, damaged, outdated or deleted.
     public var problem: String?
     /// When it was committed, Unix seconds; when it was asked for, as long as it is not.
     public var created = 0
@@ -81,7 +83,8 @@ public struct Document: Codable, Equatable, Sendable {
     public var method = ""
     /// How rows are stored.
     public var rows = ""
-    /// Bytes of the compact cache in the store.
+    /// Bytes that the document takes in the store, and of its owner's share of the quota; that it took, when it is
+    /// deleted.
     public var bytes = 0
     /// Bytes the full cache would take in the same row type.
     public var bytesFull = 0
@@ -107,6 +110,10 @@ public struct Document: Codable, Equatable, Sendable {
     public var shrunkFrom: Int?
     /// When it was shrunk last, Unix seconds.
     public var shrunkAt: Int?
+    /// Why it was shrunk last: "quota", for another of its owner's documents, or "request"; nil where it is not known.
+    public var shrunkFor: String?
+    /// When the store deleted it, Unix seconds.
+    public var deletedAt: Int?
     /// How its cache compared with the full one when it was written; nil when it was not checked.
     public var check: CheckFigures?
     /// What of the prompt before it would be another if it were read now; nil where nothing is, and in lists.
@@ -143,6 +150,8 @@ public struct Document: Codable, Equatable, Sendable {
         case preferenceFellBack = "preference_fell_back"
         case shrunkFrom = "shrunk_from"
         case shrunkAt = "shrunk_at"
+        case shrunkFor = "shrunk_for"
+        case deletedAt = "deleted_at"
         case check
         case promptChange = "prompt_change"
         case layers

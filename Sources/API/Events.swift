@@ -1,16 +1,5 @@
 // The small objects around documents and models: lists, deletions, and the events of long work.
 
-/// A list of documents or models.
-public struct ObjectList<Element: Codable & Sendable>: Codable, Sendable {
-    /// Always "list".
-    public var object = "list"
-    /// What is listed.
-    public var data: [Element]
-
-    /// A list.
-    public init(data: [Element]) { self.data = data }
-}
-
 /// The answer to `DELETE /v1/documents/{id}`.
 public struct DeletedDocument: Codable, Equatable, Sendable {
     /// The document's name.

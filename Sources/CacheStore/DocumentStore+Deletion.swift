@@ -4,45 +4,65 @@ import LMDB
 import Locks
 
 extension DocumentStore {
-    /// Deletes a document; false when there is none.
+    /// Deletes a document, or what is left to be said of one; false when there is neither.
     ///
     /// Whoever has it open reads on undisturbed.
     @discardableResult
     public func delete(_ key: DocumentKey) throws(StoreError) -> Bool {
-        try delete(key, onlyGeneration: nil)
+        let (isDeleted, wasKnown) = try write { transaction throws(StoreError) in
+            let wasKnown = try removeTombstone(key, in: &transaction)
+            return (try delete(key, onlyGeneration: nil, in: &transaction), wasKnown)
+        }
+        if isDeleted { forget([key]) }
+        return isDeleted || wasKnown
     }
 
-    /// The documents that have expired by a Unix time.
-    func expired(atSeconds now: Int) throws(StoreError) -> [(key: DocumentKey, manifest: Manifest)] {
-        var expired: [(key: DocumentKey, manifest: Manifest)] = []
-        try forEachManifest(owner: nil) { key, manifest in
-            if case .success(let manifest) = manifest, manifest.isExpired(atSeconds: now) {
-                expired.append((key, manifest))
+    /// Deletes the documents that have expired, and leaves word of it.
+    func deleteExpired() throws(StoreError) -> [Reclaim] {
+        var acts: [Reclaim] = []
+        for key in state.withLock({ $0.shelf.expired(by: now) }) {
+            let act = try write { transaction throws(StoreError) -> Reclaim? in
+                // Used or changed since.
+                guard let entry = state.withLock({ $0.shelf.entries[key] }), entry.hasExpired(by: now),
+                    try delete(key, onlyGeneration: entry.generation, in: &transaction)
+                else { return nil }
+                try putTombstone(
+                    Tombstone(reason: .expired, seconds: entry.expiresSeconds ?? now, entry), key, in: &transaction)
+                return .expired(key, bytes: entry.bytes)
             }
+            guard let act else { continue }
+            forget([key])
+            acts.append(act)
         }
-        return expired
+        return acts
     }
 
-    func delete(_ key: DocumentKey, onlyGeneration: UInt64?) throws(StoreError) -> Bool {
-        let isDeleted = try write { transaction throws(StoreError) in
-            do throws(LMDBError) {
-                let manifestKey = RecordFormat.manifestKey(key)
-                let old = try generation(ofManifest: manifestKey, in: transaction)
-                if let onlyGeneration, old != onlyGeneration { return false }
-                guard try transaction.delete(manifestKey, in: manifestsDatabase) else { return false }
-                try removeMark(key, in: &transaction)
-                if let old { try deleteRecords(of: old, in: &transaction) }
-                return true
-            } catch { throw storeError(error) }
-        }
-        if isDeleted {
-            state.withLock { state in
+    /// Deletes a document as part of a transaction; false when it is not there, or of another generation.
+    func delete(
+        _ key: DocumentKey, onlyGeneration: UInt64?, in transaction: inout StoreTransaction
+    ) throws(StoreError) -> Bool {
+        let old: UInt64?
+        do throws(LMDBError) {
+            old = try generation(ofManifest: RecordFormat.manifestKey(key), in: transaction.lmdb)
+            if let onlyGeneration, old != onlyGeneration { return false }
+        } catch { throw storeError(error) }
+        guard try removeManifest(key, in: &transaction) else { return false }
+        do throws(LMDBError) {
+            try removeMark(key, in: &transaction.lmdb)
+            if let old { try deleteRecords(of: old, in: &transaction.lmdb) }
+        } catch { throw storeError(error) }
+        return true
+    }
+
+    /// Forgets in memory what was deleted on disk.
+    func forget(_ keys: [DocumentKey]) {
+        state.withLock { state in
+            for key in keys {
                 state.usage[key] = nil
                 state.quarantine[key] = nil
             }
-            collectLeftovers()
         }
-        return isDeleted
+        collectLeftovers()
     }
 
     /// The generation that a stored manifest names; nil when there is none or its header is damaged.

@@ -4,6 +4,18 @@ import LMDB
 import Locks
 
 extension DocumentStore {
+    /// The manifests of an owner's documents (of all owners when nil), by owner and name; expired ones and those whose
+    /// manifest is damaged are left out (`quarantined()` names the latter).
+    public func manifests(owner: UInt32? = nil) throws(StoreError) -> [Manifest] {
+        var manifests: [Manifest] = []
+        try forEachManifest(owner: owner) { _, manifest in
+            if case .success(let manifest) = manifest, !manifest.isExpired(atSeconds: now) {
+                manifests.append(manifest)
+            }
+        }
+        return manifests
+    }
+
     /// Writes the usage noted since the last flush, in one transaction.
     public func flushUsage() throws(StoreError) {
         let usage = state.withLock(\.usage)
@@ -11,7 +23,7 @@ extension DocumentStore {
         try write { transaction throws(StoreError) in
             for (key, usage) in usage {
                 // Deleted since: nothing to note. Damaged: it stays as it is, for whoever opens it to be told.
-                guard let manifest = try? storedManifest(key, in: transaction) else { continue }
+                guard let manifest = try? storedManifest(key, in: transaction.lmdb) else { continue }
                 try put(manifest.adding(usage), key: key, in: &transaction)
             }
         }
@@ -51,7 +63,7 @@ extension DocumentStore {
     }
 
     /// Visits every manifest of an owner (all owners when nil), in order of owner and name.
-    func forEachManifest(
+    private func forEachManifest(
         owner: UInt32?, _ body: (DocumentKey, Result<Manifest, StoreError>) -> Void
     ) throws(StoreError) {
         try mapped { () throws(LMDBError) in
@@ -70,17 +82,38 @@ extension DocumentStore {
     }
 
     func withUsage(_ manifest: Manifest, key: DocumentKey) -> Manifest {
-        guard let usage = state.withLock({ $0.usage[key] }) else { return manifest }
-        return manifest.adding(usage)
+        let (usage, bytes) = state.withLock { ($0.usage[key], $0.shelf.entries[key]?.bytes) }
+        var manifest = usage.map(manifest.adding) ?? manifest
+        // What it was when it was written is not what every version counted.
+        manifest.storedBytes = bytes ?? manifest.storedBytes
+        return manifest
     }
 
+    /// Writes a manifest and its line, and says so to the index.
     func put(
-        _ manifest: Manifest, key: DocumentKey, in transaction: inout WriteTransaction
+        _ manifest: Manifest, key: DocumentKey, in transaction: inout StoreTransaction
     ) throws(StoreError) {
         let value = try ManifestRecord.encode(manifest)
-        do {
-            unsafe try transaction.put(value.span.bytes, forKey: RecordFormat.manifestKey(key), in: manifestsDatabase)
+        let line = line(of: manifest, value: unsafe value.span.bytes)
+        let name = RecordFormat.manifestKey(key)
+        do throws(LMDBError) {
+            unsafe try transaction.lmdb.put(value.span.bytes, forKey: name, in: manifestsDatabase)
+            unsafe try transaction.lmdb.put(line.encoded.span.bytes, forKey: name, in: linesDatabase)
         } catch { throw storeError(error) }
+        transaction.changes.append(.placed(key, line.entry))
+    }
+
+    /// Deletes a manifest, and so the document; false when there is none.
+    ///
+    /// Its records are garbage from then on.
+    func removeManifest(_ key: DocumentKey, in transaction: inout StoreTransaction) throws(StoreError) -> Bool {
+        let name = RecordFormat.manifestKey(key)
+        do throws(LMDBError) {
+            guard try transaction.lmdb.delete(name, in: manifestsDatabase) else { return false }
+            try transaction.lmdb.delete(name, in: linesDatabase)
+        } catch { throw storeError(error) }
+        transaction.changes.append(.removed(key))
+        return true
     }
 }
 

@@ -11,7 +11,7 @@ extension DocumentStore {
             generation: header.generation, kind: header.kind, layer: header.layer, head: header.head,
             part: header.part)
         do throws(LMDBError) {
-            let bytes = header.valueBytes(in: self)
+            let bytes = footprint.valueBytes(header)
             try transaction.reserve(byteCount: bytes, forKey: key, in: recordsDatabase) { value in
                 unsafe value.withUnsafeMutableBytes { value in
                     let payload = unsafe UnsafeMutableRawBufferPointer(

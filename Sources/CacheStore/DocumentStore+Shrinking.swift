@@ -14,67 +14,72 @@ extension DocumentStore {
     /// What one transaction rewrites at most: it lies on the heap until it commits.
     private static let trimBytes = 16 << 20
 
-    /// Shrinks a document to a budget or as far as it can be; nil when it has been replaced, cannot be smaller, or is
-    /// damaged.
-    func shrink(_ key: DocumentKey, generation: UInt64, toBudget budget: Int) throws(StoreError) -> Reclaim? {
-        guard let (truncation, stored) = try truncation(of: key, generation: generation, budget: budget) else {
-            return nil
-        }
-        let before = try storedBytes()
-        let isShrunk = try write { transaction throws(StoreError) in
-            guard let manifest = try storedManifest(key, in: transaction), manifest.id == generation,
-                manifest.budget == stored
-            else { return false }
-            var smaller = try manifest.truncated(truncation)
-            smaller.shrinkage = Shrinkage(
-                originalBudget: manifest.shrinkage?.originalBudget ?? manifest.budget, seconds: now, isTrimming: true)
-            try put(smaller, key: key, in: &transaction)
-            return true
-        }
-        guard isShrunk else { return nil }
-        try trim(key, generation: generation)
-        return .shrunk(
-            key, fromBudget: stored, toBudget: truncation.budget, bytes: max(0, before - (try storedBytes())))
-    }
-
     /// Shrinks a document to a budget because its owner asks for it.
     ///
     /// - Returns: what was done; nil when its budget is that small already.
     /// - Throws: `.notFound`, `.quarantined`, or `.invalidManifest` when it cannot be smaller.
     public func shrink(_ key: DocumentKey, toBudget budget: Int) throws(StoreError) -> Reclaim? {
-        guard let manifest = try manifest(key) else { throw .notFound(name: key.name) }
-        guard budget < manifest.budget else { return nil }
-        guard let act = try shrink(key, generation: manifest.id, toBudget: budget) else {
-            if let quarantine = quarantine(key) { throw .quarantined(name: key.name, reason: quarantine.reason) }
-            throw .invalidManifest("the document cannot be shrunk to a budget of \(budget)")
+        // Damage is noticed here, before anything is decided.
+        let document = try openUnchecked(key, fingerprint: nil)
+        guard budget < document.manifest.budget else { return nil }
+        let act = try write { transaction throws(StoreError) -> Reclaim? in
+            guard let shrink = try shrunk(document, toBudget: budget, reason: .request),
+                try storedManifest(key, in: transaction.lmdb)?.isWritten(as: document.manifest) ?? false
+            else { return nil }
+            try put(shrink.manifest, key: key, in: &transaction)
+            return shrink.act
         }
+        guard let act else { throw .invalidManifest("the document cannot be shrunk to a budget of \(budget)") }
+        try trim(key, generation: document.manifest.id)
         return act
+    }
+
+    /// How a document is shrunk so that some bytes are freed, or as far as the floor; nil where that frees nothing.
+    func plannedShrink(_ key: DocumentKey, _ entry: Shelf.Entry, bytes: Int) throws(StoreError) -> PlannedShrink? {
+        let transaction = try beginRead()
+        // A damaged document is not read here; who opens it is told.
+        guard let manifest = try? readManifest(key, in: transaction), manifest.id == entry.generation,
+            quarantine(key) == nil,
+            let document = try? OpenDocument(
+                manifest: manifest, snapshot: Snapshot(store: self, transaction: transaction))
+        else { return nil }
+        let floor = limits.floor(ofBudget: manifest.shrinkage?.originalBudget ?? manifest.budget)
+        var (budget, best): (Int, PlannedShrink?) = (manifest.budget, nil)
+        // Halving, so that a document is rewritten a few times at most, each time for as much as is left.
+        while budget > floor, (best?.freedBytes ?? 0) < bytes {
+            budget = max(floor, budget / 2)
+            guard let shrink = try shrunk(document, toBudget: budget, reason: .quota) else { break }
+            if shrink.freedBytes >= pageBytes { best = shrink }
+            if shrink.manifest.budget > budget { break }
+        }
+        return best
+    }
+
+    /// A document as it is under a smaller budget, or under the smallest it can have; nil when it is that small.
+    private func shrunk(
+        _ document: OpenDocument, toBudget budget: Int, reason: Shrinkage.Reason
+    ) throws(StoreError) -> PlannedShrink? {
+        let manifest = document.manifest
+        guard let key = try? DocumentKey(owner: manifest.owner, name: manifest.name),
+            let truncation = truncate(document, budget), truncation.budget < manifest.budget,
+            // Counts that the store would refuse are as good as none.
+            var smaller = try? manifest.truncated(truncation)
+        else { return nil }
+        smaller.shrinkage = Shrinkage(
+            originalBudget: manifest.shrinkage?.originalBudget ?? manifest.budget, seconds: now, isTrimming: true,
+            reason: reason)
+        let before = state.withLock { $0.shelf.entries[key]?.bytes } ?? 0
+        let bytes = footprint.bytes(of: smaller, manifestBytes: try ManifestRecord.encode(smaller).count)
+        smaller.storedBytes = bytes
+        return PlannedShrink(
+            key: key, manifest: smaller, fromBudget: manifest.budget, freedBytes: max(0, before - bytes))
     }
 
     /// Frees the space of documents whose shrinking a crash or a full disk interrupted.
     func finishTrimming() throws(StoreError) {
-        var trimming: [(DocumentKey, UInt64)] = []
-        try forEachManifest(owner: nil) { key, manifest in
-            if case .success(let manifest) = manifest, manifest.shrinkage?.isTrimming == true {
-                trimming.append((key, manifest.id))
-            }
-        }
-        for (key, generation) in trimming where quarantine(key) == nil { try trim(key, generation: generation) }
-    }
-
-    /// What a budget keeps of a document as it is stored, and the budget it has; the reader ends with this call.
-    private func truncation(
-        of key: DocumentKey, generation: UInt64, budget: Int
-    ) throws(StoreError) -> (Truncation, Int)? {
-        do throws(StoreError) {
-            let document = try openUnchecked(key, fingerprint: nil)
-            guard document.manifest.id == generation, budget < document.manifest.budget,
-                let truncation = truncate(document, budget), truncation.budget < document.manifest.budget
-            else { return nil }
-            // Counts that the store would refuse are as good as none.
-            guard (try? document.manifest.truncated(truncation)) != nil else { return nil }
-            return (truncation, document.manifest.budget)
-        } catch .notFound { return nil } catch .quarantined { return nil }
+        for (key, generation) in state.withLock({ state in
+            state.shelf.trimming.compactMap { key in state.shelf.entries[key].map { (key, $0.generation) } }
+        }) where quarantine(key) == nil { try trim(key, generation: generation) }
     }
 
     // MARK: Records
@@ -85,12 +90,12 @@ extension DocumentStore {
     }
 
     /// Rewrites or deletes every record that holds entries beyond the manifest's counts, then says so in the manifest.
-    private func trim(_ key: DocumentKey, generation: UInt64) throws(StoreError) {
+    func trim(_ key: DocumentKey, generation: UInt64) throws(StoreError) {
         var step = TrimStep(next: RecordFormat.generationKey(generation))
         while !step.isDone {
             step = try quarantining(key, generation: generation) { () throws(StoreError) in
                 try write { transaction throws(StoreError) in
-                    guard let manifest = try storedManifest(key, in: transaction), manifest.id == generation else {
+                    guard let manifest = try storedManifest(key, in: transaction.lmdb), manifest.id == generation else {
                         return TrimStep(isDone: true, next: [])
                     }
                     return try trimSome(from: step.next, of: manifest, key: key, in: &transaction)
@@ -100,12 +105,12 @@ extension DocumentStore {
     }
 
     private func trimSome(
-        from start: [UInt8], of manifest: Manifest, key: DocumentKey, in transaction: inout WriteTransaction
+        from start: [UInt8], of manifest: Manifest, key: DocumentKey, in transaction: inout StoreTransaction
     ) throws(StoreError) -> TrimStep {
         var longer: [(key: [UInt8], record: TrimmedRecord)] = []
         var (bytes, next): (Int, [UInt8]?) = (0, nil)
         do throws(LMDBError) {
-            var cursor = try transaction.cursor(in: recordsDatabase)
+            var cursor = try transaction.lmdb.cursor(in: recordsDatabase)
             var found = try cursor.seek(to: start)
             while found, RecordFormat.generation(ofKey: cursor.key) == manifest.id {
                 let recordKey = RecordFormat.copy(cursor.key)
@@ -125,31 +130,17 @@ extension DocumentStore {
             case .damaged: throw .corrupt(name: key.name, problem: "a record was damaged when it was to be shortened")
             case .dropped:
                 do throws(LMDBError) {
-                    try transaction.delete(recordKey, in: recordsDatabase)
+                    try transaction.lmdb.delete(recordKey, in: recordsDatabase)
                 } catch { throw storeError(error) }
             case .shortened(let header, let parts):
-                try put(header, in: &transaction) { payload in parts.write(to: &payload, header) }
+                try put(header, in: &transaction.lmdb) { payload in parts.write(to: &payload, header) }
             }
         }
         if let next { return TrimStep(next: next) }
         var finished = manifest
         finished.shrinkage?.isTrimming = false
-        finished.storedBytes = try recordBytes(of: manifest.id, in: &transaction)
         try put(finished, key: key, in: &transaction)
         return TrimStep(isDone: true, next: [])
-    }
-
-    private func recordBytes(of generation: UInt64, in transaction: inout WriteTransaction) throws(StoreError) -> Int {
-        var bytes = 0
-        do throws(LMDBError) {
-            var cursor = try transaction.cursor(in: recordsDatabase)
-            var found = try cursor.seek(to: RecordFormat.generationKey(generation))
-            while found, RecordFormat.generation(ofKey: cursor.key) == generation {
-                bytes += cursor.value.byteCount
-                found = try cursor.next()
-            }
-        } catch { throw storeError(error) }
-        return bytes
     }
 }
 

@@ -11,8 +11,10 @@ public struct StoreStatistics: Equatable, Sendable {
     public var documents: Int
     /// Documents that were found damaged and set aside.
     public var quarantinedDocuments: Int
-    /// What the documents' records and manifests take; the quota bounds it.
+    /// What the documents take, as each of them says; the quota bounds it.
     public var storedBytes: Int
+    /// What the trees of documents and their lines take in the file, documents being written included.
+    public var treeBytes: Int
     /// The most that they may take, when that is bounded.
     public var quotaBytes: Int?
     /// Space in the file that later documents will use.
@@ -40,7 +42,7 @@ extension DocumentStore {
             let info = try environment.info()
             return StoreStatistics(
                 documents: documents, quarantinedDocuments: state.withLock(\.quarantine.count),
-                storedBytes: try storedBytes(in: transaction), quotaBytes: limits.quotaBytes,
+                storedBytes: storedBytes(), treeBytes: try treeBytes(in: transaction), quotaBytes: limits.quotaBytes,
                 freeBytes: try environment.freePages() * info.pageBytes, fileBytes: info.fileBytes,
                 mapBytes: info.mapBytes, openDocuments: openDocuments.load(ordering: .relaxed),
                 oldestReaderSeconds: oldestReaderSeconds(), collectedRecords: collectedRecords,
@@ -54,11 +56,11 @@ extension DocumentStore {
         return (ContinuousClock.now - oldest) / .seconds(1)
     }
 
-    /// What documents take: the pages of their records and manifests, as a snapshot sees them.
-    func storedBytes(in transaction: borrowing ReadTransaction) throws(LMDBError) -> Int {
-        let pages =
-            try transaction.statistics(of: manifestsDatabase).pages
-            + transaction.statistics(of: recordsDatabase).pages
+    private func treeBytes(in transaction: borrowing ReadTransaction) throws(LMDBError) -> Int {
+        var pages = 0
+        for database in [manifestsDatabase, recordsDatabase, linesDatabase] {
+            pages += try transaction.statistics(of: database).pages
+        }
         return pages * pageBytes
     }
 }

@@ -26,10 +26,7 @@ extension DocumentStore {
     public func verify(
         owner: UInt32? = nil, name: String? = nil, _ report: (DocumentVerification, _ total: Int) -> Bool
     ) throws(StoreError) {
-        var keys: [DocumentKey] = []
-        try forEachManifest(owner: owner) { key, _ in
-            if name == nil || key.name == name { keys.append(key) }
-        }
+        let keys = try keys(owner: owner).filter { name == nil || $0.name == name }
         if let name, keys.isEmpty { throw .notFound(name: name) }
         for key in keys {
             // Deleted since: there is nothing to say of it.
@@ -66,7 +63,7 @@ extension DocumentStore {
         state.withLock { _ = $0.verified.insert(generation) }
         guard quarantine(key) != nil else { return }
         try write { transaction throws(StoreError) in
-            do throws(LMDBError) { try removeMark(key, in: &transaction) } catch { throw storeError(error) }
+            do throws(LMDBError) { try removeMark(key, in: &transaction.lmdb) } catch { throw storeError(error) }
         }
         state.withLock { $0.quarantine[key] = nil }
     }

@@ -27,11 +27,15 @@ public final class DocumentStore: Sendable {
     let manifestsDatabase: Database
     let recordsDatabase: Database
     let quarantineDatabase: Database
+    let linesDatabase: Database
+    let tombstonesDatabase: Database
     /// Where in 64 bytes LMDB starts the values it gives pages of their own, as measured in the map.
     let valueOffset: Int
     let pageBytes: Int
     let maximumValueBytes: Int
     let state: Mutex<State>
+    /// Held for the length of a write.
+    let writer = Mutex<Void>(())
     let openDocuments = Atomic<Int>(0)
     let clearedReaders = Atomic<Int>(0)
     let collectedRecords: Int
@@ -44,6 +48,8 @@ public final class DocumentStore: Sendable {
     /// What lives in memory only.
     struct State {
         var nextGeneration: UInt64
+        /// What is stored, and who used what last.
+        var shelf = Shelf()
         /// Usage since the last flush.
         var usage: [DocumentKey: Usage] = [:]
         /// Generations no manifest names whose records could not all be deleted yet.
@@ -107,12 +113,14 @@ public final class DocumentStore: Sendable {
         environment = opened.environment
         (manifestsDatabase, recordsDatabase) = (opened.manifests, opened.records)
         quarantineDatabase = opened.quarantine
+        (linesDatabase, tombstonesDatabase) = (opened.lines, opened.tombstones)
         (valueOffset, pageBytes) = (opened.valueOffset, opened.pageBytes)
         collectedRecords = collection.collectedRecords
         clearedReaders.store(opened.clearedReaders, ordering: .relaxed)
         state = Mutex(State(nextGeneration: collection.nextGeneration, quarantine: quarantine))
         (self.mapBytes, self.maxReaders, self.maximumValueBytes) = (mapBytes, maxReaders, maximumValueBytes)
         (self.limits, self.clock, self.truncate) = (limits, clock, truncate)
+        try fillShelf()
     }
 
     /// Opens the environment, compacted when that pays.
@@ -139,19 +147,6 @@ public final class DocumentStore: Sendable {
     }
 
     // MARK: Looking
-
-    /// The manifests of an owner's documents (of all owners when nil), by owner and name; expired ones and those whose
-    /// manifest is damaged are left out (`quarantined()` names the latter).
-    public func manifests(owner: UInt32? = nil) throws(StoreError) -> [Manifest] {
-        let now = clock()
-        var manifests: [Manifest] = []
-        try forEachManifest(owner: owner) { _, manifest in
-            if case .success(let manifest) = manifest, !manifest.isExpired(atSeconds: now) {
-                manifests.append(manifest)
-            }
-        }
-        return manifests
-    }
 
     /// The manifest of a document, or nil when there is none (or it has expired); that of a quarantined document too.
     ///
@@ -184,7 +179,7 @@ public final class DocumentStore: Sendable {
     func openUnchecked(_ key: DocumentKey, fingerprint: [String: String]?) throws(StoreError) -> OpenDocument {
         let transaction = try beginRead()
         let found = try quarantining(key) { () throws(StoreError) in try readManifest(key, in: transaction) }
-        guard let manifest = found, !manifest.isExpired(atSeconds: clock()) else { throw .notFound(name: key.name) }
+        guard let manifest = found, !manifest.isExpired(atSeconds: now) else { throw try missing(key) }
         if let quarantine = quarantine(key) { throw .quarantined(name: key.name, reason: quarantine.reason) }
         if let fingerprint, let difference = Manifest.difference(stored: manifest.fingerprint, current: fingerprint) {
             throw difference
@@ -217,15 +212,19 @@ public final class DocumentStore: Sendable {
 
     /// Changes how long a document lives: nil keeps it for ever.
     ///
-    /// Counts as a use.
+    /// Counts as a use. Throws `.overPinShare` when that would pin more than its owner may.
     public func update(_ key: DocumentKey, ttlSeconds: Int?, pinned: Bool) throws(StoreError) -> Manifest {
         let manifest = try quarantining(key) { () throws(StoreError) in
             try write { transaction throws(StoreError) in
-                guard var manifest = try storedManifest(key, in: transaction),
-                    !withUsage(manifest, key: key).isExpired(atSeconds: clock())
-                else { throw .notFound(name: key.name) }
+                guard var manifest = try storedManifest(key, in: transaction.lmdb),
+                    !withUsage(manifest, key: key).isExpired(atSeconds: now)
+                else { throw try missing(key) }
+                if pinned, !manifest.pinned {
+                    let bytes = state.withLock { $0.shelf.entries[key]?.bytes ?? 0 }
+                    try checkPin(bytes: bytes, for: key)
+                }
                 (manifest.ttlSeconds, manifest.pinned) = (ttlSeconds, pinned)
-                manifest.lastUsedSeconds = max(manifest.lastUsedSeconds, clock())
+                manifest.lastUsedSeconds = max(manifest.lastUsedSeconds, now)
                 if let problem = manifest.problem() { throw .invalidManifest(problem) }
                 try put(manifest, key: key, in: &transaction)
                 return manifest
@@ -242,6 +241,7 @@ public final class DocumentStore: Sendable {
             guard state.usage[key] != nil || state.usage.count < 65_536 else { return }
             let hits = state.usage[key]?.hits ?? 0
             state.usage[key] = Usage(lastUsedSeconds: now, hits: hits + 1)
+            state.shelf.use(key, seconds: now)
         }
     }
 
@@ -256,17 +256,6 @@ public final class DocumentStore: Sendable {
 
     func beginRead() throws(StoreError) -> ReadTransaction {
         do { return try environment.read() } catch { throw storeError(error) }
-    }
-
-    /// Runs one write transaction; it is aborted when `body` throws.
-    func write<Result>(
-        _ body: (inout WriteTransaction) throws(StoreError) -> Result
-    ) throws(StoreError) -> Result {
-        var transaction: WriteTransaction
-        do { transaction = try environment.write() } catch { throw storeError(error) }
-        let result = try body(&transaction)
-        do { try transaction.commit() } catch { throw storeError(error) }
-        return result
     }
 
     func mapped<Result>(_ body: () throws(LMDBError) -> Result) throws(StoreError) -> Result {

@@ -48,7 +48,7 @@ public struct Manifest: Codable, Equatable, Sendable {
     public var textHash: String
     /// Hash of the options it was put with.
     public var optionsHash: String
-    /// What the document's records take in the store (set by `commit`).
+    /// What the document takes in the store, and of the quota (set by `commit`, and counted anew by every version).
     public var storedBytes: Int
     /// The rendered template text before the document, frozen.
     public var templatePrefix: String
@@ -93,6 +93,11 @@ public struct Manifest: Codable, Equatable, Sendable {
 
     /// Entries kept over all layers and heads.
     public var entries: Int { counts.reduce(0) { $0 + $1.reduce(0, +) } }
+
+    /// Whether this is the same writing of the same document, however often it has been used since.
+    func isWritten(as other: Manifest) -> Bool {
+        id == other.id && budget == other.budget && counts == other.counts
+    }
 
     /// The manifest of the same document with a smaller budget; `.invalidManifest` when it would keep more than now.
     func truncated(_ truncation: Truncation) throws(StoreError) -> Manifest {

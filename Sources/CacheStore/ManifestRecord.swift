@@ -37,6 +37,15 @@ package enum ManifestRecord {
         return RecordFormat.number(value, at: 8)
     }
 
+    /// The checksum that a value's header says its JSON has; the header must be whole.
+    static func checksum(of value: RawSpan) -> UInt64 { RecordFormat.number(value, at: 16) }
+
+    /// Whether header and JSON are what was written.
+    static func isIntact(_ value: RawSpan) -> Bool {
+        generation(of: value) != nil
+            && RecordFormat.checksum(value.extracting(headerBytes..<value.byteCount)) == checksum(of: value)
+    }
+
     /// The manifest that a value holds, checked against the key it was found under.
     package static func decode(_ value: RawSpan, key: DocumentKey) throws(StoreError) -> Manifest {
         func damage(_ problem: String) -> StoreError { .corrupt(name: key.name, problem: problem) }

@@ -8,6 +8,8 @@ struct OpenedEnvironment {
     let manifests: Database
     let records: Database
     let quarantine: Database
+    let lines: Database
+    let tombstones: Database
     /// The format that the store was written in; 0 when what stands there is none.
     let formatVersion: Int
     /// How far from a multiple of 64 bytes LMDB starts the values it gives pages of their own.
@@ -20,11 +22,13 @@ struct OpenedEnvironment {
     init(directory: String, mapBytes: Int, maxReaders: Int) throws(LMDBError) {
         environment = try Environment(
             directory: directory, mapBytes: mapBytes, maxReaders: maxReaders,
-            databases: ["format", "manifests", "records", "quarantine"])
+            databases: ["format", "manifests", "records", "quarantine", "lines", "tombstones"])
         clearedReaders = try environment.clearStaleReaders()
         manifests = try environment.database("manifests")
         records = try environment.database("records")
         quarantine = try environment.database("quarantine")
+        lines = try environment.database("lines")
+        tombstones = try environment.database("tombstones")
         pageBytes = try environment.info().pageBytes
         let format = try environment.database("format")
         if try !Self.isPresent(format, in: environment) {

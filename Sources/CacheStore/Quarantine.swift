@@ -54,37 +54,9 @@ public struct Quarantine: Equatable, Sendable {
     }
 }
 
-/// A document that was set aside.
-public struct QuarantinedDocument: Equatable, Sendable {
-    /// What it is found by.
-    public var key: DocumentKey
-    /// What was found.
-    public var reason: String
-    /// What it is, when its manifest is intact.
-    public var manifest: Manifest?
-}
-
 extension DocumentStore {
     /// Why a document is quarantined, or nil.
     public func quarantine(_ key: DocumentKey) -> Quarantine? { state.withLock { $0.quarantine[key] } }
-
-    /// The quarantined documents of an owner (of all owners when nil), by owner and name.
-    public func quarantined(owner: UInt32? = nil) throws(StoreError) -> [QuarantinedDocument] {
-        let marks = state.withLock(\.quarantine)
-        var documents: [QuarantinedDocument] = []
-        try forEachManifest(owner: owner) { key, manifest in
-            switch manifest {
-            case .success(let manifest):
-                if let mark = marks[key] {
-                    documents.append(QuarantinedDocument(key: key, reason: mark.reason, manifest: manifest))
-                }
-            case .failure(let error):
-                documents.append(
-                    QuarantinedDocument(key: key, reason: marks[key]?.reason ?? error.problem, manifest: nil))
-            }
-        }
-        return documents
-    }
 
     /// Runs what reads a document; damage sets the document aside.
     func quarantining<Result>(
@@ -103,10 +75,10 @@ extension DocumentStore {
         // Somebody may have replaced the document since it was read: the mark is for the generation that was damaged.
         try? write { transaction throws(StoreError) in
             do throws(LMDBError) {
-                let current = try self.generation(ofManifest: RecordFormat.manifestKey(key), in: transaction)
+                let current = try self.generation(ofManifest: RecordFormat.manifestKey(key), in: transaction.lmdb)
                 guard mark.generation == 0 || current == mark.generation else { return }
                 state.withLock { $0.quarantine[key] = mark }
-                unsafe try transaction.put(
+                unsafe try transaction.lmdb.put(
                     mark.encoded.span.bytes, forKey: RecordFormat.manifestKey(key), in: quarantineDatabase)
             } catch { throw storeError(error) }
         }

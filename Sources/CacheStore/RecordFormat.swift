@@ -8,6 +8,11 @@
 //   records     generation u64, kind u8, layer u16, head u16,   record
 //               part u16
 //   quarantine  as in manifests; a damaged document             `Quarantine`
+//   lines       as in manifests                                 `DocumentLine`
+//   tombstones  as in manifests; a document that is gone        `Tombstone`
+//
+// Lines are made again from the manifests where they are missing or not theirs, so that a store of an older version
+// has them after its first start.
 //
 // Format value, one page: magic "CKST" u32, version u32, zeros. Being a page long it lies on an overflow page, so its
 // address shows at which offset in a page LMDB starts large values (16 in 0.9, 24 in 1.0; not assumed).
@@ -21,8 +26,8 @@
 //   segment (kind 0)  positions u32[n], indicators f32[n], keys, values, in rank order
 //   text (kind 1)     UTF-8, layer and head 0
 //   tokens (kind 2)   i32[n], layer and head 0
-// A record is at least a page long, which forces it to overflow pages; below about half a page LMDB stores values in
-// the leaf, where they are only even-aligned. A reader copies what it finds misaligned all the same.
+// A record fills a page at least, which forces it to overflow pages; below about half a page LMDB stores values in the
+// leaf, where they are only even-aligned. A reader copies what it finds misaligned all the same.
 //
 // One (layer, head) may have several parts (of 1,024 entries as written now): part p starts at entry `first`, where a
 // group begins. A head without entries has no record. Records no manifest names are garbage. The entries a manifest
@@ -59,6 +64,11 @@ package enum RecordFormat {
 
     package static func manifestKey(_ key: DocumentKey) -> [UInt8] {
         bigEndian(key.owner) + Array(key.name.utf8)
+    }
+
+    /// Where the documents of an owner begin, or those after a name of theirs.
+    static func position(owner: UInt32, after name: String?) -> [UInt8] {
+        bigEndian(owner) + (name.map { Array($0.utf8) + [0] } ?? [])
     }
 
     /// Every key of a generation starts with this.

@@ -55,9 +55,6 @@ package struct RecordHeader: Equatable, Sendable {
         }
     }
 
-    /// The size of the value: at least a page, so that LMDB gives it pages of its own.
-    func valueBytes(in store: DocumentStore) -> Int { max(payloadOffset + payloadBytes, store.pageBytes) }
-
     /// The 64 bytes.
     package var encoded: [UInt8] {
         var writer = LittleEndianWriter()

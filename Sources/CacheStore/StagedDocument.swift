@@ -56,14 +56,13 @@ public final class StagedDocument: Sendable {
 
     deinit { abandon() }
 
-    /// What was done to other documents to make room for this one, so far.
+    /// What was done to other documents to make room for this one; nothing before it was committed.
     public var reclaimed: [Reclaim] { state.withLock(\.reclaimed) }
 
-    /// Makes room for a transaction of records, reclaiming other documents where it must.
-    private func makeRoom(bytes: Int) throws(StoreError) {
-        var acts: [Reclaim] = []
-        defer { state.withLock { [acts] in $0.reclaimed += acts } }
-        try store.makeRoom(bytes: bytes, for: key, acts: &acts)
+    /// Refuses records that could never be kept: what they push out goes only when the document is committed.
+    private func checkRoom(bytes: Int) throws(StoreError) {
+        try store.checkQuota(bytes: state.withLock(\.storedBytes) + bytes, for: key)
+        try store.checkDisk(bytes: bytes)
     }
 
     /// Writes heads of a layer durably, in one transaction (or several of up to 64 MiB for a larger layer).
@@ -84,7 +83,7 @@ public final class StagedDocument: Sendable {
         var (batchBytes, storedBytes) = (0, 0)
         for index in unsafe heads.indices {
             for header in unsafe split(heads[index], layer: layer) {
-                let bytes = header.valueBytes(in: store)
+                let bytes = store.footprint.valueBytes(header)
                 if !batch.isEmpty, batchBytes + bytes > Self.transactionBytes {
                     try unsafe write(batch, of: heads, bytes: batchBytes)
                     (batch, batchBytes) = ([], 0)
@@ -126,18 +125,22 @@ public final class StagedDocument: Sendable {
     /// staged, `.invalidManifest`, `.full`, `.diskFull`; the document can then still be committed.
     public func commit(_ proposed: Manifest) throws(StoreError) -> Manifest {
         let manifest = try complete(proposed)
-        try makeRoom(bytes: store.pageBytes)
-        try store.write { transaction throws(StoreError) in
-            do throws(LMDBError) {
-                try store.removeMark(key, in: &transaction)
-                // The old generation goes in the same transaction; GarbageCollection says why readers do not mind.
-                if let old = try store.generation(ofManifest: RecordFormat.manifestKey(key), in: transaction) {
-                    try store.deleteRecords(of: old, in: &transaction)
-                }
-            } catch { throw store.storeError(error) }
+        try store.checkDisk(bytes: store.pageBytes)
+        let acts = try store.write { transaction throws(StoreError) in
+            let bytes = store.footprint.bytes(
+                of: manifest, manifestBytes: try ManifestRecord.encode(manifest).count)
+            if manifest.pinned { try store.checkPin(bytes: bytes, for: key) }
+            let acts = try store.makeRoom(bytes: bytes, for: key, in: &transaction)
+            // The old generation goes in the same transaction; GarbageCollection says why readers do not mind.
+            _ = try store.delete(key, onlyGeneration: nil, in: &transaction)
+            try store.removeTombstone(key, in: &transaction)
             try store.put(manifest, key: key, in: &transaction)
+            return acts
         }
-        state.withLock { $0.isClosed = true }
+        state.withLock { state in
+            state.isClosed = true
+            state.reclaimed = acts
+        }
         store.state.withLock { state in
             state.usage[key] = nil
             state.quarantine[key] = nil
@@ -145,7 +148,8 @@ public final class StagedDocument: Sendable {
             state.verified.insert(generation)
         }
         store.collectLeftovers()
-        return manifest
+        store.finish(acts)
+        return store.withUsage(manifest, key: key)
     }
 
     /// Deletes what was staged.
@@ -222,11 +226,7 @@ public final class StagedDocument: Sendable {
 
     /// The records that hold a head: none without entries, several when it is too long for one value.
     private func split(_ head: StagedHead, layer: Int) -> [RecordHeader] {
-        // Headers, padding between parts and the offset in the page are below 1 KiB together.
-        let group = shape.rows.groupEntries
-        let groupBytes = 8 * group + shape.keyBytes(entries: group) + shape.valueBytes(entries: group)
-        let most = max((store.maximumValueBytes - 1024) / groupBytes, 1) * group
-        let limit = min(most, RecordFormat.maximumEntries)
+        let limit = store.footprint.entriesPerRecord(.segment, shape)
         let count = unsafe head.positions.count
         return stride(from: 0, to: count, by: limit).enumerated().map { part, first in
             unsafe header(
@@ -246,11 +246,11 @@ public final class StagedDocument: Sendable {
     @unsafe private func write(
         _ batch: [(index: Int, header: RecordHeader)], of heads: [StagedHead], bytes: Int
     ) throws(StoreError) {
-        try makeRoom(bytes: bytes)
+        try checkRoom(bytes: bytes)
         try store.write { transaction throws(StoreError) in
             for (index, header) in batch {
                 let head = unsafe heads[index]
-                try store.put(header, in: &transaction) { payload in
+                try store.put(header, in: &transaction.lmdb) { payload in
                     let entries = header.first..<header.first + header.count
                     let keys = shape.keyBytes(entries: header.first)
                     let values = shape.valueBytes(entries: header.first)
@@ -275,15 +275,15 @@ public final class StagedDocument: Sendable {
     private func stage(_ bytes: RawSpan, kind: RecordKind, elementBytes: Int) throws(StoreError) -> Int {
         guard try !isStaged(0, -1) else { return 0 }  // only asks whether the document is closed
         let count = bytes.byteCount / elementBytes
-        let limit = max((store.maximumValueBytes - 1024) / elementBytes, 1)
+        let limit = store.footprint.entriesPerRecord(kind, shape)
         var storedBytes = 0
         for (part, first) in stride(from: 0, to: count, by: limit).enumerated() {
             let header = header(kind, part: part, first: first, count: min(limit, count - first))
             let source = bytes.extracting(first * elementBytes..<(first + header.count) * elementBytes)
-            let valueBytes = header.valueBytes(in: store)
-            try makeRoom(bytes: valueBytes)
+            let valueBytes = store.footprint.valueBytes(header)
+            try checkRoom(bytes: valueBytes)
             try store.write { transaction throws(StoreError) in
-                try store.put(header, in: &transaction) { payload in
+                try store.put(header, in: &transaction.lmdb) { payload in
                     unsafe source.withUnsafeBytes { unsafe payload.copy($0, to: 0) }
                 }
             }

@@ -1,5 +1,6 @@
 // What the store can refuse: each case names the document, the field or the directory, and says how to mend it.
 
+import FoundationEssentials
 import Glibc
 import LMDB
 
@@ -46,7 +47,13 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Writing failed half-way through a commit; what was committed is safe, and the store must be opened again.
     case failed(directory: String)
     /// The document is larger than the quota leaves room for, whatever is reclaimed.
-    case overQuota(neededBytes: Int, availableBytes: Int)
+    ///
+    /// `shareBytes` is what its user may hold, where that is less than the quota.
+    case overQuota(neededBytes: Int, availableBytes: Int, shareBytes: Int?)
+    /// More would be pinned than one user may hold.
+    case overPinShare(neededBytes: Int, pinnedBytes: Int, shareBytes: Int)
+    /// The store deleted the document.
+    case reclaimed(name: String, Tombstone)
     /// The disk has no room that is not kept for others, whatever is reclaimed.
     case diskReserved(directory: String, neededBytes: Int, availableBytes: Int)
     /// The store has reached the size it was opened with.
@@ -100,9 +107,21 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
         case .lost(let problem): problem
         case .failed(let directory):
             "writing to the store in \(directory) failed half-way; check the disk and start caked again"
-        case .overQuota(let needed, let available):
-            "the document needs \(Self.megabytes(needed)) and the store's quota leaves \(Self.megabytes(available)); "
-                + "keep less of it, delete or unpin documents, or raise the quota"
+        case .overQuota(let needed, let available, let share):
+            "the document needs \(Self.megabytes(needed)) and "
+                + (share.map { "your share of the store's quota (\(Self.megabytes($0)))" } ?? "the store's quota")
+                + " leaves \(Self.megabytes(available)); "
+                + "keep less of it, delete or unpin documents, or have the quota raised"
+        case .overPinShare(let needed, let pinned, let share):
+            "the document takes \(Self.megabytes(needed)), and of your share of the store's quota "
+                + "(\(Self.megabytes(share))) \(Self.megabytes(pinned)) are pinned; unpin or delete others first"
+        case .reclaimed(let name, let tombstone):
+            "document \"\(name)\" was deleted at "
+                + Date(timeIntervalSince1970: Double(tombstone.seconds)).formatted(.iso8601) + ": "
+                + (tombstone.reason == .expired
+                    ? "it had not been used for as long as it was to live"
+                    : "it had been used least recently, and another of its owner's documents needed the room")
+                + "; put it again"
         case .diskReserved(let directory, let needed, let available):
             "the document needs \(Self.megabytes(needed)) and the disk of \(directory) has "
                 + "\(Self.megabytes(available)) to spare; free some space, or keep less of the document"

@@ -1,24 +1,42 @@
 // How much space a store may take, and what it may do to stay within it.
 
+import API
 import LMDB
 
 /// The bounds of a store; a new store has none but its map.
 public struct StoreLimits: Equatable, Sendable {
     /// The most that documents may take, records and manifests together; nil for as much as the map holds.
     public var quotaBytes: Int?
+    /// How much of it one user may hold; what is above is reclaimed of that user's documents only.
+    public var userShare: UserShare
     /// Disk space that is left to others: nothing is written that would take the file system below it.
     public var minimumFreeDiskBytes: Int
     /// The share of its first budget below which a document is not shrunk; 1 for never shrinking.
     public var shrinkFloor: Double
     /// Whether a store is compacted when it is opened and that pays (`Compaction.pays`).
     public var compactsAtStart: Bool
+    /// How long it is remembered why a document is gone; 0 for not at all.
+    public var tombstoneSeconds: Int
 
     /// States the bounds.
     public init(
-        quotaBytes: Int? = nil, minimumFreeDiskBytes: Int = 0, shrinkFloor: Double = 0.25, compactsAtStart: Bool = true
+        quotaBytes: Int? = nil, userShare: UserShare = .all, minimumFreeDiskBytes: Int = 0, shrinkFloor: Double = 0.25,
+        compactsAtStart: Bool = true, tombstoneSeconds: Int = 7 * 86_400
     ) {
-        (self.quotaBytes, self.minimumFreeDiskBytes) = (quotaBytes, minimumFreeDiskBytes)
+        (self.quotaBytes, self.userShare, self.minimumFreeDiskBytes) = (quotaBytes, userShare, minimumFreeDiskBytes)
         (self.shrinkFloor, self.compactsAtStart) = (shrinkFloor, compactsAtStart)
+        self.tombstoneSeconds = tombstoneSeconds
+    }
+
+    /// What one of so many users may hold; nil without a quota.
+    func shareBytes(users: Int) -> Int? {
+        guard let quotaBytes else { return nil }
+        return switch userShare {
+        case .all: quotaBytes
+        case .equal: quotaBytes / (users + 1)
+        case .bytes(let bytes): min(bytes, quotaBytes)
+        case .fraction(let share): Int(Double(quotaBytes) * min(max(share, 0), 1))
+        }
     }
 
     /// The smallest budget that a document of a first budget is shrunk to.
@@ -34,7 +52,7 @@ public enum Reclaim: Equatable, Sendable, CustomStringConvertible {
     case expired(DocumentKey, bytes: Int)
     /// Its last entries in rank order were dropped; it answers as if written with the smaller budget.
     case shrunk(DocumentKey, fromBudget: Int, toBudget: Int, bytes: Int)
-    /// It had been used least recently, and there was no other space.
+    /// It had been used least recently, and a document of its owner needed the room.
     case deleted(DocumentKey, bytes: Int)
 
     /// The document.
@@ -87,16 +105,27 @@ public typealias Truncating = @Sendable (OpenDocument, _ budget: Int) -> Truncat
 
 /// What became of a document that was shrunk; part of its manifest.
 public struct Shrinkage: Codable, Equatable, Sendable {
+    /// Why a document was shrunk.
+    public enum Reason: String, Codable, Sendable {
+        /// A document of its owner needed the room.
+        case quota
+        /// Its owner asked for it.
+        case request
+    }
+
     /// The budget that the document was written with.
     public var originalBudget: Int
     /// Unix time of the last time it was shrunk.
     public var seconds: Int
     /// Whether records still hold dropped entries, whose space is freed next.
     public var isTrimming: Bool
+    /// Why it was shrunk last; nil where an older version did not say.
+    public var reason: Reason?
 
     /// States what became of it.
-    public init(originalBudget: Int, seconds: Int, isTrimming: Bool) {
+    public init(originalBudget: Int, seconds: Int, isTrimming: Bool, reason: Reason? = nil) {
         (self.originalBudget, self.seconds, self.isTrimming) = (originalBudget, seconds, isTrimming)
+        self.reason = reason
     }
 }
 

@@ -77,11 +77,19 @@ public struct DaemonClient: Sendable {
         }
     }
 
-    /// The caller's documents; with `unfinished` also those that are not there yet, or not sound.
-    public func documents(unfinished: Bool = false) async throws(ClientError) -> [Document] {
-        let target = "/v1/documents" + (unfinished ? "?state=all" : "")
-        let list: ObjectList<Document> = try await object(HTTPRequest(.GET, target))
-        return list.data
+    /// The caller's documents; with `everything` also unfinished, damaged and deleted ones.
+    public func documents(everything: Bool = false) async throws(ClientError) -> [Document] {
+        var documents: [Document] = []
+        var query = ListQuery(everything: everything)
+        while true {
+            let page: ObjectList<Document> = try await object(HTTPRequest(.GET, "/v1/documents?" + query.query))
+            documents += page.data
+            // Names ascend, so that a daemon that repeats itself is not listened to for ever.
+            guard page.hasMore == true, let last = page.data.last?.id, last > query.after ?? "" else {
+                return documents
+            }
+            query.after = last
+        }
     }
 
     /// One document, with its layers.

@@ -43,9 +43,8 @@ public protocol DocumentService: Sendable {
     func status() -> EngineStatus
     /// Reads and caches a document. Dropping the stream cancels the work; what was not acknowledged is then gone.
     func put(_ request: PutRequest) -> EventStream<PutEvent>
-    /// The caller's documents, by name, without layers; with `unfinished` also those that are not there yet, or not
-    /// sound.
-    func documents(owner: UInt32, unfinished: Bool) throws(EngineError) -> [Document]
+    /// A page of the caller's documents, by name, without layers.
+    func documents(owner: UInt32, _ query: ListQuery) throws(EngineError) -> ObjectList<Document>
     /// One document.
     func document(_ name: String, owner: UInt32) throws(EngineError) -> Document
     /// Forgets a document. An answer that reads it runs to its end.

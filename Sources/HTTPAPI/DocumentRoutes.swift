@@ -13,14 +13,9 @@ struct DocumentRoutes: Sendable {
 
     @Sendable func list(_ request: Request, _ context: APIContext) async throws -> Response {
         let service = api.service
-        // Those that cannot be asked about yet are shown to who asks for them, so that nobody takes them for stored
-        // ones.
-        let unfinished = request.uri.query?.split(separator: "&").contains("state=all") ?? false
-        var documents = try await api.blocking {
-            try service.documents(owner: context.owner, unfinished: unfinished)
-        }
-        for index in documents.indices { documents[index].layers = nil }
-        return JSONText.response(ObjectList(data: documents))
+        let query = try ListQuery(query: request.uri.query ?? "")
+        let page = try await api.blocking { try service.documents(owner: context.owner, query) }
+        return JSONText.response(page)
     }
 
     @Sendable func get(_ request: Request, _ context: APIContext) async throws -> Response {

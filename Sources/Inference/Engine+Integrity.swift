@@ -204,7 +204,8 @@ extension StoreLimits {
     init(_ configuration: EngineConfiguration) {
         self.init(
             quotaBytes: configuration.quotaBytes > 0 ? configuration.quotaBytes : nil,
+            userShare: configuration.userShare,
             minimumFreeDiskBytes: configuration.minimumFreeDiskBytes, shrinkFloor: configuration.shrinkFloor,
-            compactsAtStart: configuration.compactsAtStart)
+            compactsAtStart: configuration.compactsAtStart, tombstoneSeconds: Int(configuration.tombstoneSeconds))
     }
 }

@@ -32,7 +32,7 @@ public final class Engine: DocumentService {
 
     var store: DocumentStore { services.store }
     var loaded: LoadedModel { services.loaded }
-    private var keeper: JobKeeper { services.keeper }
+    var keeper: JobKeeper { services.keeper }
 
     /// Opens the store, maps the model and starts the threads; documents that an earlier daemon did not finish go on.
     ///
@@ -302,39 +302,6 @@ public final class Engine: DocumentService {
         if !accepted { feed.finish(throwing: .shuttingDown) }
     }
 
-    /// The caller's documents.
-    public func documents(owner: UInt32, unfinished: Bool) throws(EngineError) -> [Document] {
-        let damaged = try fromStore { () throws(StoreError) in try store.quarantined(owner: owner) }
-            .map { Document(damaged: $0.key.name, $0.manifest, problem: $0.reason, model: loaded.card.id) }
-        let sound = try fromStore { () throws(StoreError) in try store.manifests(owner: owner) }
-            .map { Document($0, loaded, withLayers: false) }
-            .filter { document in !damaged.contains { $0.id == document.id } }
-        guard unfinished else { return sound }
-        var all = Dictionary(keeper.board.documents(owner: owner).map { ($0.id, $0) }) { first, _ in first }
-        for var document in sound + damaged {
-            document.progress = all[document.id]?.progress
-            all[document.id] = document
-        }
-        return all.values.sorted { $0.id < $1.id }
-    }
-
-    /// One document.
-    public func document(_ name: String, owner: UInt32) throws(EngineError) -> Document {
-        let key = try DocumentKey(checking: name, owner: owner)
-        let unfinished = keeper.board.document(key)
-        if var damaged = try damagedDocument(key) {
-            damaged.progress = unfinished?.progress
-            return damaged
-        }
-        guard let manifest = try fromStore({ () throws(StoreError) in try store.manifest(key) }) else {
-            guard let unfinished else { throw .noDocument(name) }
-            return unfinished
-        }
-        var document = Document(manifest, loaded, withLayers: true)
-        document.progress = unfinished?.progress
-        return document
-    }
-
     /// Forgets a document, and stops reading it.
     public func delete(_ name: String, owner: UInt32) throws(EngineError) {
         let key = try DocumentKey(checking: name, owner: owner)
@@ -402,7 +369,7 @@ public final class Engine: DocumentService {
     func manifest(_ name: String, owner: UInt32) throws(EngineError) -> Manifest {
         let key = try DocumentKey(checking: name, owner: owner)
         guard let manifest = try fromStore({ () throws(StoreError) in try store.manifest(key) }) else {
-            throw .noDocument(name)
+            throw try missing(key)
         }
         return manifest
     }

@@ -37,6 +37,10 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var storeMapBytes = 64 << 30
     /// The most that documents may take in the store; 0: as much as the map holds.
     public var quotaBytes = 0
+    /// How much of that one user may hold.
+    public var userShare = UserShare.equal
+    /// Seconds for which it is remembered why a document is gone.
+    public var tombstoneSeconds = 7 * 86_400.0
     /// Disk space that is left to others.
     public var minimumFreeDiskBytes = 64 << 20
     /// The share of its first budget below which a document is not shrunk for others; 1: none is shrunk.

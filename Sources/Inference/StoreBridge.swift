@@ -29,8 +29,13 @@ extension EngineError {
             case .notFound(let name): .noDocument(name)
             case .mismatch:
                 .conflict(code: "fingerprint_mismatch", message: error.description)
+            case .reclaimed(_, let tombstone):
+                .gone(
+                    code: tombstone.reason == .expired ? "document_expired" : "document_reclaimed",
+                    message: error.description)
             case .corrupt(let name, let problem), .quarantined(let name, let problem): .damaged(name, problem)
-            case .full, .diskFull, .overQuota, .diskReserved: .insufficientStorage(message: error.description)
+            case .full, .diskFull, .overQuota, .overPinShare, .diskReserved:
+                .insufficientStorage(message: error.description)
             case .lost(let problem): .unavailable(code: "store_lost", message: problem)
             case .tooManyReaders: .busy(message: error.description, retryAfterSeconds: 2)
             default: .internalFailure(message: error.description)
@@ -113,7 +118,14 @@ extension Document {
     ///
     /// One that the loaded model cannot go on from is outdated, and says in what it differs.
     init(_ manifest: Manifest, _ loaded: LoadedModel, withLayers: Bool) {
-        self.init(manifest, model: loaded.card.id, withLayers: withLayers)
+        self.init(manifest, model: loaded.card.id)
+        if withLayers {
+            layers = manifest.counts.indices.map { layer in
+                DocumentLayer(
+                    budget: manifest.layerBudget(layer), preference: manifest.finitePreference(layer),
+                    entries: manifest.counts[layer])
+            }
+        }
         if let difference = Manifest.difference(stored: manifest.fingerprint, current: loaded.fingerprint.fields) {
             state = .outdated
             problem = difference.description
@@ -122,35 +134,35 @@ extension Document {
         }
     }
 
-    private init(_ manifest: Manifest, model: String, withLayers: Bool) {
-        let shape = manifest.shape
-        let headBytes = (0..<shape.layers).reduce(0) { bytes, layer in
-            let entries = shape.capacities?[layer] ?? shape.tokens
-            return bytes + shape.keyBytes(entries: entries) + shape.valueBytes(entries: entries)
-        }
-        let layers =
-            withLayers
-            ? manifest.counts.indices.map { layer in
-                DocumentLayer(
-                    budget: manifest.layerBudget(layer), preference: manifest.finitePreference(layer),
-                    entries: manifest.counts[layer])
-            } : nil
-        self.init(id: manifest.name, model: model)
-        setEntries(manifest.entries, of: shape.headEntries * shape.kvHeads)
-        (created, lastUsed, hits) = (manifest.createdSeconds, manifest.lastUsedSeconds, manifest.hits)
-        (tokens, prefixTokens) = (shape.tokens, manifest.prefixTokens)
-        (budget, method, rows) = (manifest.budget, manifest.method, shape.rows.rawValue)
-        (bytes, bytesFull) = (manifest.storedBytes, shape.kvHeads * headBytes)
-        (textBytes, prefillSeconds) = (manifest.textBytes, manifest.prefillSeconds)
-        (pinned, ttlSeconds, expires) = (manifest.pinned, manifest.ttlSeconds, manifest.expiresSeconds)
-        (shrunkFrom, shrunkAt) = (manifest.shrinkage?.originalBudget, manifest.shrinkage?.seconds)
-        (preferenceFellBack, check, self.layers) = (manifest.preferenceFellBack, manifest.check, layers)
+    private init(_ manifest: Manifest, model: String) { self.init(DocumentLine(manifest), model: model) }
+
+    /// A stored document as a list shows it, where it is known that the loaded model can go on from it.
+    init(_ line: DocumentLine, model: String) {
+        self.init(id: line.name, model: model)
+        setEntries(line.entries, of: line.fullEntries)
+        (created, lastUsed, hits) = (line.createdSeconds, line.lastUsedSeconds, line.hits)
+        (tokens, prefixTokens) = (line.tokens, line.prefixTokens)
+        (budget, method, rows) = (line.budget, line.method, line.rows.rawValue)
+        (bytes, bytesFull) = (line.bytes, line.fullBytes)
+        (textBytes, prefillSeconds) = (line.textBytes, line.prefillSeconds)
+        (pinned, ttlSeconds, expires) = (line.pinned, line.ttlSeconds, line.expiresSeconds)
+        (shrunkFrom, shrunkAt) = (line.shrinkage?.originalBudget, line.shrinkage?.seconds)
+        shrunkFor = line.shrinkage?.reason?.rawValue
+        (preferenceFellBack, check) = (line.preferenceFellBack, line.check)
+    }
+
+    /// A document that the store deleted.
+    init(_ name: String, _ tombstone: Tombstone, model: String) {
+        self.init(id: name, model: model)
+        state = .deleted
+        (deletedAt, lastUsed, bytes) = (tombstone.seconds, tombstone.lastUsedSeconds, tombstone.bytes)
+        problem = StoreError.reclaimed(name: name, tombstone).description
     }
 
     /// A document that was found damaged, with what is known of it.
     init(damaged name: String, _ manifest: Manifest?, problem: String, model: String) {
         if let manifest {
-            self.init(manifest, model: model, withLayers: false)
+            self.init(manifest, model: model)
         } else {
             // Its manifest is what is damaged: only its name is known.
             self.init(id: name, model: model)

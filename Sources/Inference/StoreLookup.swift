@@ -42,7 +42,7 @@ struct StoreLookup: Sendable {
         let bytes = shape.estimatedBytes(budget: budget, textBytes: job.plan.text.count)
         do throws(StoreError) {
             try services.store.checkFile()
-            try services.store.checkRoom(bytes: bytes, for: job.key)
+            try services.store.checkRoom(bytes: bytes, for: job.key, pinned: job.plan.pinned)
         } catch {
             throw EngineError(error)
         }

@@ -13,6 +13,7 @@ struct Cakebench: ParsableCommand {
         version: CakedVersion.current,
         subcommands: [
             Tokenize.self, Render.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self,
+            Pressure.self,
             Kernels.self, Sets.self, Calibrate.self, Roofline.self, Precision.self, Needle.self, Ruler.self,
             LongBench.self,
             Fidelity.self, Trust.self,

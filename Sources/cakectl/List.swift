@@ -16,7 +16,7 @@ struct List: DaemonCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() async throws {
-        let documents = try await client().documents(unfinished: true).sorted { $0.id < $1.id }
+        let documents = try await client().documents(everything: true).sorted { $0.id < $1.id }
         if printsJSON { return try Terminal.print(json: ObjectList(data: documents)) }
         guard !documents.isEmpty else {
             if !isQuiet { Terminal.note("no documents; cache one with \"cakectl put NAME FILE\"") }

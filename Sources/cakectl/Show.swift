@@ -62,7 +62,8 @@ struct Show: DaemonCommand {
             ("method", "\(document.method), \(document.rows) rows, budget \(document.budget)"),
         ]
         if let budget = document.shrunkFrom {
-            fields.append(("shrunk", "from budget \(budget), \(Formats.age(document.shrunkAt)) ago"))
+            let reason = document.shrunkFor == "quota" ? ", to make room for another of your documents" : ""
+            fields.append(("shrunk", "from budget \(budget), \(Formats.age(document.shrunkAt)) ago\(reason)"))
         }
         if document.preferenceFellBack {
             fields.append(("note", "preferences were degenerate; the layers share the budget evenly"))

@@ -73,7 +73,7 @@ struct Rebuild: DaemonCommand {
 
     func run() async throws {
         if let name { return try await rebuild(name) }
-        let mended = try await client().documents(unfinished: true).filter { Self.needsMending($0) }.map(\.id).sorted()
+        let mended = try await client().documents(everything: true).filter { Self.needsMending($0) }.map(\.id).sorted()
         if mended.isEmpty, !isQuiet { Terminal.note("every document can answer") }
         var failures = 0
         for name in mended {

@@ -102,6 +102,19 @@ struct Setting: Sendable {
         .choice("below_floor", \.engine.belowFloor, BelowFloor.allCases),
         .bytes("store_map_bytes", \.engine.storeMapBytes, (64 << 20)...(1 << 46)),
         .bytes("quota_bytes", \.engine.quotaBytes, 0...(1 << 46)),
+        Setting(key: "quota_per_user", wanted: "auto, a share of the quota such as 25%, or a size such as 2G") {
+            if $1 == "auto" {
+                $0.engine.userShare = .equal
+            } else if $1.hasSuffix("%") {
+                guard let percent = Keep.percent($1) else { return false }
+                $0.engine.userShare = .fraction(percent / 100)
+            } else {
+                guard let bytes = byteCount($1), bytes > 0 else { return false }
+                $0.engine.userShare = .bytes(bytes)
+            }
+            return true
+        },
+        .seconds("tombstone_seconds", \.engine.tombstoneSeconds, 0...31_536_000),
         .bytes("min_free_disk_bytes", \.engine.minimumFreeDiskBytes, 0...(1 << 46)),
         Setting(key: "shrink_floor", wanted: Keep.wantedShare) {
             guard let percent = Keep.percent($1) else { return false }

@@ -1,6 +1,7 @@
 // Where settings come from: the file, over it the environment, over it the flags; all of them checked before any is
 // used, and every mistake reported.
 
+import API
 import Glibc
 import HTTPAPI
 import Inference
@@ -59,6 +60,8 @@ struct ConfigurationSources {
                     wanted: "the path of a GGUF file, as `model: FILE` here, as CAKED_MODEL or with --model"))
         }
         configuration.engine.modelPath = configuration.modelPath
+        // Then all documents are one user's, the daemon's.
+        if configuration.access == .group { configuration.engine.userShare = .all }
         return problems.isEmpty ? .success(configuration) : .failure(ConfigurationProblems(problems: problems))
     }
 

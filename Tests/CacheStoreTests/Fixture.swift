@@ -157,7 +157,7 @@ struct Place {
     func raw() throws -> Environment {
         try Environment(
             directory: directory, mapBytes: 1 << 30, maxReaders: 8,
-            databases: ["format", "manifests", "records", "quarantine"])
+            databases: ["format", "manifests", "records", "quarantine", "lines", "tombstones"])
     }
 
     /// Changes values of the (closed) store; nil from `change` deletes.

@@ -89,7 +89,10 @@ import Testing
     func documents() async throws {
         let server = try await ScriptedServer { request in
             switch (request.method, request.target) {
-            case (.GET, "/v1/documents"): .json(#"{"object":"list","data":[\#(Sample.document)]}"#)
+            case (.GET, "/v1/documents?limit=1000"):
+                .json(#"{"object":"list","data":[\#(Sample.document)],"has_more":true,"last_id":"manual"}"#)
+            case (.GET, "/v1/documents?after=manual&limit=1000"):
+                .json(#"{"object":"list","data":[\#(Sample.document.replacing("manual", with: "novel"))]}"#)
             case (.DELETE, _): .json(#"{"id":"manual","object":"document.deleted","deleted":true}"#)
             case (.GET, "/v1/documents/manual/retention"):
                 .json(#"{"tokens":9,"layers":[{"budget":2.5,"preference":1,"heads":[{"positions":[0,8]}]}]}"#)
@@ -97,15 +100,15 @@ import Testing
             }
         }
         let client = client(server)
-        #expect(try await client.documents().map(\.id) == ["manual"])
+        #expect(try await client.documents().map(\.id) == ["manual", "novel"])
         #expect(try await client.document("manual").prefixTokens == 5)
         #expect(try await client.retention("manual").layers[0].heads[0].positions == [0, 8])
         _ = try await client.update("manual", DocumentChange(ttlSeconds: .some(nil), pinned: true))
         _ = try await client.update("manual", DocumentChange(ttlSeconds: 60))
         try await client.delete("manual")
-        #expect(server.requests[3].text == #"{"pin":true,"ttl_seconds":null}"#)
-        #expect(server.requests[4].text == #"{"ttl_seconds":60}"#)
-        #expect(server.requests[5].method == .DELETE)
+        #expect(server.requests[4].text == #"{"pin":true,"ttl_seconds":null}"#)
+        #expect(server.requests[5].text == #"{"ttl_seconds":60}"#)
+        #expect(server.requests[6].method == .DELETE)
     }
 
     @Test(

@@ -94,8 +94,11 @@ final class ScriptedService: DocumentService {
         return document
     }
 
-    func documents(owner: UInt32, unfinished: Bool) throws(EngineError) -> [Document] {
-        state.withLock { ($0.documents[owner] ?? [:]).values.sorted { $0.id < $1.id } }
+    func documents(owner: UInt32, _ query: ListQuery) throws(EngineError) -> ObjectList<Document> {
+        var all = state.withLock { ($0.documents[owner] ?? [:]).values.sorted { $0.id < $1.id } }
+        all.removeAll { $0.id <= query.after ?? "" }
+        for index in all.indices { all[index].layers = nil }
+        return ObjectList(page: Array(all.prefix(query.limit)), hasMore: all.count > query.limit)
     }
 
     func document(_ name: String, owner: UInt32) throws(EngineError) -> Document { try found(name, owner) }

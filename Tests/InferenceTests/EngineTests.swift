@@ -135,7 +135,7 @@ import Testing
         }
         try await run(place, checkpointSeconds: 0.001) { engine async throws in
             for name in ["a", "b", "c"] { try await stored(name, engine) }
-            #expect(try engine.documents(owner: 1, unfinished: true).map(\.id) == ["a", "b", "c"])
+            #expect(try engine.documents(owner: 1, ListQuery(everything: true)).data.map(\.id) == ["a", "b", "c"])
         }
     }
 
@@ -175,7 +175,7 @@ import Testing
             }
         }
         try await run(place) { engine async throws in
-            #expect(try engine.documents(owner: 1, unfinished: true).isEmpty)
+            #expect(try engine.documents(owner: 1, ListQuery(everything: true)).data.isEmpty)
         }
     }
 }

@@ -111,7 +111,7 @@ import Testing
         #expect(try await client.document("book").state == .reading)
         #expect(try await client.document("book").progress?.phase == "prefill")
         #expect(try await client.documents().isEmpty)
-        #expect(try await client.documents(unfinished: true).map(\.id) == ["book"])
+        #expect(try await client.documents(everything: true).map(\.id) == ["book"])
         daemon.stop(SIGTERM)
         let outcome = await attached.result
         #expect(throws: ClientError.self) { try outcome.get() }
@@ -141,7 +141,7 @@ import Testing
         daemon.stop(SIGKILL)
         try await daemon.start()
         try await daemon.becomesIdle()
-        #expect(try await daemon.client.documents(unfinished: true).isEmpty)
+        #expect(try await daemon.client.documents(everything: true).isEmpty)
     }
 
     @Test("the same request joins the reading that runs, which stops when the last who wants it has gone")

@@ -42,7 +42,7 @@ import Testing
         try await daemon.start()
         let asked = try daemon.cakectl(["ask", "a", document.questions[0].question])
         #expect(asked.status == 1 && asked.errors.contains("another \(field) "), "\(asked)")
-        let listed = try await daemon.client.documents(unfinished: true)
+        let listed = try await daemon.client.documents(everything: true)
         #expect(listed.map(\.state) == [.outdated] && listed[0].problem?.contains("another \(field) ") == true)
         #expect(try daemon.cakectl(["ls"]).output.contains("outdated"))
         let rebuilt = try daemon.cakectl(["rebuild", "--all"])

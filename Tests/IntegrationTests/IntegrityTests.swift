@@ -81,7 +81,7 @@ import Testing
         #expect(try daemon.cakectl(["verify", "d"]).errors.contains("no document"))
 
         #expect(try await daemon.client.documents().map(\.id) == ["b"])
-        let all = try await daemon.client.documents(unfinished: true)
+        let all = try await daemon.client.documents(everything: true)
         #expect(all.map(\.state) == [.damaged, .ready, .damaged])
         #expect(all[0].problem?.contains("checksum") == true && all[0].tokens == before.tokens)
         #expect(try daemon.cakectl(["ls"]).output.contains("damaged"))

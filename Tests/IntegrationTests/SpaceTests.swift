@@ -96,7 +96,7 @@ import Testing
     func quota() async throws {
         let heldOut = try HeldOut.load()
         let quota = 3 << 20
-        let daemon = try await daemon("quota_bytes: 3M\nshrink_floor: 50%\n")
+        let daemon = try await daemon("quota_bytes: 3M\nquota_per_user: 100%\nshrink_floor: 50%\n")
         let pinned = try await put("pinned", heldOut.documents[0], daemon, DocumentOptions(pinned: true))
         let before = try await answers("pinned", heldOut.documents[0], daemon)
         for number in 1...9 {
@@ -123,6 +123,20 @@ import Testing
         #expect(log.contains("was shrunk from a budget of") && log.contains("least recently used, was deleted"))
         let shown = try daemon.cakectl(["status"]).output
         #expect(shown.contains("quota 3.0 MiB") && shown.contains("deleted"), "\(shown)")
+
+        // Its owner is told of every one: what was shrunk says for what, what was deleted says when and why.
+        #expect(documents.contains { $0.shrunkFor == "quota" && $0.shrunkAt != nil })
+        #expect(documents.reduce(0) { $0 + $1.bytes } == (try await daemon.client.status().storeBytes))
+        let gone = try #require(try await daemon.client.documents(everything: true).first { $0.id == "d1" })
+        #expect(gone.state == .deleted && gone.deletedAt != nil && gone.bytes > 0)
+        #expect(gone.problem?.contains("another of its owner's documents needed the room") == true)
+        #expect(try daemon.cakectl(["ls"]).output.contains("deleted"))
+        let asked = try daemon.cakectl(["ask", "d1", "Who?"])
+        #expect(asked.status != 0 && asked.errors.contains(gone.problem ?? "?"), "\(asked)")
+        let answer = await code { _ = try await daemon.client.document("d1") }
+        #expect((answer.status, answer.code) == (410, "document_reclaimed"))
+        #expect(await code { try await daemon.client.delete("d1") }.status == 200)
+        #expect(await code { _ = try await daemon.client.document("d1") }.status == 404)
 
         // One that cannot fit is refused before it is read, and costs nobody anything.
         let read = try await daemon.metric("caked_prefilled_tokens_total")

@@ -89,7 +89,7 @@ import Testing
             ["put", "a", "-", "--keep", "5%", "--method", "streamingllm"], input: try Self.text())
         #expect(result.status == 1)
         for part in ["below the configured floor", "80.0 %", "auto"] { #expect(result.errors.contains(part)) }
-        #expect(try await daemon.client.documents(unfinished: true).isEmpty)
+        #expect(try await daemon.client.documents(everything: true).isEmpty)
         // Nor read again and again where nobody waits for it: it stands there with its problem until the daemon stops.
         let options = DocumentOptions(keep: .percent(5), method: "streamingllm", detached: true)
         _ = try await put(daemon, "alone", Self.text(), options)
@@ -101,7 +101,7 @@ import Testing
         #expect(alone.state == .interrupted && alone.problem?.contains("below the configured floor") == true)
         daemon.stop(SIGTERM)
         try await daemon.start()
-        #expect(try await daemon.client.documents(unfinished: true).isEmpty)
+        #expect(try await daemon.client.documents(everything: true).isEmpty)
         // What cannot be checked is not held against a document.
         let short = try await put(daemon, "short", "The access code for Lisbon is 58213.")
         #expect(short.check?.places == 0 && short.check?.recall == nil)

@@ -1,6 +1,7 @@
 // Names everything that must be equal for a compact cache to be usable with the loaded model.
 
 import CXXHash
+import CacheStore
 import GGUF
 import Jinja
 import Tokenizers
@@ -28,6 +29,8 @@ package struct Fingerprint: Equatable, Sendable {
 
     /// Field by field, for the store, which compares them in the order of their names.
     package let fields: [String: String]
+    /// A hash of them all, as lists have it.
+    package let hash: UInt64
 
     /// The fingerprint of a model, with the hash of its weights as `weights(of:)` gives it.
     package init(
@@ -40,6 +43,7 @@ package struct Fingerprint: Equatable, Sendable {
         for (name, value) in CanonicalForm(configuration).fields { fields["\(Name.model).\(name)"] = value.summary }
         for (name, value) in CanonicalForm(vocabulary).fields { fields["\(Name.tokenizer).\(name)"] = value.summary }
         self.fields = fields
+        hash = Manifest.hash(ofFingerprint: fields)
     }
 
     /// Whether text is cut into the same tokens.
