@@ -117,9 +117,9 @@ struct CompletionRoutes: Sendable {
                         pulse = try await events.next()
                     }
                 } catch let error as EngineError {
-                    let error = APIError(error)
-                    api.metrics.countStreamFailure(code: error.code)
-                    try await writer.write(ServerSentEvents.event(json: error.body))
+                    try await writer.write(ServerSentEvents.event(json: APIError(error).body))
+                    try await writer.finish(nil)
+                    throw error
                 }
                 try await writer.finish(nil)
             })

@@ -35,9 +35,9 @@ extension HTTPAPI {
                         pulse = try await events.next()
                     }
                 } catch let error as EngineError {
-                    let error = APIError(error)
-                    self.metrics.countStreamFailure(code: error.code)
-                    try await writer.write(ServerSentEvents.event(.error, json: error.body))
+                    try await writer.write(ServerSentEvents.event(.error, json: APIError(error).body))
+                    try await writer.finish(nil)
+                    throw error
                 }
                 try await writer.finish(nil)
             })

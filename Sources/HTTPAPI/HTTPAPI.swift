@@ -68,8 +68,21 @@ public final class HTTPAPI: Sendable {
         if request.method == .head {
             try await writer.writeResponse(response.head)
         } else {
-            try await writer.write(response: response.head, body: response.body)
+            do {
+                try await writer.write(response: response.head, body: response.body)
+            } catch {
+                guard response.headers[.contentType] == ServerSentEvents.headers[.contentType] else { throw error }
+                try noteBrokenStream(error)
+            }
         }
+    }
+
+    /// Counts a stream that broke off, wherever that was, and throws what its connection does not survive.
+    ///
+    /// An error of the engine's was an event of the stream, which came to its end; any other is a client that has gone.
+    private func noteBrokenStream(_ error: any Error) throws {
+        metrics.countStreamFailure(code: APIError(error as? EngineError ?? .cancelled).code)
+        if !(error is EngineError) { throw error }
     }
 
     /// A client that waits for leave to send a body that is too large hears the refusal instead.

@@ -73,6 +73,17 @@ struct TestServer: Sendable {
         try await send(method, target, headers: ["Content-Type": "application/json"], body: Array(body.utf8))
     }
 
+    /// The metrics once `condition` holds of them, or as they are after many looks.
+    func metrics(_ condition: (String) -> Bool) async throws -> String {
+        var text = ""
+        for _ in 0..<1000 {
+            text = try await send("GET", "/metrics").text
+            if condition(text) { break }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        return text
+    }
+
     static func request(
         _ method: String, _ target: String, headers: [String: String] = [:], body: [UInt8]? = nil
     ) -> [UInt8] {

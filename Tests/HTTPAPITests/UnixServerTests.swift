@@ -43,35 +43,65 @@ import Testing
         let service = ScriptedService(onQuestion: { _, feed in feed.send(.started(promptTokens: 1, cachedTokens: 0)) })
         try await withServer(service) { server async throws in
             let put = TestServer.request("PUT", "/v1/documents/a", body: Array(repeating: 65, count: 1000))
-            let requests: [(bytes: ArraySlice<UInt8>, metric: String)] = [
-                (put.dropLast(500), #"{route="PUT /v1/documents/{id}",code="499"} 1"#),
+            let chat = "/v1/chat/completions"
+            // What is sent, what is there before the client goes, and what is counted then.
+            let requests: [(bytes: ArraySlice<UInt8>, questions: Int, answer: String?, metric: String)] = [
+                (put.dropLast(500), 0, nil, #"{route="PUT /v1/documents/{id}",code="499"} 1"#),
                 (
-                    TestServer.request("POST", "/v1/chat/completions", body: Self.whole)[...],
+                    TestServer.request("POST", chat, body: Self.whole)[...], 1, nil,
                     #"{route="POST /v1/chat/completions",code="499"} 1"#
                 ),
                 (
-                    TestServer.request("POST", "/v1/chat/completions", body: Self.streaming)[...],
+                    TestServer.request("POST", chat, body: Self.streaming)[...], 2, "data: {",
                     #"caked_stream_failures_total{code="cancelled"} 1"#
                 ),
             ]
-            for (number, request) in requests.enumerated() {
+            for request in requests {
                 let connection = try Connection(server.path)
                 connection.send(Array(request.bytes))
                 try await eventually("the question arrives") {
-                    service.state.withLock { $0.questionFeeds.count } >= number
+                    service.state.withLock { $0.questionFeeds.count } >= request.questions
                 }
-                // Time for the first event to reach the handler; without it the test still holds.
-                try await Task.sleep(for: .milliseconds(100))
+                if let answer = request.answer { try await offLoop { try connection.waitFor(answer) } }
                 connection.close()
-                var text = ""
-                for _ in 0..<500 where !text.contains(request.metric) {
-                    try await Task.sleep(for: .milliseconds(10))
-                    text = try await server.send("GET", "/metrics").text
-                }
+                let text = try await server.metrics { $0.contains(request.metric) }
                 #expect(text.contains(request.metric), "\(text)")
                 #expect(!text.contains(#"code="500""#))
                 #expect(!text.contains(#"code="internal""#))
             }
+        }
+    }
+
+    @Test("clients that go away at the moment their streams begin leave no question behind, and each is counted once")
+    func disconnectAsTheStreamBegins() async throws {
+        let service = ScriptedService(onQuestion: { _, feed in feed.send(.started(promptTokens: 1, cachedTokens: 0)) })
+        try await withServer(service) { server async throws in
+            let rounds = 40
+            for round in 1...rounds {
+                let connection = try Connection(server.path)
+                connection.send(TestServer.request("POST", "/v1/chat/completions", body: Self.streaming))
+                try await eventually("the question arrives") {
+                    service.state.withLock { $0.questionFeeds.count } == round
+                }
+                connection.close()
+            }
+            try await eventually("every question is cancelled") {
+                service.state.withLock { $0.questionFeeds.allSatisfy(\.isCancelled) }
+            }
+            // Before the head of its answer, or behind it.
+            func count(_ text: String) -> Int {
+                [
+                    #"{route="POST /v1/chat/completions",code="499"} "#,
+                    #"caked_stream_failures_total{code="cancelled"} "#,
+                ]
+                .reduce(0) { sum, metric in
+                    let line = text.split(separator: "\n").first { $0.contains(metric) }
+                    return sum + (line?.split(separator: " ").last.flatMap { Int($0) } ?? 0)
+                }
+            }
+            let text = try await server.metrics { count($0) >= rounds }
+            #expect(count(text) == rounds, "\(text)")
+            #expect(!text.contains(#"code="500""#) && !text.contains(#"code="internal""#))
         }
     }
 
