@@ -1,11 +1,13 @@
 // What one connection may do: malformed HTTP gets an error object, a reader that does not read is cut off, and so is a
 // client that sends on and on after its answer.
 
+import CLinux
 import HTTPTypes
 import HummingbirdCore
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
+import NIOPosix
 
 /// Stands between the HTTP codec and Hummingbird's handler, on the connection's event loop.
 final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
@@ -20,7 +22,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var responseIsLeaving = false
     private var answered = false
     private var surplusBytes = 0
-    private var deadline: Scheduled<Void>?
+    /// The client, while more is written than it has taken.
+    private var reader: WriteProgress?
+    private var nextLook: Scheduled<Void>?
 
     init(limits: ServerLimits, metrics: Metrics) {
         self.limits = limits
@@ -53,22 +57,42 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.write(data, promise: promise)
     }
 
-    // Unread bytes fill the kernel's buffer, then NIO's; from then on the clock runs until half of NIO's has drained.
+    // Unread bytes fill the kernel's buffer, then NIO's; from then on its reader is watched until half of NIO's has
+    // drained.
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
-            deadline?.cancel()
-            deadline = nil
-        } else if deadline == nil {
-            let wait = TimeAmount.nanoseconds(Int64(limits.writeDeadlineSeconds * 1e9))
-            deadline = context.eventLoop.assumeIsolated().scheduleTask(in: wait) {
-                self.metrics.countStreamFailure(code: "write_deadline")
-                context.close(promise: nil)
-            }
+            nextLook?.cancel()
+            (reader, nextLook) = (nil, nil)
+        } else if reader == nil {
+            reader = WriteProgress(deadline: writeDeadline, unread: Self.unread(context), now: .now())
+            scheduleLook(context)
         }
         context.fireChannelWritabilityChanged()
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
+    private func scheduleLook(_ context: ChannelHandlerContext) {
+        let pause = TimeAmount.nanoseconds(max(1, writeDeadline.nanoseconds / WriteProgress.looksPerDeadline))
+        nextLook = context.eventLoop.assumeIsolated().scheduleTask(in: pause) {
+            guard self.reader?.hasStopped(Self.unread(context), now: .now()) == true else {
+                return self.scheduleLook(context)
+            }
+            self.metrics.countStreamFailure(code: "write_deadline")
+            context.close(promise: nil)
+        }
+    }
+
+    private var writeDeadline: TimeAmount { .nanoseconds(Int64(limits.writeDeadlineSeconds * 1e9)) }
+
+    private static func unread(_ context: ChannelHandlerContext) -> WriteProgress.Unread {
+        let pipeline = context.pipeline.syncOperations
+        let queued = try? pipeline.withUnsafeTransportIfAvailable { (socket: NIOBSDSocket.Handle) in
+            caked_unread_bytes(socket)
+        }
+        let buffered = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)
+        return WriteProgress.Unread(buffered: buffered ?? 0, queued: Int(queued ?? 0))
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { nextLook?.cancel() }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard !(error is IOError), !(error is ChannelError), context.channel.isActive, !responseIsLeaving else {

@@ -22,7 +22,7 @@ public struct ServerLimits: Equatable, Sendable {
     public var headerFields = 100
     /// Connections served at once; more wait in the socket's backlog.
     public var connections = 512
-    /// Seconds a client may leave written bytes unread before its request is cancelled.
+    /// Seconds a client may read nothing of what is written for it before its request is cancelled.
     public var writeDeadlineSeconds = 30.0
     /// Seconds a connection may stand idle, or stall while it sends a request.
     public var idleSeconds = 120.0

@@ -166,8 +166,8 @@ final class Connection: @unchecked Sendable {
     }
 
     /// More bytes of the server; false at the end.
-    func receive() -> Bool {
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    func receive(atMost limit: Int = 64 << 10) -> Bool {
+        var chunk = [UInt8](repeating: 0, count: limit)
         let count = unsafe recv(descriptor, &chunk, chunk.count, 0)
         guard count > 0 else { return false }
         buffer += chunk[..<count]

@@ -131,6 +131,34 @@ import Testing
         }
     }
 
+    @Test("a client that reads slowly but steadily for longer than the write deadline gets everything")
+    func steadyReader() async throws {
+        var limits = ServerLimits()
+        limits.writeDeadlineSeconds = 2
+        // One piece, so that the connection stays unwritable from its first byte to its last.
+        let text = String(repeating: "x", count: 4 << 20)
+        let service = ScriptedService(onQuestion: { _, feed in
+            feed.send(.started(promptTokens: 1, cachedTokens: 0))
+            feed.send(.text(text))
+            feed.send(.finished(reason: .stop, usage: ScriptedService.usage))
+            feed.finish()
+        })
+        try await withServer(service, limits: limits) { server async throws in
+            let connection = try Connection(server.path)
+            connection.send(TestServer.request("POST", "/v1/chat/completions", body: Self.streaming))
+            let answer = try await offLoop {
+                // Twice the deadline in all, a fortieth of it between two pieces.
+                for _ in 0..<80 {
+                    usleep(50_000)
+                    guard connection.receive(atMost: 40_000) else { break }
+                }
+                return try connection.answer()
+            }
+            #expect(answer.text.contains(text))
+            #expect(answer.text.hasSuffix("data: [DONE]\n\n"))
+        }
+    }
+
     @Test("shutdown lets requests finish that can, fails the rest with an error event, and refuses new ones")
     func shutdown() async throws {
         let service = ScriptedService(onQuestion: { _, feed in

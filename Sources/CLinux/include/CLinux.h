@@ -1,6 +1,6 @@
-// GNU and Linux interfaces that Swift's Glibc overlay hides or cannot import: peer credentials, thread names, futexes,
-// the spin-wait hint, the processors a process may use, pages of a map that are gone. Plain types everywhere, and inline
-// functions but for the last.
+// GNU and Linux interfaces that Swift's Glibc overlay hides or cannot import: peer credentials, bytes in a socket's queue,
+// thread names, futexes, the spin-wait hint, the processors a process may use, pages of a map that are gone. Plain types
+// everywhere, and inline functions but for the last.
 
 #ifndef CLINUX_H
 #define CLINUX_H
@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -38,6 +40,13 @@ static inline int caked_peer_credentials(int fd, int32_t *_Nonnull pid, uint32_t
     *uid = credentials.uid;
     *gid = credentials.gid;
     return 0;
+}
+
+/// The memory of what was sent on the Unix stream socket `fd` and not read yet, in bytes (SIOCOUTQ); it falls when the
+/// peer has read a whole buffer of the kernel's, 36 KiB at most. Negative: the errno.
+static inline int caked_unread_bytes(int fd) {
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : -errno;
 }
 
 /// Names the calling thread for ps, top and debuggers: the first 15 bytes of `name` are used, the kernel's limit.
