@@ -81,6 +81,22 @@ struct APIError: Error, Equatable, Sendable {
         return error
     }()
 
+    /// All connections are taken, most of them by the user who makes one more.
+    static let noPlace = {
+        var error = APIError(
+            .serviceUnavailable, "busy",
+            "all connections are in use, most of them by you: close some, or try again shortly")
+        error.retryAfterSeconds = 1
+        return error
+    }()
+
+    static func slowBody(_ limits: ServerLimits) -> APIError {
+        APIError(
+            .requestTimeout, "request_timeout",
+            "the body came too slowly: it may stall for \(Int(limits.bodyGraceSeconds)) s, and must come at "
+                + "\(limits.bodyBytesPerSecond) bytes a second or more; send it from a file")
+    }
+
     /// Nobody is left to read it; the status is nginx's for the same.
     static let cancelled = APIError(
         .init(code: 499, reasonPhrase: "Client Closed Request"), EngineError.cancelled.code,

@@ -12,7 +12,7 @@ struct CompletionRoutes: Sendable {
     let api: HTTPAPI
 
     @Sendable func chat(_ request: Request, _ context: APIContext) async throws -> Response {
-        let lease = api.chatBodies.lease()
+        let lease = api.chatBodies.lease(user: context.peer.user)
         defer { withExtendedLifetime(lease) {} }
         let body = try await body(of: request, lease)
         guard let messages = body.messages, !messages.isEmpty else {
@@ -22,7 +22,7 @@ struct CompletionRoutes: Sendable {
     }
 
     @Sendable func text(_ request: Request, _ context: APIContext) async throws -> Response {
-        let lease = api.chatBodies.lease()
+        let lease = api.chatBodies.lease(user: context.peer.user)
         defer { withExtendedLifetime(lease) {} }
         let body = try await body(of: request, lease)
         guard let prompt = body.prompt else { throw RequestError.invalid("`prompt` is missing", param: "prompt") }

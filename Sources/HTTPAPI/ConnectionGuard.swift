@@ -1,5 +1,5 @@
-// What one connection may do: malformed HTTP gets an error object, a reader that does not read is cut off, and so is a
-// client that sends on and on after its answer.
+// What one connection may do: it gets a place or is told that there is none, malformed HTTP gets an error object, a
+// client that stalls in its request or reads nothing of its answer is cut off, and so is one that sends on after it.
 
 import CLinux
 import HTTPTypes
@@ -18,32 +18,80 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let limits: ServerLimits
     private let metrics: Metrics
+    private let door: Door
+    private var isRefused = false
     private var requestIsArriving = false
+    private var unanswered = 0
     private var responseIsLeaving = false
     private var answered = false
     private var surplusBytes = 0
+    /// How fast a body comes, while one does.
+    private var pace: BodyPace?
+    private var nextPatience: Scheduled<Void>?
     /// The client, while more is written than it has taken.
     private var reader: WriteProgress?
     private var nextLook: Scheduled<Void>?
 
-    init(limits: ServerLimits, metrics: Metrics) {
+    init(limits: ServerLimits, metrics: Metrics, door: Door) {
         self.limits = limits
         self.metrics = metrics
+        self.door = door
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        do {
+            isRefused = try !door.enter(context.channel)
+            if isRefused { refuse(.noPlace, context) }
+        } catch {
+            context.close(promise: nil)
+        }
+        context.fireChannelActive()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isRefused else { return }
         switch unwrapInboundIn(data) {
-        case .head: requestIsArriving = true
-        case .body(let part) where answered:
-            surplusBytes += part.readableBytes
+        case .head:
+            requestIsArriving = true
+            unanswered += 1
+            noteBusy(context)
+            pace = BodyPace(graceSeconds: limits.bodyGraceSeconds, bytesPerSecond: limits.bodyBytesPerSecond)
+        case .body(let part):
+            pace?.take(bytes: part.readableBytes, now: .now())
+            if answered { surplusBytes += part.readableBytes }
             if surplusBytes > limits.surplusBytes { return context.close(promise: nil) }
-        case .body: break
         case .end:
+            pace = nil
             requestIsArriving = false
             answered = false
             surplusBytes = 0
+            noteBusy(context)
         }
         context.fireChannelRead(data)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        pace?.rest(now: .now())
+        context.fireChannelReadComplete()
+    }
+
+    // Asked for whenever there is room for more of the request; behind it the body is waited for.
+    func read(context: ChannelHandlerContext) {
+        pace?.wait(now: .now())
+        if nextPatience == nil { schedulePatience(context) }
+        context.read()
+    }
+
+    private func schedulePatience(_ context: ChannelHandlerContext) {
+        guard let deadline = pace?.deadline else { return }
+        nextPatience = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+            self.nextPatience = nil
+            guard let deadline = self.pace?.deadline, deadline <= .now() else { return self.schedulePatience(context) }
+            self.pace = nil
+            // A client that has its answer, or some of it, knows enough.
+            if self.responseIsLeaving || self.answered { return context.close(promise: nil) }
+            self.refuse(.slowBody(self.limits), context)
+        }
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -53,8 +101,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .end:
             responseIsLeaving = false
             answered = requestIsArriving
+            unanswered -= 1
+            noteBusy(context)
         }
         context.write(data, promise: promise)
+    }
+
+    private func noteBusy(_ context: ChannelHandlerContext) {
+        door.setBusy(context.channel, requestIsArriving || unanswered > 0)
     }
 
     // Unread bytes fill the kernel's buffer, then NIO's; from then on its reader is watched until half of NIO's has
@@ -92,7 +146,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         return WriteProgress.Unread(buffered: buffered ?? 0, queued: Int(queued ?? 0))
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { nextLook?.cancel() }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        nextLook?.cancel()
+        nextPatience?.cancel()
+        door.leave(context.channel)
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard !(error is IOError), !(error is ChannelError), context.channel.isActive, !responseIsLeaving else {
@@ -104,6 +162,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 .requestHeaderFieldsTooLarge, "headers_too_large",
                 "the request's header is larger than \(limits.headerBytes) bytes or \(limits.headerFields) fields")
             : APIError(.badRequest, "invalid_request", "this is not an HTTP/1.1 request: \(error)")
+        refuse(refusal, context)
+    }
+
+    /// Answers what never was a request, and closes.
+    private func refuse(_ refusal: APIError, _ context: ChannelHandlerContext) {
         metrics.countAnswer(route: "none", status: refusal.status.code)
         var response = refusal.response
         response.headers[.connection] = "close"

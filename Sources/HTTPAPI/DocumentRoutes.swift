@@ -41,7 +41,8 @@ struct DocumentRoutes: Sendable {
 
     @Sendable func patch(_ request: Request, _ context: APIContext) async throws -> Response {
         let (service, name) = (api.service, try context.documentName())
-        let body = try await request.wholeBody(limitBytes: api.limits.patchBodyBytes, lease: api.chatBodies.lease())
+        let body = try await request.wholeBody(
+            limitBytes: api.limits.patchBodyBytes, lease: api.chatBodies.lease(user: context.peer.user))
         let change = try JSONText.request(
             DocumentChange.self, from: body.readableBytesView, maxDepth: api.limits.jsonDepth)
         let document = try await api.blocking { try service.update(name, owner: context.owner, change) }
@@ -50,7 +51,7 @@ struct DocumentRoutes: Sendable {
 
     @Sendable func put(_ request: Request, _ context: APIContext) async throws -> Response {
         // Until the engine has looked at the text: what it then keeps fits into the context.
-        let lease = api.documentBodies.lease()
+        let lease = api.documentBodies.lease(user: context.peer.user)
         defer { withExtendedLifetime(lease) {} }
         let putRequest = try await putRequest(request, context, lease)
         return try await answer(api.service.put(putRequest), request, mayStream: !putRequest.options.detached)

@@ -22,7 +22,8 @@ public final class HTTPAPI: Sendable {
     let logger: Logger
     private let access: Access
     private let daemonUser: UInt32
-    private let identify: @Sendable (any Channel) async throws -> PeerCredentials
+    /// The connections, and who is behind each.
+    let door: Door
     private let draining = Atomic(false)
 
     /// An API over `service`; `daemonUser` owns the documents when the namespace is shared.
@@ -38,16 +39,17 @@ public final class HTTPAPI: Sendable {
     /// The same with another way to learn who connected, which tests need: they all run as one user.
     package init(
         service: any DocumentService, access: Access, daemonUser: UInt32, limits: ServerLimits, logger: Logger,
-        identify: @escaping @Sendable (any Channel) async throws -> PeerCredentials
+        identify: @escaping @Sendable (any Channel) throws -> PeerCredentials
     ) {
         self.service = service
         self.access = access
         self.daemonUser = daemonUser
         self.limits = limits
         self.logger = logger
-        self.identify = identify
-        documentBodies = BodyBudget(limitBytes: max(limits.documentBodiesBytes, limits.documentBodyBytes))
-        chatBodies = BodyBudget(limitBytes: max(limits.chatBodiesBytes, limits.chatBodyBytes))
+        door = Door(places: limits.connections, identify: identify)
+        documentBodies = BodyBudget(
+            limitBytes: limits.documentBodiesBytes, largestBodyBytes: limits.documentBodyBytes)
+        chatBodies = BodyBudget(limitBytes: limits.chatBodiesBytes, largestBodyBytes: limits.chatBodyBytes)
     }
 
     /// From now on `/healthz` says that we are leaving.
@@ -57,7 +59,7 @@ public final class HTTPAPI: Sendable {
     func respond(
         to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel, router: some APIResponder
     ) async throws {
-        let peer = try await identify(channel)
+        guard let peer = door.peer(of: channel) else { throw ChannelError.ioOnClosedChannel }
         let context = APIContext(
             source: RequestSource(
                 logger: logger, peer: peer, owner: access.owner(for: peer, daemonUser: daemonUser)))

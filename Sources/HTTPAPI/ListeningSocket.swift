@@ -35,8 +35,9 @@ public enum ListeningSocketError: Error, Equatable, Sendable, CustomStringConver
 ///
 /// Closing is up to whoever takes the descriptor; `removeFile` is ours.
 public final class ListeningSocket: Sendable {
-    /// Clients that may wait to be accepted; the same number stands in the systemd socket unit.
-    public static let backlog: Int32 = 128
+    /// Clients that may wait to be accepted: as many as the kernel allows, which cuts it to net.core.somaxconn, as it
+    /// does the number in the systemd socket unit.
+    public static let backlog = Int32.max
 
     /// The longest path: `sun_path` with its terminating NUL.
     public static let maxPathBytes = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1

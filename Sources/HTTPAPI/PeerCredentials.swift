@@ -23,14 +23,17 @@ public struct PeerCredentials: Equatable, Sendable {
         self.group = group
     }
 
-    /// Asks the kernel who connected `channel` (SO_PEERCRED, unix(7)).
-    @Sendable static func of(_ channel: any Channel) async throws -> PeerCredentials {
-        guard let provider = channel as? any SocketOptionProvider else { throw ChannelError.operationUnsupported }
-        // The option's value has exactly the layout of this struct: CLinux declares Linux's `struct ucred`.
-        let ucred: caked_ucred = try await provider.unsafeGetSocketOption(
-            level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED)
-        ).get()
-        return PeerCredentials(process: ucred.pid, user: ucred.uid, group: ucred.gid)
+    /// Asks the kernel who connected `channel`, on whose event loop this is called (SO_PEERCRED, unix(7)).
+    @Sendable static func of(_ channel: any Channel) throws -> PeerCredentials {
+        let pipeline = channel.pipeline.syncOperations
+        let peer = try pipeline.withUnsafeTransportIfAvailable { (socket: NIOBSDSocket.Handle) in
+            var peer = PeerCredentials(process: 0, user: 0, group: 0)
+            let error = unsafe caked_peer_credentials(socket, &peer.process, &peer.user, &peer.group)
+            guard error == 0 else { throw IOError(errnoCode: error, reason: "getsockopt SO_PEERCRED") }
+            return peer
+        }
+        guard let peer else { throw ChannelError.operationUnsupported }
+        return peer
     }
 }
 

@@ -43,7 +43,7 @@ public struct UnixServer: Service {
                 try await api.respond(to: request, writer, channel, router: router)
             },
             configuration: .init(
-                additionalChannelHandlers: [ConnectionGuard(limits: limits, metrics: api.metrics)],
+                additionalChannelHandlers: [ConnectionGuard(limits: limits, metrics: api.metrics, door: api.door)],
                 idleTimeout: .nanoseconds(Int64(limits.idleSeconds * 1e9)),
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
@@ -54,7 +54,8 @@ public struct UnixServer: Service {
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(AvailableConnectionsChannelHandler(maxConnections: limits.connections))
+                    let most = limits.connections + ServerLimits.leavingConnections
+                    try pipeline.addHandler(AvailableConnectionsChannelHandler(maxConnections: most))
                     try pipeline.addHandler(quiescing.makeServerChannelHandler(channel: channel))
                 }
             }
@@ -90,6 +91,7 @@ public struct UnixServer: Service {
 
     // Whatever a connection's requests are doing is cancelled when its client goes away.
     private func serve(_ connection: Connection, _ http: HTTP1Channel) async {
+        defer { api.door.forget(connection.channel) }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await http.handle(value: connection, logger: api.logger) }
             group.addTask { try? await connection.channel.closeFuture.get() }

@@ -277,6 +277,53 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test("uploads that one user stalls a byte short leave another user's share of the memory alone")
+    func bodiesOfOneUser() async throws {
+        var limits = ServerLimits()
+        limits.documentBodyBytes = 100_000
+        limits.documentBodiesBytes = 200_000
+        try await withServer(limits: limits, peers: [1, 1, 2]) { server async throws in
+            let stalled = try Connection(server.path)
+            let body = [UInt8](repeating: 65, count: 100_000)
+            stalled.send(
+                TestServer.request("GET", "/healthz")
+                    + TestServer.request("PUT", "/v1/documents/a", body: body).dropLast(1))
+            #expect(try await offLoop { try stalled.answer() }.status == 200)
+            let own = try Connection(server.path)
+            own.send(TestServer.request("GET", "/healthz"))
+            #expect(try await offLoop { try own.answer() }.status == 200)
+            let other = try Connection(server.path)
+            for (connection, wanted) in [(own, 429), (other, 201)] {
+                var answer: Answer?
+                for _ in 0..<500 where answer?.status != wanted {
+                    answer = try await offLoop {
+                        connection.send(TestServer.request("PUT", "/v1/documents/b", body: body))
+                        return try connection.answer()
+                    }
+                }
+                #expect(answer?.status == wanted)
+            }
+            stalled.send([65])
+            #expect(try await offLoop { try stalled.answer() }.status == 201)
+        }
+    }
+
+    @Test("a body that stalls is refused with 408, and its connection closed")
+    func stalledBody() async throws {
+        var limits = ServerLimits()
+        limits.bodyGraceSeconds = 0.2
+        try await withServer(limits: limits) { server async throws in
+            let connection = try Connection(server.path)
+            let put = TestServer.request("PUT", "/v1/documents/a", body: [UInt8](repeating: 65, count: 1000))
+            connection.send(put.dropLast(1).map { $0 })
+            let (answer, rest) = try await offLoop { (try connection.answer(), connection.rest()) }
+            #expect(answer.status == 408)
+            #expect(answer.code == "request_timeout")
+            #expect(answer.headers["connection"] == "close")
+            #expect(rest.isEmpty)
+        }
+    }
+
     @Test("an endless body is answered, then cut off")
     func endlessBody() async throws {
         var limits = Self.limits

@@ -21,18 +21,11 @@ func withServer(
     var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical
     let remaining = Mutex(peers)
-    // Channels are held so that no later one takes the place of an earlier one in memory.
-    let identified = Mutex<[ObjectIdentifier: (channel: any Channel, user: UInt32)]>([:])
     let api = HTTPAPI(
         service: service, access: access, daemonUser: 7777, limits: limits, logger: logger,
-        identify: { channel in
+        identify: { _ in
             // Each new connection is the next of the given users; without any, everybody is user 1000.
-            let user = identified.withLock { identified in
-                let known = identified[ObjectIdentifier(channel)]?.user
-                let user = known ?? remaining.withLock { $0.isEmpty ? nil : $0.removeFirst() } ?? 1000
-                identified[ObjectIdentifier(channel)] = (channel, user)
-                return user
-            }
+            let user = remaining.withLock { $0.isEmpty ? 1000 : $0.removeFirst() }
             return PeerCredentials(process: 1, user: user, group: 1)
         })
     let (accepting, continuation) = AsyncStream<Void>.makeStream()

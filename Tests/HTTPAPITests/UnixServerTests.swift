@@ -183,29 +183,51 @@ import Testing
         }
     }
 
-    @Test("connections beyond the limit wait until one ends")
-    func connectionLimit() async throws {
+    @Test("a user whose connections idle in all places keeps nobody out: the longest idle one is closed")
+    func idleConnectionsGiveWay() async throws {
         var limits = ServerLimits()
-        limits.connections = 2
-        try await withServer(limits: limits) { server async throws in
-            let held = try [Connection(server.path), Connection(server.path)]
-            for connection in held {
+        limits.connections = 3
+        try await withServer(limits: limits, peers: [1, 1, 1, 2, 1]) { server async throws in
+            var held: [Connection] = []
+            for _ in 0..<3 {
+                let connection = try Connection(server.path)
+                connection.send(TestServer.request("GET", "/healthz"))
+                #expect(try await offLoop { try connection.answer() }.status == 200)
+                held.append(connection)
+            }
+            #expect(try await server.send("GET", "/healthz").status == 200)
+            let first = held[0]
+            #expect(try await offLoop { first.rest() }.isEmpty)
+            for connection in held[1...] {
                 connection.send(TestServer.request("GET", "/healthz"))
                 #expect(try await offLoop { try connection.answer() }.status == 200)
             }
-            let answered = Mutex(false)
-            async let waiting = {
-                let answer = try await server.send("GET", "/healthz")
-                answered.withLock { $0 = true }
-                return answer
-            }()
-            try await Task.sleep(for: .milliseconds(100))
-            let early = answered.withLock { $0 }
-            #expect(!early)
-            held[0].close()
-            let answer = try await waiting
-            #expect(answer.status == 200)
-            held[1].close()
+        }
+    }
+
+    @Test("of a user who asks on every connection one more is told to come back, and another user's is served")
+    func busyConnectionsGiveWay() async throws {
+        var limits = ServerLimits()
+        limits.connections = 2
+        let service = ScriptedService(onQuestion: { _, feed in feed.send(.started(promptTokens: 1, cachedTokens: 0)) })
+        try await withServer(service, limits: limits, peers: [1, 1, 1, 2]) { server async throws in
+            var held: [Connection] = []
+            for _ in 0..<2 {
+                let connection = try Connection(server.path)
+                connection.send(TestServer.request("POST", "/v1/chat/completions", body: Self.streaming))
+                try await offLoop { try connection.waitFor("data: {") }
+                held.append(connection)
+            }
+            let refused = try await server.send("GET", "/healthz")
+            #expect(refused.status == 503)
+            #expect(refused.headers["retry-after"] == "1")
+            #expect(refused.headers["connection"] == "close")
+            #expect(refused.code == "busy")
+            #expect(try await server.send("GET", "/healthz").status == 200)
+            try await eventually("the newest question is cancelled") {
+                service.state.withLock { $0.questionFeeds.map(\.isCancelled) } == [false, true]
+            }
+            for connection in held { connection.close() }
         }
     }
 
