@@ -132,6 +132,7 @@ let package = Package(
                 "API", "EngineInterface", "Inference", "Transformer", "CacheStore", "Tokenizers", "Jinja", "CAKE",
                 "GGUF", "CKernels", "CLinux", "CLimits", "Evaluation", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: safe),
 

@@ -71,8 +71,10 @@ public final class Engine: DocumentService {
         self.services = services
         // One document is being read while the others wait.
         documentAdmission = Admission(limit: configuration.maxQueuedDocuments + 1)
-        questionAdmission = Admission(limit: configuration.maxQueuedQuestions + configuration.maxRunningQuestions)
-        loop = try Self.startLoop(services)
+        let places = Self.questionPlaces(configuration, loaded)
+        logger.info("answering", metadata: ["questions_at_once": "\(places)"])
+        questionAdmission = Admission(limit: configuration.maxQueuedQuestions + places)
+        loop = try Self.startLoop(services, places: places)
         desk.enqueue { [self] in resumeUnfinished() }
     }
 
@@ -99,14 +101,22 @@ public final class Engine: DocumentService {
         return store
     }
 
-    private static func startLoop(_ services: EngineServices) throws(EngineError) -> EngineLoop<ModelWork> {
-        let places = services.configuration.maxRunningQuestions
+    private static func questionPlaces(_ configuration: EngineConfiguration, _ loaded: LoadedModel) -> Int {
+        if configuration.maxRunningQuestions > 0 { return configuration.maxRunningQuestions }
+        return QuestionPlaces.count(
+            loaded.model.configuration, answerTokens: configuration.maxGeneratedTokens,
+            availableBytes: AvailableMemory.bytes())
+    }
+
+    private static func startLoop(
+        _ services: EngineServices, places: Int
+    ) throws(EngineError) -> EngineLoop<ModelWork> {
         let decoder: Parcel<Decoder>
         do throws(ModelError) {
             decoder = Parcel(
                 try Decoder(
                     model: services.loaded.model, pool: services.pool,
-                    maxRowsPerStep: places * ModelWork.questionRowsPerStep))
+                    maxRowsPerStep: StepRows.rowsPerStep + places))
         } catch {
             throw .internalFailure(message: error.description)
         }

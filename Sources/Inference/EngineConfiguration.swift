@@ -51,8 +51,8 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var maxQueuedDocuments = 16
     /// Questions that may wait.
     public var maxQueuedQuestions = 64
-    /// Questions answered at the same time, their products batched.
-    public var maxRunningQuestions = 4
+    /// Questions answered at the same time, their products batched; 0: as many as memory allows, from 4 to 16.
+    public var maxRunningQuestions = 0
     /// The most tokens of one answer; also the default.
     public var maxGeneratedTokens = 1024
 

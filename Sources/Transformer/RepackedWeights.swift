@@ -47,9 +47,9 @@ public enum Repacking: String, CaseIterable, Sendable {
 }
 
 /// What the system could give a process without swapping.
-enum AvailableMemory {
+package enum AvailableMemory {
     /// Bytes that the machine has available, or this process's control group if that is less; 0 if nobody says.
-    static func bytes() -> Int {
+    package static func bytes() -> Int {
         let machine = text("/proc/meminfo")?.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
             .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int($0) }
         guard let machine else { return 0 }

@@ -6,17 +6,15 @@ import CAKE
 import Transformer
 
 @main
-struct Cakebench: ParsableCommand {
+struct Cakebench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cakebench",
         abstract: "Measures caked's parts on this machine and evaluates its answers.",
         version: CakedVersion.current,
         subcommands: [
-            Tokenize.self, Render.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Reload.self,
-            Pressure.self,
-            Kernels.self, Sets.self, Calibrate.self, Roofline.self, Precision.self, Needle.self, Ruler.self,
-            LongBench.self,
-            Fidelity.self, Trust.self,
+            Tokenize.self, Render.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Crowd.self,
+            Reload.self, Pressure.self, Kernels.self, Sets.self, Calibrate.self, Roofline.self, Precision.self,
+            Needle.self, Ruler.self, LongBench.self, Fidelity.self, Trust.self,
         ])
 }
 

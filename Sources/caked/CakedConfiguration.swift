@@ -128,7 +128,7 @@ struct Setting: Sendable {
         },
         .number("max_queued_documents", \.engine.maxQueuedDocuments, 0...10_000),
         .number("max_queued_questions", \.engine.maxQueuedQuestions, 0...10_000),
-        .number("max_running_questions", \.engine.maxRunningQuestions, 1...256),
+        .number("max_running_questions", \.engine.maxRunningQuestions, 0...256),
         .seconds("max_answer_seconds", \.engine.maxAnswerSeconds, 1...86_400),
         .seconds("checkpoint_seconds", \.engine.checkpointSeconds, 0...86_400),
         .number("max_generated_tokens", \.engine.maxGeneratedTokens, 1...1_000_000),

@@ -70,18 +70,69 @@ import Testing
         #expect(scheduler.pausedDocument == nil && scheduler.isEmpty)
     }
 
-    @Test("a parked question takes no part until it is back")
+    @Test("a parked question has no place: another runs in its stead, and it waits for one when its reader is back")
     func parking() {
         var scheduler = Scheduler(maxRunningQuestions: 2)
-        let (a, b) = (RequestID(1), RequestID(2))
-        _ = scheduler.addQuestion(a)
-        _ = scheduler.addQuestion(b)
-        scheduler.setParked(a, true)
-        #expect(scheduler.next() == .questions([b]))
-        scheduler.setParked(b, true)
+        let ids = (1...4).map { RequestID(UInt64($0)) }
+        for id in ids { _ = scheduler.addQuestion(id) }
+        #expect(scheduler.next() == .questions([ids[0], ids[1]]))
+        #expect(scheduler.setParked(ids[0], true) == [.start(ids[2])])
+        #expect(scheduler.setParked(ids[0], true) == [], "twice is once")
+        #expect(scheduler.next() == .questions([ids[1], ids[2]]))
+        #expect(scheduler.setParked(ids[0], false) == [])
+        #expect(scheduler.pausedQuestions == [ids[0]])
+        #expect(scheduler.next() == .questions([ids[1], ids[2]]))
+        // Those that are begun go before those that are not.
+        #expect(scheduler.remove(ids[2]) == [])
+        #expect(scheduler.next() == .questions([ids[0], ids[1]]))
+        #expect(scheduler.setParked(ids[0], true) == [.start(ids[3])])
+        for id in [ids[1], ids[3]] { #expect(scheduler.setParked(id, true) == []) }
         #expect(scheduler.next() == .idle)
-        scheduler.setParked(a, false)
-        #expect(scheduler.next() == .questions([a]))
+        #expect(!scheduler.isEmpty)
+        _ = scheduler.setParked(ids[1], false)
+        #expect(scheduler.next() == .questions([ids[1]]))
+        #expect(scheduler.setParked(RequestID(9), true) == [] && scheduler.setParked(RequestID(9), false) == [])
+    }
+
+    @Test("slow readers of one user leave others their places, and a quarter of what may be in memory")
+    func slowReaders() {
+        var scheduler = Scheduler(maxRunningQuestions: 4)
+        var last: UInt64 = 0
+        func ask(_ user: UInt32) -> [SchedulerAction] {
+            last += 1
+            return scheduler.addQuestion(RequestID(last), user: user)
+        }
+        for _ in 0..<20 {
+            for case .start(let id) in ask(1) { _ = scheduler.setParked(id, true) }
+        }
+        #expect(scheduler.parkedQuestions.count == 6)
+        #expect(scheduler.waitingQuestions.count == 14)
+        for place in 1...2 {
+            #expect(ask(2) == [.start(RequestID(last))])
+            #expect(scheduler.runningQuestions.count == place)
+        }
+        #expect(ask(2) == [], "memory holds no more")
+        #expect(scheduler.begunQuestions == scheduler.maxBegunQuestions)
+        #expect(scheduler.remove(RequestID(1)).count == 1)
+    }
+
+    @Test("a user's hundred questions give way to another's before the next step, and get their places back")
+    func burst() {
+        var scheduler = Scheduler(maxRunningQuestions: 4)
+        let ids = (1...100).map { RequestID(UInt64($0)) }
+        for id in ids { _ = scheduler.addQuestion(id, user: 1) }
+        #expect(scheduler.next() == .questions(Array(ids[..<4])))
+        let (first, second, third) = (RequestID(101), RequestID(102), RequestID(103))
+        #expect(scheduler.addQuestion(first, user: 2) == [.start(first)])
+        #expect(scheduler.next() == .questions(ids[..<3] + [first]))
+        #expect(scheduler.addQuestion(second, user: 2) == [.start(second)])
+        #expect(scheduler.addQuestion(third, user: 2) == [], "they have equally many by now")
+        #expect(scheduler.next() == .questions(ids[..<2] + [first, second]))
+        #expect(scheduler.remove(first) == [.start(third)])
+        #expect(scheduler.remove(second) == [])
+        #expect(scheduler.next() == .questions(ids[..<3] + [third]))
+        #expect(scheduler.remove(third) == [])
+        #expect(scheduler.next() == .questions(Array(ids[..<4])))
     }
 
     @Test("a document that is being written needs no work and keeps its place until it is there")
@@ -150,7 +201,7 @@ import Testing
             case 0 where work.count < 40:
                 last += 1
                 work[RequestID(last)] = Int(random.next() % 20) + 1
-                apply(scheduler.addQuestion(RequestID(last)))
+                apply(scheduler.addQuestion(RequestID(last), user: UInt32(random.next() % 3)))
             case 1 where work.count < 40:
                 last += 1
                 work[RequestID(last)] = Int(random.next() % 30) + 1
@@ -165,6 +216,8 @@ import Testing
                     case .idle: []
                     }
                 #expect(served.isEmpty == work.isEmpty, "idle with work left, seed \(seed), step \(step)")
+                #expect(scheduler.begunQuestions <= scheduler.maxBegunQuestions)
+                for id in scheduler.pausedQuestions { sinceServed[id] = 0 }
                 #expect(served.count <= scheduler.maxRunningQuestions)
                 for id in sinceServed.keys { sinceServed[id, default: 0] += 1 }
                 for id in served {

@@ -33,6 +33,13 @@ import Testing
         #expect(rows.map { $0["conversations"] as? Int } == [1, 3])
     }
 
+    @Test("crowd times a question beside every crowd")
+    func crowd() throws {
+        let rows = try rows(["crowd", "--crowds", "0", "1", "9", "--words", "50", "--answer", "4"] + model)
+        #expect(rows.map { $0["crowd"] as? Int } == [0, 1, 9])
+        #expect(rows.allSatisfy { $0["to_one"] is Double })
+    }
+
     @Test("a reload says the same to the bit from the map, also after its pages were dropped")
     func reload() throws {
         let report = try report(["reload", "--tokens", "300", "--question", "8"] + model)

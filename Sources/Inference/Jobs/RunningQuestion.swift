@@ -10,6 +10,8 @@ import Transformer
 final class RunningQuestion {
     let feed: EventFeed<CompletionEvent>
     let ticket: Ticket
+    /// Whose it is.
+    let user: UInt32
     private let services: EngineServices
     private let sequence: Sequence
     private let tokenizer: Tokenizer
@@ -46,7 +48,7 @@ final class RunningQuestion {
             throw .internalFailure(message: error.description)
         }
         self.services = services
-        (feed, ticket, tokenizer) = (question.feed, question.ticket, loaded.tokenizer)
+        (feed, ticket, user, tokenizer) = (question.feed, question.ticket, question.user, loaded.tokenizer)
         (prompt, maxTokens, cachedTokens) = (question.prompt, question.maxTokens, question.cachedTokens)
         (sampler, stops, parts) = (question.sampler, question.stops, question.parts)
         marks = parts == nil ? [:] : loaded.marks
@@ -54,6 +56,9 @@ final class RunningQuestion {
         started = clock.now
         feed.send(.started(promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens))
     }
+
+    /// Whether it is still being read; its answer begins with the last piece.
+    var isRead: Bool { lastToken == nil }
 
     /// What this question feeds into the next step: a piece of its prompt, or the token drawn last.
     func nextPiece(atMost rows: Int) -> Decoder.Piece {

@@ -86,9 +86,9 @@ package struct EngineMachine: Sendable {
 
     package init(maxRunningQuestions: Int) { scheduler = Scheduler(maxRunningQuestions: maxRunningQuestions) }
 
-    /// Questions that have a place, and whether a document has.
+    /// Questions that are begun, and whether a document is.
     package var running: (questions: Int, document: Bool) {
-        (scheduler.runningQuestions.count, scheduler.runningDocument != nil)
+        (scheduler.begunQuestions, scheduler.runningDocument != nil)
     }
 
     /// Takes an event; of requests that have ended it takes none.
@@ -114,9 +114,7 @@ package struct EngineMachine: Sendable {
             _ = move(id, from: .reading, to: .checking)
             return []
         case .checked(let id): return write(id, from: .checking)
-        case .parked(let id, let isParked):
-            scheduler.setParked(id, isParked)
-            return []
+        case .parked(let id, let isParked): return actions(scheduler.setParked(id, isParked))
         case .abandoned(let id):
             // One that is being written is the clerk's, who notices by himself.
             guard knows(id), documents[id] != .writing else { return [] }

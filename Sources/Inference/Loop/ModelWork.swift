@@ -25,9 +25,6 @@ final class ModelWork: EngineWork {
 
     typealias Event = EngineMachine.Event
 
-    /// Rows of a question read in one step: enough to keep the products busy, short enough for other answers to go on.
-    static let questionRowsPerStep = 64
-
     let services: EngineServices
     let decoder: Decoder
     /// Gives something back to the loop, from any thread.
@@ -36,6 +33,7 @@ final class ModelWork: EngineWork {
     /// Questions that have no place yet, and those that have.
     private var prepared: [RequestID: PreparedQuestion] = [:]
     private var running: [RequestID: RunningQuestion] = [:]
+    private var rows = StepRows()
     /// All documents that have not ended; the readings of those that are begun and not with the clerk.
     var documents: [RequestID: DocumentJob] = [:]
     var readings: [RequestID: Reading] = [:]
@@ -159,8 +157,13 @@ final class ModelWork: EngineWork {
     }
 
     private func step(_ ids: [RequestID]) -> [Event] {
-        let questions = ids.compactMap { id in running[id].map { (id, $0) } }
-        let batch = questions.map { $0.1.nextPiece(atMost: Self.questionRowsPerStep) }
+        var questions = ids.compactMap { id in running[id].map { (id, $0) } }
+        var batch = questions.map { $0.1.nextPiece(atMost: StepRows.rowsPerUser) }
+        let chosen = rows.choose(
+            zip(questions, batch).map { question, piece in
+                StepRows.Candidate(user: question.1.user, rows: piece.ids.count, isRead: question.1.isRead)
+            })
+        (questions, batch) = (chosen.map { questions[$0] }, chosen.map { batch[$0] })
         do throws(ModelError) {
             let logits = try decoder.step(batch)
             var events: [Event] = []

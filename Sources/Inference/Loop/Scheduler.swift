@@ -29,6 +29,10 @@ package enum SchedulerAction: Equatable, Sendable {
 }
 
 /// Questions go first and share every step; a document gets a tile after a few steps, so neither starves the other.
+///
+/// Between two steps places change hands: a question whose reader fell behind has none until it has caught up, and
+/// where all are taken a user with fewer gets one of the user with most, whose latest question pauses. What is begun
+/// stays in memory, so that is bounded, too, and no user may have more than a share of it.
 package struct Scheduler: Sendable {
     /// Question steps between two document tiles while questions run.
     ///
@@ -36,12 +40,21 @@ package struct Scheduler: Sendable {
     /// document is read, and reading goes on.
     package static let stepsBetweenTiles = 4
 
+    /// Questions that may be begun and have no place: enough for slow readers, and few beside the store's 512 readers.
+    package static let maxPausedQuestions = 64
+
     /// Questions answered at the same time.
     package let maxRunningQuestions: Int
+    /// Questions in memory: those answered, and as many again that have lost their places for a while.
+    package let maxBegunQuestions: Int
 
     private(set) package var waitingQuestions: [RequestID] = []
+    /// Those that take part in the next step.
     private(set) package var runningQuestions: [RequestID] = []
-    private(set) package var parkedQuestions: Set<RequestID> = []
+    /// Those that are begun and wait for their readers.
+    private(set) package var parkedQuestions: [RequestID] = []
+    /// Those that are begun and wait for a place.
+    private(set) package var pausedQuestions: [RequestID] = []
     private(set) package var waitingDocuments: [RequestID] = []
     private(set) package var runningDocument: RequestID?
     /// The running document once it is read: another thread writes it.
@@ -57,6 +70,7 @@ package struct Scheduler: Sendable {
     package init(maxRunningQuestions: Int) {
         precondition(maxRunningQuestions > 0)
         self.maxRunningQuestions = maxRunningQuestions
+        maxBegunQuestions = maxRunningQuestions + min(maxRunningQuestions, Self.maxPausedQuestions)
     }
 
     /// A question arrived, ready to be read.
@@ -79,7 +93,8 @@ package struct Scheduler: Sendable {
     package mutating func remove(_ id: RequestID) -> [SchedulerAction] {
         waitingQuestions.removeAll { $0 == id }
         runningQuestions.removeAll { $0 == id }
-        parkedQuestions.remove(id)
+        parkedQuestions.removeAll { $0 == id }
+        pausedQuestions.removeAll { $0 == id }
         waitingDocuments.removeAll { $0 == id }
         users[id] = nil
         if runningDocument == id { runningDocument = nil }
@@ -88,10 +103,19 @@ package struct Scheduler: Sendable {
         return admit()
     }
 
-    /// The question's reader fell behind, or caught up again.
-    package mutating func setParked(_ id: RequestID, _ parked: Bool) {
-        guard runningQuestions.contains(id) else { return }
-        if parked { parkedQuestions.insert(id) } else { parkedQuestions.remove(id) }
+    /// The question's reader fell behind, or caught up again: others have its place meanwhile.
+    package mutating func setParked(_ id: RequestID, _ parked: Bool) -> [SchedulerAction] {
+        guard parkedQuestions.contains(id) != parked else { return [] }
+        if parked {
+            guard runningQuestions.contains(id) || pausedQuestions.contains(id) else { return [] }
+            runningQuestions.removeAll { $0 == id }
+            pausedQuestions.removeAll { $0 == id }
+            parkedQuestions.append(id)
+        } else {
+            parkedQuestions.removeAll { $0 == id }
+            pausedQuestions.append(id)
+        }
+        return admit()
     }
 
     /// The document is read and on its way into the store.
@@ -119,35 +143,72 @@ package struct Scheduler: Sendable {
 
     /// Whether no request is left.
     package var isEmpty: Bool {
-        waitingQuestions.isEmpty && runningQuestions.isEmpty && waitingDocuments.isEmpty && runningDocument == nil
+        waitingQuestions.isEmpty && begunQuestions == 0 && waitingDocuments.isEmpty && runningDocument == nil
     }
+
+    /// Questions in memory.
+    package var begunQuestions: Int { runningQuestions.count + parkedQuestions.count + pausedQuestions.count }
 
     /// The next unit of work.
     package mutating func next() -> Work {
-        let ready = runningQuestions.filter { !parkedQuestions.contains($0) }
-        let documentIsDue = ready.isEmpty || stepsSinceTile >= Self.stepsBetweenTiles
+        let documentIsDue = runningQuestions.isEmpty || stepsSinceTile >= Self.stepsBetweenTiles
         if let document = runningDocument, writtenDocument == nil, pausedDocument == nil, documentIsDue {
             stepsSinceTile = 0
             return .document(document)
         }
-        guard !ready.isEmpty else { return .idle }
+        guard !runningQuestions.isEmpty else { return .idle }
         stepsSinceTile = min(stepsSinceTile + 1, Self.stepsBetweenTiles)
-        return .questions(ready)
+        return .questions(runningQuestions)
     }
 
     private mutating func admit() -> [SchedulerAction] {
         var actions: [SchedulerAction] = []
-        while runningQuestions.count < maxRunningQuestions, !waitingQuestions.isEmpty {
-            let id = turns.next(of: &waitingQuestions, users: users)
-            runningQuestions.append(id)
-            actions.append(.start(id))
+        while let id = nextQuestion() {
+            // In order of arrival.
+            runningQuestions.insert(id, at: runningQuestions.firstIndex { $0 > id } ?? runningQuestions.endIndex)
+            if let paused = pausedQuestions.firstIndex(of: id) {
+                pausedQuestions.remove(at: paused)
+            } else {
+                waitingQuestions.removeAll { $0 == id }
+                actions.append(.start(id))
+            }
         }
-        if runningDocument == nil, !waitingDocuments.isEmpty {
-            let id = turns.next(of: &waitingDocuments, users: users)
+        if runningDocument == nil, let id = turns.next(of: waitingDocuments, users: users) {
+            waitingDocuments.removeAll { $0 == id }
             runningDocument = id
             actions.append(.start(id))
         }
         return actions
+    }
+
+    /// The question that gets a place now, which is taken from another if need be.
+    private mutating func nextQuestion() -> RequestID? {
+        guard !pausedQuestions.isEmpty || !waitingQuestions.isEmpty else { return nil }
+        let running = count(runningQuestions)
+        let most = running.max { ($0.value, $1.key) < ($1.value, $0.key) }
+        let isFull = runningQuestions.count >= maxRunningQuestions
+        func mayRun(_ id: RequestID) -> Bool {
+            // Only where the other still has no fewer: else the two would take it from each other for ever.
+            !isFull || running[user(of: id), default: 0] + 2 <= most?.value ?? 0
+        }
+        let begun = count(runningQuestions + parkedQuestions + pausedQuestions)
+        let share = Admission.share(of: maxBegunQuestions)
+        func mayBegin(_ id: RequestID) -> Bool {
+            begunQuestions < maxBegunQuestions && begun[user(of: id), default: 0] < share
+        }
+        let candidates =
+            pausedQuestions.sorted().filter(mayRun) + waitingQuestions.filter { mayRun($0) && mayBegin($0) }
+        guard let id = turns.next(of: candidates, users: users) else { return nil }
+        if isFull, let last = runningQuestions.lastIndex(where: { user(of: $0) == most?.key }) {
+            pausedQuestions.append(runningQuestions.remove(at: last))
+        }
+        return id
+    }
+
+    private func user(of id: RequestID) -> UInt32 { users[id] ?? 0 }
+
+    private func count(_ ids: [RequestID]) -> [UInt32: Int] {
+        ids.reduce(into: [:]) { $0[user(of: $1), default: 0] += 1 }
     }
 }
 
@@ -160,13 +221,15 @@ private struct Turns: Sendable {
     /// The latest last.
     private var users: [UInt32] = []
 
-    mutating func next(of waiting: inout [RequestID], users owners: [RequestID: UInt32]) -> RequestID {
+    /// The request whose turn it is; nil where there is none.
+    mutating func next(of waiting: [RequestID], users owners: [RequestID: UInt32]) -> RequestID? {
         let users = users
         func turn(_ id: RequestID) -> Int { users.firstIndex(of: owners[id] ?? 0) ?? -1 }
-        let index = waiting.indices.min { (turn(waiting[$0]), $0) < (turn(waiting[$1]), $1) } ?? 0
-        let id = waiting.remove(at: index)
-        let user = owners[id] ?? 0
+        guard let index = waiting.indices.min(by: { (turn(waiting[$0]), $0) < (turn(waiting[$1]), $1) }) else {
+            return nil
+        }
+        let user = owners[waiting[index]] ?? 0
         self.users = users.filter { $0 != user }.suffix(Self.rememberedUsers - 1) + [user]
-        return id
+        return waiting[index]
     }
 }
