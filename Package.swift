@@ -105,7 +105,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio,
             swiftSettings: safe),
-        .target(name: "CakedClient", dependencies: ["API"] + nio, swiftSettings: safe),
+        .target(name: "CakedClient", dependencies: ["Locks", "API"] + nio, swiftSettings: safe),
 
         // L5: the programs
         .executableTarget(

@@ -6,6 +6,8 @@ import API
 public enum ClientError: Error, Equatable, Sendable {
     /// Nothing answers at the socket: it does not exist, or no daemon listens behind it.
     case unreachable(path: String, reason: String)
+    /// A daemon listens there, but as many clients as the kernel allows wait already to be let in (EAGAIN).
+    case backlogFull(path: String)
     /// The socket exists but this user may not open it (EACCES).
     case permissionDenied(path: String)
     /// `sun_path` holds 108 bytes with its terminator (unix(7)).
@@ -35,8 +37,9 @@ public enum ClientError: Error, Equatable, Sendable {
     /// The task was cancelled, and the connection closed with it.
     case cancelled
 
-    /// The daemon is there but cannot take the request now: a full queue, or a start or a stop under way.
+    /// The daemon is there but cannot take the request now: a full queue or backlog, or a start or a stop under way.
     public var isBusy: Bool {
+        if case .backlogFull = self { return true }
         guard case .api(let status, let code, _, _, _) = self else { return false }
         return status == 429 || status == 503 || code == "busy" || code == "shutting_down"
     }
@@ -58,6 +61,8 @@ extension ClientError: CustomStringConvertible {
         case .unreachable(let path, let reason):
             "cannot reach the daemon at \(path) (\(reason)); is caked running? start it with \"systemctl start caked\" "
                 + "or \"caked --socket PATH\", or name its socket with --socket or CAKED_SOCKET"
+        case .backlogFull(let path):
+            "the daemon at \(path) is busy: too many clients wait to be let in; try again later"
         case .permissionDenied(let path):
             "not allowed to open \(path); join the group that owns the socket (\"ls -l\" shows it, usually caked) "
                 + "and log in again"

@@ -1,12 +1,13 @@
 // The daemon's API, typed: one method for each route.
 import API
+import Locks
 import NIOCore
 import NIOHTTP1
 
 /// A client of one daemon.
 ///
-/// Every call has its own connection; cancelling the task closes it, which cancels the work. Nothing is retried:
-/// ``ClientError/isBusy`` says when trying again makes sense.
+/// Every call has its own connection; cancelling the task closes it, which cancels the work. What is repeated, and for
+/// how long, is said by ``Patience``; ``ClientError/isBusy`` says when trying again later makes sense.
 public struct DaemonClient: Sendable {
     /// As long as OpenAI's clients wait by default; a document in a long queue is silent for minutes.
     public static let defaultIdleTimeoutSeconds = 600
@@ -22,8 +23,11 @@ public struct DaemonClient: Sendable {
     /// A client of the daemon at `socketPath`, see ``SocketPath/resolve(explicit:environment:exists:)``.
     ///
     /// A request fails when neither side sends a byte for `idleTimeoutSeconds`.
-    public init(socketPath: String, idleTimeoutSeconds: Int = Self.defaultIdleTimeoutSeconds) {
-        transport = HTTPTransport(socketPath: socketPath, idleTimeoutSeconds: idleTimeoutSeconds)
+    public init(
+        socketPath: String, idleTimeoutSeconds: Int = Self.defaultIdleTimeoutSeconds, patience: Patience = .none
+    ) {
+        transport = HTTPTransport(
+            socketPath: socketPath, idleTimeoutSeconds: idleTimeoutSeconds, patience: patience)
     }
 
     // MARK: Documents
@@ -99,7 +103,10 @@ public struct DaemonClient: Sendable {
 
     /// Removes a document.
     public func delete(_ name: String) async throws(ClientError) {
-        let _: DeletedDocument = try await object(HTTPRequest(.DELETE, Self.documentTarget(name)))
+        var request = try HTTPRequest(.DELETE, Self.documentTarget(name))
+        // A second time it would not be there.
+        request.isRepeatable = { false }
+        let _: DeletedDocument = try await object(request)
     }
 
     /// Changes how long a document is kept and how much of it, which only ever shrinks it.
@@ -193,7 +200,14 @@ public struct DaemonClient: Sendable {
     public func stream(
         _ request: CompletionBody, onPiece: @escaping @Sendable (AnswerPiece) -> Void
     ) async throws(ClientError) -> Answer {
-        try await transport.exchange(Self.chatRequest(request, stream: true)) { head, body in
+        let hasPieces = Mutex(false)
+        var http = try Self.chatRequest(request, stream: true)
+        http.isRepeatable = { !hasPieces.withLock { $0 } }
+        let onPiece: @Sendable (AnswerPiece) -> Void = { piece in
+            hasPieces.withLock { $0 = true }
+            onPiece(piece)
+        }
+        return try await transport.exchange(http) { head, body in
             guard try await isStream(head, &body) else {
                 throw ClientError.protocolViolation("the daemon did not stream its answer")
             }

@@ -1,4 +1,5 @@
 // One HTTP/1.1 exchange over a Unix socket: connect, send a request, read the answer as it comes, close.
+import Locks
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -11,6 +12,8 @@ package struct HTTPRequest: Sendable {
     package var target: String
     package var headers: [(name: String, value: String)] = []
     package var body: (any RequestBody)?
+    /// Whether it may be done a second time when nobody knows whether it was done.
+    package var isRepeatable: @Sendable () -> Bool = { true }
 
     package init(
         _ method: HTTPMethod, _ target: String, headers: [(name: String, value: String)] = [],
@@ -75,9 +78,10 @@ package struct HTTPTransport: Sendable {
 
     package let socketPath: String
     package let idleTimeoutSeconds: Int
+    package let patience: Patience
 
-    package init(socketPath: String, idleTimeoutSeconds: Int) {
-        (self.socketPath, self.idleTimeoutSeconds) = (socketPath, idleTimeoutSeconds)
+    package init(socketPath: String, idleTimeoutSeconds: Int, patience: Patience = .none) {
+        (self.socketPath, self.idleTimeoutSeconds, self.patience) = (socketPath, idleTimeoutSeconds, patience)
     }
 
     private typealias Channel = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
@@ -85,9 +89,41 @@ package struct HTTPTransport: Sendable {
     /// Sends `request` and hands the answer to `read`.
     ///
     /// The connection is closed when `read` returns or throws, and when the task is cancelled. The answer is read while
-    /// the request is still being sent: a refusal may come early.
+    /// the request is still being sent: a refusal may come early. As long as there is patience a request that failed
+    /// without harm is sent again.
     package func exchange<Result: Sendable>(
         _ request: HTTPRequest,
+        _ read: @escaping @Sendable (HTTPResponseHead, inout HTTPResponseBody) async throws -> Result
+    ) async throws(ClientError) -> Result {
+        let clock = ContinuousClock()
+        var firstFailure: ContinuousClock.Instant?
+        var tries = 0
+        while true {
+            tries += 1
+            let answered = Answered()
+            do {
+                return try await exchangeOnce(request, answered, read)
+            } catch {
+                let begun = firstFailure ?? clock.now
+                firstFailure = begun
+                let failure = Patience.Failure(
+                    error, wasAnswered: answered.flag.withLock { $0 }, isRepeatable: request.isRepeatable())
+                let elapsed = (clock.now - begun) / .seconds(1)
+                guard let pause = patience.pause(after: failure, elapsedSeconds: elapsed, tries: tries) else {
+                    throw error
+                }
+                do { try await Task.sleep(for: .seconds(pause)) } catch { throw ClientError.cancelled }
+            }
+        }
+    }
+
+    /// Whether the head of an answer has come.
+    private final class Answered: Sendable {
+        let flag = Mutex(false)
+    }
+
+    private func exchangeOnce<Result: Sendable>(
+        _ request: HTTPRequest, _ answered: Answered,
         _ read: @escaping @Sendable (HTTPResponseHead, inout HTTPResponseBody) async throws -> Result
     ) async throws(ClientError) -> Result {
         let channel = try await connect()
@@ -101,6 +137,7 @@ package struct HTTPTransport: Sendable {
                     group.addTask {
                         var body = HTTPResponseBody(parts: inbound.makeAsyncIterator())
                         let head = try await Self.head(&body)
+                        answered.flag.withLock { $0 = true }
                         return try await read(head, &body)
                     }
                     defer { group.cancelAll() }
@@ -111,7 +148,7 @@ package struct HTTPTransport: Sendable {
                 }
             }
         } catch {
-            throw failure(error)
+            throw failure(error, wasAnswered: answered.flag.withLock { $0 })
         }
     }
 
@@ -175,22 +212,24 @@ package struct HTTPTransport: Sendable {
             switch error.errnoCode {
             case EACCES, EPERM: throw .permissionDenied(path: socketPath)
             case ENOENT: throw .unreachable(path: socketPath, reason: "there is no socket")
+            case EAGAIN: throw .backlogFull(path: socketPath)
             case ECONNREFUSED: throw .unreachable(path: socketPath, reason: "nothing listens there")
             default: throw .unreachable(path: socketPath, reason: systemMessage(error.errnoCode))
             }
         } catch is ChannelError {
             throw .unreachable(path: socketPath, reason: "it does not accept the connection")
         } catch {
-            throw failure(error)
+            throw failure(error, wasAnswered: false)
         }
     }
 
     /// What an error of the exchange means to the caller.
-    private func failure(_ error: any Error) -> ClientError {
+    private func failure(_ error: any Error, wasAnswered: Bool) -> ClientError {
         switch error {
         case let error as ClientError: error
         case is CancellationError: .cancelled
-        case is IOError, is ChannelError, HTTPParserError.invalidEOFState: .closedEarly("in the middle of its answer")
+        case is IOError, is ChannelError, HTTPParserError.invalidEOFState:
+            .closedEarly(wasAnswered ? "in the middle of its answer" : "without an answer")
         case let error as HTTPParserError: .protocolViolation("the answer is not HTTP (\(error))")
         case is ByteToMessageDecoderError.PayloadTooLargeError:
             .responseTooLarge(what: "the head of the daemon's answer", limitBytes: Self.maximumUndecodedBytes)

@@ -23,7 +23,8 @@ struct Cakectl: AsyncParsableCommand {
             else $XDG_RUNTIME_DIR/caked.sock if there is one, else /run/caked/caked.sock.
 
             Exit codes: 0 done; 1 failure, or a document is damaged; 64 wrong usage; 69 the daemon cannot be reached; \
-            75 it is busy, try again; 77 not allowed; 130 interrupted.
+            75 it is busy, try again; 77 not allowed; 130 interrupted. While the daemon starts, stops or is full it is \
+            asked again for a while (--wait) first.
             """,
         version: CakedVersion.current,
         subcommands: [
@@ -43,6 +44,14 @@ struct GlobalOptions: ParsableArguments {
         help: ArgumentHelp("Give up when nothing has come for this long; 600 if not given.", valueName: "seconds"))
     var timeout: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Try again for this long while the daemon starts, stops or is full, where that does no harm; 10 for one to \
+            appear and 30 for one to take the request if not given.
+            """, valueName: "seconds"))
+    var wait: Int?
+
     @Flag(help: "Print JSON: one object on one line, or one per line where there are several.")
     var json = false
 
@@ -56,6 +65,9 @@ struct GlobalOptions: ParsableArguments {
         guard Self.timeouts.contains(timeout ?? 1) else {
             throw ValidationError(
                 "--timeout must be \(Self.timeouts.lowerBound) to \(Self.timeouts.upperBound) seconds.")
+        }
+        guard (0...Self.timeouts.upperBound).contains(wait ?? 0) else {
+            throw ValidationError("--wait must be 0 to \(Self.timeouts.upperBound) seconds.")
         }
     }
 }
@@ -74,7 +86,10 @@ extension DaemonCommand {
     func client() throws(ClientError) -> DaemonClient {
         DaemonClient(
             socketPath: try SocketPath.resolve(explicit: global.socket ?? root.global.socket),
-            idleTimeoutSeconds: global.timeout ?? root.global.timeout ?? DaemonClient.defaultIdleTimeoutSeconds)
+            idleTimeoutSeconds: global.timeout ?? root.global.timeout ?? DaemonClient.defaultIdleTimeoutSeconds,
+            patience: (global.wait ?? root.global.wait).map {
+                Patience(unreachableSeconds: Double($0), busySeconds: Double($0))
+            } ?? .standard)
     }
 }
 

@@ -1,6 +1,7 @@
 // The built program, run as people run it, against the scripted server: what it prints, where, and how it exits.
 import Foundation
 import NIOHTTP1
+import Synchronization
 import Testing
 
 // Minutes, because a test waits for threads that other suites hold.
@@ -264,14 +265,64 @@ import Testing
         ])
     func exitCodes(_ status: String, _ code: String, _ exit: Int32) async throws {
         let server = try await ScriptedServer { _ in .error(code, "no", status: status, headers: "Retry-After: 7\r\n") }
-        let result = try await run(["show", "manual"], socket: server.socketPath)
+        let result = try await run(["show", "manual", "--wait", "0"], socket: server.socketPath)
         #expect(result.error == (exit == 75 ? "cakectl: no; try again in 7 s\n" : "cakectl: no\n"))
         #expect((result.output, result.status) == ("", exit))
     }
 
-    @Test("a daemon that is not there is 69, with the mend")
-    func unreachable() async throws {
-        let result = try await run(["ls"], socket: "/tmp/no such caked.sock")
+    @Test("a request that a daemon refuses or drops while it is started again is repeated until it is answered")
+    func repeated() async throws {
+        let asked = Counter()
+        let server = try await ScriptedServer { _ in
+            switch asked.next() {
+            case 1: .error("shutting_down", "no", status: "503 Service Unavailable", headers: "Retry-After: 1\r\n")
+            case 2: [.close]
+            case 3: .events("data: {\"error\":{\"code\":\"shutting_down\",\"message\":\"no\"}}\n\n")
+            default: .events(Sample.answer("yes"))
+            }
+        }
+        let result = try await run(["ask", "manual", "Well?", "--wait", "100"], socket: server.socketPath)
+        #expect((result.output, result.error, result.status) == ("yes\n", "", 0))
+        #expect(server.requests.count == 4)
+    }
+
+    @Test(
+        "what is not known to do no harm, or does not pass by itself, is not repeated",
+        arguments: [
+            (["rm", "manual"], [.close], 1),
+            (
+                ["ask", "manual", "Well?"],
+                .error("busy", "no", status: "429 Too Many Requests", headers: "Retry-After: 1\r\n"), 75
+            ),
+            (["ls"], .error("store_lost", "no", status: "503 Service Unavailable", headers: "Retry-After: 1\r\n"), 75),
+            (
+                ["ask", "manual", "Well?"],
+                .events(
+                    Sample.answer("half", ends: false)
+                        + "data: {\"error\":{\"code\":\"shutting_down\",\"message\":\"no\"}}\n\n"), 75
+            ),
+        ] as [([String], [Step], Int32)])
+    func notRepeated(arguments: [String], steps: [Step], exit: Int32) async throws {
+        let server = try await ScriptedServer { _ in steps }
+        let result = try await run(arguments + ["--wait", "100"], socket: server.socketPath)
+        #expect(result.status == exit)
+        #expect(server.requests.count == 1)
+    }
+
+    @Test("a daemon whose backlog is full is busy: 75")
+    func fullBacklog() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/s"
+        let listening = try FullSocket(path)
+        let result = try await run(["ls", "--wait", "0"], socket: path)
+        #expect(result.status == 75)
+        #expect(result.error.contains("is busy: too many clients wait"))
+        withExtendedLifetime(listening) {}
+    }
+
+    @Test("a daemon that is not there, and does not come, is 69, with the mend", arguments: ["0", "1"])
+    func unreachable(wait: String) async throws {
+        let result = try await run(["ls", "--wait", wait], socket: "/tmp/no such caked.sock")
         #expect(result.status == 69)
         #expect(
             result.error.hasPrefix("cakectl: cannot reach the daemon at /tmp/no such caked.sock (there is no socket)"))
@@ -306,4 +357,48 @@ import Testing
         #expect(result.status == 130)
         for await _ in server.closed { break }
     }
+}
+
+/// Counts from 1.
+private final class Counter: Sendable {
+    private let count = Mutex(0)
+
+    func next() -> Int {
+        count.withLock {
+            $0 += 1
+            return $0
+        }
+    }
+}
+
+/// A socket that listens, accepts nobody, and has no room for another client.
+private final class FullSocket: Sendable {
+    private let descriptors: [CInt]
+
+    init(_ path: String) throws {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
+        func apply(_ call: (UnsafePointer<sockaddr>, socklen_t) -> CInt) -> CInt {
+            unsafe withUnsafePointer(to: &address) {
+                unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe call($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                }
+            }
+        }
+        func make() -> CInt {
+            socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        }
+        let listening = make()
+        guard unsafe apply({ unsafe bind(listening, $0, $1) }) == 0, listen(listening, 0) == 0 else {
+            throw POSIXError(.init(rawValue: errno) ?? .EIO)
+        }
+        var all = [listening]
+        repeat {
+            all.append(make())
+        } while unsafe apply { [last = all[all.count - 1]] in unsafe connect(last, $0, $1) } == 0
+        descriptors = all
+    }
+
+    deinit { for descriptor in descriptors { close(descriptor) } }
 }

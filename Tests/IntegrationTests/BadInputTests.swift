@@ -122,7 +122,7 @@ import Testing
 
     @Test("without a daemon the client says where it looked, and exits with 69")
     func noDaemon() throws {
-        let outcome = try run(Project.program("cakectl"), ["--socket", "/tmp/caked-nobody", "ls"])
+        let outcome = try run(Project.program("cakectl"), ["--socket", "/tmp/caked-nobody", "--wait", "0", "ls"])
         #expect(outcome.status == 69)
         #expect(outcome.errors.contains("/tmp/caked-nobody"))
     }
