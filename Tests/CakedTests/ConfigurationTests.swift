@@ -167,7 +167,7 @@ struct CheckedConfiguration {
             ("check_floor", "0.8", "1.5"), ("below_floor", "enlarge", "warn"), ("rows", "q4", "q4_0"),
             ("store_map_bytes", "64G", "1K"),
             ("max_queued_documents", "0", "-1"), ("max_queued_questions", "5", "5.5"),
-            ("max_running_questions", "8", "0"), ("max_generated_tokens", "1", "0"),
+            ("max_running_questions", "8", "257"), ("max_generated_tokens", "1", "0"),
             ("max_document_bytes", "1M", "M"), ("max_chat_bytes", "4096", "9999999999T"),
             ("max_connections", "1", "0"), ("write_deadline_seconds", "0.5", "nan"), ("idle_seconds", "60", "0"),
             ("drain_seconds", "0", "-1"), ("quota_bytes", "10G", "-1"), ("quota_bytes", "0", "all"),
