@@ -142,14 +142,16 @@ public struct Completion: Codable, Equatable, Sendable {
     public var choices: [Choice]
     /// What the answer cost.
     public var usage: UsageField
+    /// What of the request had no effect; in a stream with the chunk that says why it ended.
+    public var warnings: [String]?
 
-    /// All fields.
+    /// All fields but the warnings.
     public init(id: String, object: String, created: Int, model: String, choices: [Choice], usage: UsageField) {
         (self.id, self.object, self.created, self.model) = (id, object, created, model)
         (self.choices, self.usage) = (choices, usage)
     }
 
-    enum CodingKeys: CodingKey { case id, object, created, model, choices, usage }
+    enum CodingKeys: CodingKey { case id, object, created, model, choices, usage, warnings }
 
     /// A usage that is null is not one that is absent.
     public init(from decoder: any Decoder) throws {
@@ -160,6 +162,7 @@ public struct Completion: Codable, Equatable, Sendable {
         model = try fields.decode(String.self, forKey: .model)
         choices = try fields.decode([Choice].self, forKey: .choices)
         let cost = try fields.decodeIfPresent(Usage.self, forKey: .usage)
+        warnings = try fields.decodeIfPresent([String].self, forKey: .warnings)
         usage = cost.map(UsageField.value) ?? (fields.contains(.usage) ? .null : .absent)
     }
 
@@ -171,6 +174,7 @@ public struct Completion: Codable, Equatable, Sendable {
         try fields.encode(created, forKey: .created)
         try fields.encode(model, forKey: .model)
         try fields.encode(choices, forKey: .choices)
+        try fields.encodeIfPresent(warnings, forKey: .warnings)
         switch usage {
         case .absent: break
         case .null: try fields.encodeNil(forKey: .usage)

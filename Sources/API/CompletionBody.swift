@@ -1,5 +1,4 @@
-// The body of OpenAI's completion requests: what caked does is taken, what it cannot do is refused by name, and what it
-// does not know is ignored.
+// The body of OpenAI's completion requests: what caked does is taken, and what it cannot do is refused by name.
 
 /// `POST /v1/chat/completions` and `POST /v1/completions`.
 public struct CompletionBody: Codable, Equatable, Sendable {
@@ -54,7 +53,7 @@ public struct CompletionBody: Codable, Equatable, Sendable {
         self.init(document: document, messages: [ChatMessage(.user, question)])
     }
 
-    enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey, CaseIterable {
         case model, document, budget, messages, prompt, temperature, seed, stop, stream
         case maxTokens = "max_tokens"
         case maxCompletionTokens = "max_completion_tokens"
@@ -66,9 +65,21 @@ public struct CompletionBody: Codable, Equatable, Sendable {
         case templateArguments = "chat_template_kwargs"
     }
 
+    /// The names of all fields.
+    static let fieldNames = CodingKeys.allCases.map(\.rawValue)
+
     private struct StreamOptions: Codable {
         var includeUsage: Bool?
         enum CodingKeys: String, CodingKey { case includeUsage = "include_usage" }
+
+        init(includeUsage: Bool) { self.includeUsage = includeUsage }
+
+        init(from decoder: any Decoder) throws {
+            let names = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
+            _ = try RequestFields.streamOptions.warnings(about: names.sorted(), .warn)
+            includeUsage = try decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(
+                Bool.self, forKey: .includeUsage)
+        }
     }
 }
 
@@ -108,7 +119,7 @@ extension CompletionBody {
         if let name = try fields.decodeIfPresent(String.self, forKey: .document) {
             document = try DocumentName.checked(name, param: "document")
         }
-        budget = try Self.number(fields, .budget, in: 1...Int(Int32.max), "at least 1")
+        budget = try Self.number(fields, .budget, in: 1...Int(Int32.max), "a whole number from 1 to \(Int32.max)")
         if budget != nil, document == nil {
             throw RequestError.invalid("`budget` is about a document; name one as `document`", param: "budget")
         }
@@ -116,7 +127,7 @@ extension CompletionBody {
         prompt = try fields.decodeIfPresent(OneOrMany.self, forKey: .prompt)?.single(param: "prompt")
         let limits: [CodingKeys] = [.maxCompletionTokens, .maxTokens]
         for key in limits where maxTokens == nil {
-            maxTokens = try Self.number(fields, key, in: 1...Int.max, "at least 1")
+            maxTokens = try Self.number(fields, key, in: 1...Int.max, "a whole number from 1 to \(Int.max)")
         }
         try readSampling(fields)
         templateArguments =
@@ -136,18 +147,21 @@ extension CompletionBody {
     }
 
     private mutating func readSampling(_ fields: KeyedDecodingContainer<CodingKeys>) throws {
-        temperature = try Self.number(fields, .temperature, in: Self.temperatures, "between 0 and 2")
-        topP = try Self.number(fields, .topP, in: Float.leastNonzeroMagnitude...1, "above 0 and at most 1")
-        topK = try Self.number(fields, .topK, in: 0...1_000_000, "between 0 and 1000000")
-        minP = try Self.number(fields, .minP, in: 0...1, "between 0 and 1")
-        repetitionPenalty = try Self.number(fields, .repetitionPenalty, in: 0.1...10, "between 0.1 and 10")
-        seed = try fields.number(Int64.self, forKey: .seed)
+        temperature = try Self.number(fields, .temperature, in: Self.temperatures, "a number from 0 to 2")
+        topP = try Self.number(
+            fields, .topP, in: Float.leastNonzeroMagnitude...1, "a number above 0 and at most 1")
+        topK = try Self.number(fields, .topK, in: 0...1_000_000, "a whole number from 0 to 1000000")
+        minP = try Self.number(fields, .minP, in: 0...1, "a number from 0 to 1")
+        repetitionPenalty = try Self.number(fields, .repetitionPenalty, in: 0.1...10, "a number from 0.1 to 10")
+        seed = try Self.number(
+            fields, .seed, in: Int64.min...Int64.max, "a whole number from \(Int64.min) to \(Int64.max)")
     }
 
+    /// A number in its range; whatever else stands there is refused with what it must be.
     private static func number<N: Comparable & Decodable & Numeric>(
         _ fields: KeyedDecodingContainer<CodingKeys>, _ key: CodingKeys, in range: ClosedRange<N>, _ wanted: String
     ) throws -> N? {
-        guard let value = try fields.number(N.self, forKey: key) else { return nil }
+        guard let value = try fields.number(N.self, forKey: key, wanted: wanted) else { return nil }
         guard range.contains(value) else {
             throw RequestError.invalid("`\(key.rawValue)` must be \(wanted)", param: key.rawValue)
         }

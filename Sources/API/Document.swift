@@ -122,6 +122,8 @@ public struct Document: Codable, Equatable, Sendable {
     public var layers: [DocumentLayer]?
     /// In the last event of a put: false when the same text and options were there already.
     public var wasCreated: Bool?
+    /// What of the request that it answers had no effect.
+    public var warnings: [String]?
 
     /// A document of which only the name is known; what else is known is set field by field.
     public init(id: String, model: String) {
@@ -156,6 +158,7 @@ public struct Document: Codable, Equatable, Sendable {
         case promptChange = "prompt_change"
         case layers
         case wasCreated = "was_created"
+        case warnings
     }
 }
 

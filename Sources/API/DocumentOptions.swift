@@ -31,10 +31,13 @@ extension OptionWord {
 }
 
 /// The fields of a request about a document, by their names in JSON.
-enum OptionKey: String, CodingKey {
+enum OptionKey: String, CodingKey, CaseIterable {
     case text, keep, budget, method, effort, probes, rows
     case ttlSeconds = "ttl_seconds"
     case pin, detach, check
+
+    /// Those that change a stored document.
+    static let change: [OptionKey] = [.ttlSeconds, .pin, .keep, .budget]
 }
 
 /// How a document is to be read and kept; what is nil is the daemon's choice.
@@ -92,9 +95,12 @@ extension DocumentOptions {
             refusal.code, "unknown \(refusal.noun) \"\(word)\"; use \(words.wanted)", param: refusal.param)
     }
 
+    /// What a time to live must be, for error messages.
+    static let wantedTTL = "a whole number of seconds from 1 to \(maximumTTLSeconds)"
+
     static func check(ttlSeconds: Int, param: String) throws(RequestError) {
         guard (1...maximumTTLSeconds).contains(ttlSeconds) else {
-            throw .invalid("`\(param)` must be between 1 and \(maximumTTLSeconds) seconds", param: param)
+            throw .invalid("`\(param)` must be \(wantedTTL)", param: param)
         }
     }
 }
@@ -102,7 +108,7 @@ extension DocumentOptions {
 // MARK: JSON
 
 extension DocumentOptions: Codable {
-    /// `{"keep": "10%" | 0.1 | "auto", "budget": 512, …}`; unknown fields are ignored.
+    /// `{"keep": "10%" | 0.1 | "auto", "budget": 512, …}`.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: OptionKey.self)
         self.init()
@@ -111,7 +117,7 @@ extension DocumentOptions: Codable {
         effort = try fields.decodeIfPresent(String.self, forKey: .effort)
         probes = try fields.decodeIfPresent([String].self, forKey: .probes) ?? []
         rows = try fields.decodeIfPresent(String.self, forKey: .rows)
-        ttlSeconds = try fields.number(Int.self, forKey: .ttlSeconds)
+        ttlSeconds = try fields.number(Int.self, forKey: .ttlSeconds, wanted: DocumentOptions.wantedTTL)
         pinned = try fields.decodeIfPresent(Bool.self, forKey: .pin) ?? false
         detached = try fields.decodeIfPresent(Bool.self, forKey: .detach) ?? false
         check = try fields.decodeIfPresent(Bool.self, forKey: .check)
@@ -136,11 +142,11 @@ extension DocumentOptions: Codable {
 extension KeyedDecodingContainer<OptionKey> {
     /// `"keep": "10%" | 0.1 | "auto"` or `"budget": 512`.
     func keep() throws -> Keep? {
-        let budget = try number(Int.self, forKey: .budget)
+        let budget = try number(Int.self, forKey: .budget, wanted: Keep.wantedBudget)
         var share: Keep?
         if let text = try? decodeIfPresent(String.self, forKey: .keep) {
             share = try Keep.share(text)
-        } else if let number = try number(Double.self, forKey: .keep) {
+        } else if let number = try number(Double.self, forKey: .keep, wanted: Keep.wanted) {
             share = try Keep.share("\(number)")
         }
         return try Keep.either(share: share, budget: budget)
@@ -220,11 +226,13 @@ public struct DocumentChange: Codable, Equatable, Sendable {
         try DocumentOptions(keep: keep, ttlSeconds: ttlSeconds ?? nil).validate()
     }
 
-    /// A time to live of null is none; unknown fields are ignored.
+    /// A time to live of null is none.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: OptionKey.self)
         self.init()
-        if fields.contains(.ttlSeconds) { ttlSeconds = .some(try fields.number(Int.self, forKey: .ttlSeconds)) }
+        if fields.contains(.ttlSeconds) {
+            ttlSeconds = .some(try fields.number(Int.self, forKey: .ttlSeconds, wanted: DocumentOptions.wantedTTL))
+        }
         pinned = try fields.decodeIfPresent(Bool.self, forKey: .pin)
         keep = try fields.keep()
         try validate()

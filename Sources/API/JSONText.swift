@@ -29,8 +29,54 @@ public enum JSONText {
         do {
             return try JSONDecoder().decode(type, from: Data(body))
         } catch let error as DecodingError {
-            throw translated(error)
+            throw translated(error, body)
         }
+    }
+
+    /// The same, and a warning for each of its fields that is unknown; one that looks like a known field is refused
+    /// before anything else.
+    public static func request<T: Decodable>(
+        _ type: T.Type, from body: some RandomAccessCollection<UInt8>, maxDepth: Int, fields: RequestFields,
+        unknown: UnknownFields
+    ) throws -> (value: T, warnings: [String]) {
+        let named = try request(Named<T>.self, from: body, maxDepth: maxDepth)
+        let warnings = try fields.warnings(about: named.names, unknown)
+        do {
+            return (try named.value.get(), warnings)
+        } catch let error as DecodingError {
+            throw translated(error, body)
+        }
+    }
+
+    /// An object with the names of its fields.
+    private struct Named<T: Decodable>: Decodable {
+        let names: [String]
+        let value: Result<T, any Error>
+
+        init(from decoder: any Decoder) throws {
+            names = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue).sorted()
+            value = Result { try T(from: decoder) }
+        }
+    }
+
+    /// Whether NaN or Infinity stands outside of strings; the text need not be valid JSON.
+    private static func namesNoNumber(_ text: some Sequence<UInt8>) -> Bool {
+        var (inString, escaped) = (false, false)
+        var previous: UInt8 = 0
+        for byte in text {
+            if inString {
+                if !escaped, byte == UInt8(ascii: "\"") { inString = false }
+                escaped = !escaped && byte == UInt8(ascii: "\\")
+            } else if byte == UInt8(ascii: "\"") {
+                inString = true
+            } else if byte == UInt8(ascii: "N") || byte == UInt8(ascii: "I") {
+                // No word of JSON has either letter.
+                return previous == UInt8(ascii: ":") || previous == UInt8(ascii: "-")
+            } else if byte != UInt8(ascii: " ") {
+                previous = byte
+            }
+        }
+        return false
     }
 
     /// Whether no more than `limit` arrays and objects are open at any point.
@@ -63,7 +109,7 @@ public enum JSONText {
         return true
     }
 
-    private static func translated(_ error: DecodingError) -> RequestError {
+    private static func translated(_ error: DecodingError, _ body: some Sequence<UInt8>) -> RequestError {
         switch error {
         case .keyNotFound(let key, let context):
             let name = path(context.codingPath + [key])
@@ -73,9 +119,13 @@ public enum JSONText {
         case .valueNotFound(let type, let context):
             return wrongType(expected: "\(type)", context.codingPath)
         case .dataCorrupted(let context) where !context.codingPath.isEmpty:
-            return unfit(path(context.codingPath))
+            let name = path(context.codingPath)
+            return .invalid("`\(name)` has a value that does not fit", param: name)
         default:
-            return RequestError("invalid_json", "the body is not valid JSON")
+            // Python writes it so, and a decoder says only that something is wrong.
+            let hint =
+                namesNoNumber(body) ? ": it has no NaN and no Infinity, write a number or leave the field out" : ""
+            return RequestError("invalid_json", "the body is not valid JSON" + hint)
         }
     }
 
@@ -93,10 +143,6 @@ public enum JSONText {
         return .invalid("`\(name)` must be \(wanted)", param: name)
     }
 
-    fileprivate static func unfit(_ name: String) -> RequestError {
-        .invalid("`\(name)` has a value that does not fit", param: name)
-    }
-
     /// `messages[2].content` for the path of that field.
     static func path(_ keys: [any CodingKey]) -> String {
         var text = ""
@@ -111,21 +157,18 @@ public enum JSONText {
     }
 }
 
-extension DecodingError {
-    fileprivate var isOfTypeOrPresence: Bool { if case .dataCorrupted = self { false } else { true } }
-}
-
 extension KeyedDecodingContainer {
-    /// The number of a field, if it is there; one that does not fit its type is an error that names the field.
-    func number<N: Decodable & Numeric>(_ type: N.Type, forKey key: Key) throws -> N? {
+    /// The number of a field, if it is there; one that is no number, or none of its type, is an error that says what is
+    /// wanted.
+    ///
+    /// Where a number is too large or has a fraction Foundation throws an error of its own, which would become "not
+    /// valid JSON" further up.
+    func number<N: Decodable & Numeric>(_ type: N.Type, forKey key: Key, wanted: String) throws -> N? {
         do {
             return try decodeIfPresent(type, forKey: key)
-        } catch let error as DecodingError where error.isOfTypeOrPresence {
-            throw error
         } catch {
-            // Where a number is too large or has a fraction Foundation throws an error of its own, which would become
-            // "not valid JSON" further up.
-            throw JSONText.unfit(JSONText.path(codingPath + [key]))
+            let name = JSONText.path(codingPath + [key])
+            throw RequestError.invalid("`\(name)` must be \(wanted)", param: name)
         }
     }
 }

@@ -15,6 +15,9 @@ public enum Keep: Equatable, Sendable {
     /// What a value must be that may leave the share to the check.
     public static let wanted = wantedShare + ", or auto"
 
+    /// What a budget must be.
+    static let wantedBudget = "a whole number of entries, 1 to \(Int.max)"
+
     /// What "10%" or "10" or, as a share, "0.1" or "auto" stands for; nil where it is none of them or out of range.
     public init?(_ text: String) {
         if text == "auto" {
@@ -41,18 +44,16 @@ public enum Keep: Equatable, Sendable {
     func check() throws(RequestError) {
         switch self {
         case .percent(let percent):
-            guard Self.isPossible(percent: percent) else { throw Self.refusal("`keep` must be \(Self.wanted)", "keep") }
+            guard Self.isPossible(percent: percent) else { throw Self.wrongShare }
         case .budget(let budget):
-            guard budget > 0 else {
-                throw Self.refusal("`budget` must be a positive number of entries", "budget")
-            }
+            guard budget > 0 else { throw Self.wrongBudget }
         case .auto: break
         }
     }
 
     /// The share that a request gives as text.
     static func share(_ text: String) throws(RequestError) -> Keep {
-        guard let keep = Keep(text) else { throw refusal("`keep` must be \(wanted)", "keep") }
+        guard let keep = Keep(text) else { throw wrongShare }
         return keep
     }
 
@@ -64,8 +65,11 @@ public enum Keep: Equatable, Sendable {
         return .budget(budget)
     }
 
+    static let wrongShare = refusal("`keep` must be \(wanted)", "keep")
+    static let wrongBudget = refusal("`budget` must be \(wantedBudget)", "budget")
+
     /// An error about how much to keep.
-    static func refusal(_ message: String, _ param: String) -> RequestError {
+    private static func refusal(_ message: String, _ param: String) -> RequestError {
         RequestError("invalid_budget", message, param: param)
     }
 }

@@ -1,15 +1,20 @@
 // The query of a request about a document: its options where the body is the document itself.
 
 /// The items of a query, by their names.
-private enum QueryName: String {
+enum QueryName: String, CaseIterable {
     case keep, budget, method, effort, probe, rows, ttl, pin, detach, check, name
+
+    /// Those of a document that is put.
+    static let put = allCases.filter { $0 != .name }
+    /// Those of one that is imported.
+    static let importing: [QueryName] = [.name, .ttl, .pin]
 }
 
 extension DocumentOptions {
     /// Reads `keep=10%&method=…&effort=…&probe=…&rows=…&ttl=SECONDS&pin=true&check=true` or `budget=512`; `probe` may
     /// repeat.
     ///
-    /// Other items are ignored, as unknown fields are.
+    /// Other items are `RequestFields`' to judge.
     public init(query: String) throws(RequestError) {
         self.init()
         var share: Keep?
@@ -18,9 +23,7 @@ extension DocumentOptions {
             switch QueryName(rawValue: name) {
             case .keep: share = try Keep.share(value)
             case .budget:
-                guard let number = Int(value) else {
-                    throw Keep.refusal("`budget` must be a whole number", "budget")
-                }
+                guard let number = Int(value) else { throw Keep.wrongBudget }
                 budget = number
             case .method: method = value
             case .effort: effort = value
@@ -40,7 +43,7 @@ extension DocumentOptions {
     private static func ttl(_ value: String) throws(RequestError) -> Int {
         let name = QueryName.ttl.rawValue
         guard let seconds = Int(value) else {
-            throw .invalid("`\(name)` must be a whole number of seconds", param: name)
+            throw .invalid("`\(name)` must be \(wantedTTL)", param: name)
         }
         try check(ttlSeconds: seconds, param: name)
         return seconds
@@ -97,7 +100,7 @@ public struct ImportOptions: Equatable, Sendable {
         (self.name, self.ttlSeconds, self.pinned) = (name, ttlSeconds, pinned)
     }
 
-    /// Reads `name=…&ttl=SECONDS&pin=true`: time to live and pin are what a put's are; other items are ignored.
+    /// Reads `name=…&ttl=SECONDS&pin=true`: time to live and pin are what a put's are.
     public init(query: String) throws(RequestError) {
         let put = try DocumentOptions(query: query)
         self.init(ttlSeconds: put.ttlSeconds, pinned: put.pinned)

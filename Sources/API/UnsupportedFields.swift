@@ -26,8 +26,23 @@ enum UnsupportedFields {
             $0 == .other(count: 1, type: nil, first: "text")
         },
         Rule(field: "audio", lacking: "caked answers in text") { _ in false },
+        Rule(field: "web_search_options", lacking: "caked searches nothing") { _ in false },
+        Rule(field: "verbosity", lacking: "say in the question how long the answer is to be") { $0 == .text("medium") },
+        Rule(
+            field: "reasoning_effort",
+            lacking: "say in `chat_template_kwargs` what the model's template knows of thinking"
+        ) { $0 == .text("none") || $0 == .text("minimal") },
         Rule(field: "echo", lacking: "caked does not repeat the prompt") { $0 == .flag(false) },
         Rule(field: "suffix", lacking: "caked fills no gaps") { $0 == .text("") },
+    ]
+
+    /// Their names.
+    static let names = rules.map(\.field)
+
+    /// Fields of OpenAI's that say who asks, what is stored of it, or how it is billed or made faster there.
+    static let withoutEffect: Set<String> = [
+        "user", "safety_identifier", "store", "metadata", "service_tier", "parallel_tool_calls", "prediction",
+        "prompt_cache_key", "prompt_cache_retention",
     ]
 
     static func check(_ decoder: any Decoder) throws {
@@ -71,12 +86,5 @@ enum UnsupportedFields {
                 self = .text(try value.decode(String.self))
             }
         }
-    }
-
-    private struct AnyKey: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
     }
 }

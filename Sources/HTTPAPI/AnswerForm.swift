@@ -12,10 +12,13 @@ struct AnswerForm: Sendable {
     private let id: String
     private let created: Int
     private let model: String
+    private let warnings: [String]?
 
-    init(_ kind: Kind, model: String) {
+    /// A form for an answer, which tells the warnings where there are any.
+    init(_ kind: Kind, model: String, warnings: [String]) {
         self.kind = kind
         self.model = model
+        self.warnings = warnings.isEmpty ? nil : warnings
         let random = String(UInt64.random(in: .min ... .max), radix: 36)
         id = (kind == .chat ? "chatcmpl-" : "cmpl-") + random
         created = time(nil)
@@ -32,7 +35,10 @@ struct AnswerForm: Sendable {
                     finishReason: reason)
             case .text: .init(text: text, finishReason: reason)
             }
-        return object(kind == .chat ? "chat.completion" : "text_completion", [choice], usage: .value(usage))
+        var completion = object(
+            kind == .chat ? "chat.completion" : "text_completion", [choice], usage: .value(usage))
+        completion.warnings = warnings
+        return completion
     }
 
     /// The first chunk, which says who speaks; plain completions have none.
@@ -54,12 +60,15 @@ struct AnswerForm: Sendable {
         chunk(.init(delta: .init(reasoning: reasoning)), withUsageField)
     }
 
-    /// The chunk that says why the answer ended.
+    /// The chunk that says why the answer ended, and what of the request had no effect.
     func last(reason: FinishReason, withUsageField: Bool) -> Completion {
-        switch kind {
-        case .chat: chunk(.init(delta: .init(), finishReason: reason), withUsageField)
-        case .text: chunk(.init(text: "", finishReason: reason), withUsageField)
-        }
+        var completion =
+            switch kind {
+            case .chat: chunk(.init(delta: .init(), finishReason: reason), withUsageField)
+            case .text: chunk(.init(text: "", finishReason: reason), withUsageField)
+            }
+        completion.warnings = warnings
+        return completion
     }
 
     /// The chunk after it, if the client asked for it.

@@ -14,32 +14,39 @@ struct CompletionRoutes: Sendable {
     @Sendable func chat(_ request: Request, _ context: APIContext) async throws -> Response {
         let lease = api.chatBodies.lease(user: context.peer.user)
         defer { withExtendedLifetime(lease) {} }
-        let body = try await body(of: request, lease)
+        let (body, warnings) = try await body(of: request, lease)
         guard let messages = body.messages, !messages.isEmpty else {
             throw RequestError.invalid("`messages` must have at least one message", param: "messages")
         }
-        return try await answer(body, .messages(messages), AnswerForm(.chat, model: api.service.modelCard.id), context)
+        return try await answer(body, .messages(messages), form(.chat, warnings), context)
     }
 
     @Sendable func text(_ request: Request, _ context: APIContext) async throws -> Response {
         let lease = api.chatBodies.lease(user: context.peer.user)
         defer { withExtendedLifetime(lease) {} }
-        let body = try await body(of: request, lease)
+        let (body, warnings) = try await body(of: request, lease)
         guard let prompt = body.prompt else { throw RequestError.invalid("`prompt` is missing", param: "prompt") }
-        return try await answer(body, .text(prompt), AnswerForm(.text, model: api.service.modelCard.id), context)
+        return try await answer(body, .text(prompt), form(.text, warnings), context)
     }
 
-    private func body(of request: Request, _ lease: BodyBudget.Lease) async throws -> CompletionBody {
+    private func form(_ kind: AnswerForm.Kind, _ warnings: [String]) -> AnswerForm {
+        AnswerForm(kind, model: api.service.modelCard.id, warnings: warnings)
+    }
+
+    private func body(
+        of request: Request, _ lease: BodyBudget.Lease
+    ) async throws -> (CompletionBody, warnings: [String]) {
         let bytes = try await request.wholeBody(limitBytes: api.limits.chatBodyBytes, lease: lease)
-        let body = try JSONText.request(
-            CompletionBody.self, from: bytes.readableBytesView, maxDepth: api.limits.jsonDepth)
+        let (body, warnings) = try JSONText.request(
+            CompletionBody.self, from: bytes.readableBytesView, maxDepth: api.limits.jsonDepth, fields: .completion,
+            unknown: api.limits.unknownFields)
         let loaded = api.service.modelCard.id
         if let model = body.model, !model.isEmpty, model != loaded {
             throw APIError(
                 .notFound, "model_not_found", "the loaded model is `\(loaded)`; name it or leave `model` out",
                 param: "model")
         }
-        return body
+        return (body, warnings)
     }
 
     private func answer(

@@ -1,5 +1,7 @@
 // The bounds of the HTTP interface: what one client may send, hold open and keep waiting.
 
+import API
+
 /// Limits of the server; the defaults suit a daemon whose clients are people and programs on one machine.
 public struct ServerLimits: Equatable, Sendable {
     /// Bytes of a document's body; a larger one is 413.
@@ -21,6 +23,8 @@ public struct ServerLimits: Equatable, Sendable {
     public var patchBodyBytes = 64 << 10
     /// Arrays and objects inside each other, checked before decoding so that no decoder recurses on a client's say-so.
     public var jsonDepth = 64
+    /// What becomes of a request's field that nobody knows.
+    public var unknownFields = UnknownFields.warn
     /// Bytes of all header fields of a request; more is 431.
     public var headerBytes = 32 << 10
     /// Header fields of a request.

@@ -34,7 +34,9 @@ struct TransferRoutes: Sendable {
                     + "its own path",
                 param: "Content-Type")
         }
-        let options = try ImportOptions(query: request.uri.query ?? "")
+        let query = request.uri.query ?? ""
+        let warnings = try RequestFields.importQuery.warnings(query: query, api.limits.unknownFields)
+        let options = try ImportOptions(query: query)
         let service = api.service
         let incoming = try await api.blocking {
             try service.importing(options, owner: context.owner, user: context.peer.user)
@@ -44,6 +46,6 @@ struct TransferRoutes: Sendable {
             try await api.blocking { try incoming.append(bytes) }
         }
         let document = try await api.blocking { try incoming.finish() }
-        return JSONText.response(document, status: .created)
+        return JSONText.response(document.warning(warnings), status: .created)
     }
 }

@@ -75,6 +75,10 @@ struct Caked: AsyncParsableCommand {
         } catch {
             problems.append(error)
         }
+        let isJournal = unsafe getenv("JOURNAL_STREAM") != nil
+        for unknown in sources.unknownVariables() {
+            StandardErrorLog.write(StandardErrorLog.start(of: .warning, withPriority: isJournal) + unknown + "\n")
+        }
         switch sources.resolve() {
         case .failure(let error): problems += error.problems
         case .success(let configuration):

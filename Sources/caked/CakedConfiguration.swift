@@ -134,6 +134,7 @@ struct Setting: Sendable {
         .number("max_generated_tokens", \.engine.maxGeneratedTokens, 1...1_000_000),
         .bytes("max_document_bytes", \.limits.documentBodyBytes, 1...(1 << 30)),
         .bytes("max_chat_bytes", \.limits.chatBodyBytes, 1...(1 << 30)),
+        .choice("unknown_fields", \.limits.unknownFields, UnknownFields.allCases),
         .number("max_connections", \.limits.connections, 1...100_000),
         .seconds("write_deadline_seconds", \.limits.writeDeadlineSeconds, 0.1...3600),
         .seconds("idle_seconds", \.limits.idleSeconds, 1...86_400),

@@ -66,9 +66,21 @@ struct ConfigurationSources {
     }
 
     private static func unknown(_ key: String, among known: [String], at source: String) -> ConfigurationProblem {
-        let nearest = known.min { EditDistance.between(key, $0) < EditDistance.between(key, $1) } ?? ""
+        let nearest = EditDistance.nearest(to: key, among: known)?.word ?? ""
         return ConfigurationProblem(source: source, key: nil, value: key, wanted: "a known key, perhaps `\(nearest)`")
     }
+
+    /// Variables that look like settings and are none, each with what it may have meant.
+    func unknownVariables() -> [String] {
+        let known = Setting.all.map(\.variable)
+        return environment.keys.filter { $0.hasPrefix("CAKED_") && !known.contains($0) }.sorted().map { name in
+            let nearest = EditDistance.nearest(to: String(name.prefix(Self.maxComparedCharacters)), among: known)
+            return "\(name) is no setting and has no effect" + (nearest.map { "; perhaps \($0.word) is meant" } ?? "")
+        }
+    }
+
+    /// Characters of a variable's name that are compared: more than the longest has.
+    private static let maxComparedCharacters = 64
 
     /// Reads the file at `path`; nil if it is not there.
     static func read(_ path: String) throws(ConfigurationProblem) -> String? {
@@ -99,22 +111,4 @@ struct ConfigurationSources {
 /// Everything that is wrong with a configuration.
 struct ConfigurationProblems: Error, Equatable {
     var problems: [ConfigurationProblem]
-}
-
-/// How many letters have to change to make one word of another.
-enum EditDistance {
-    static func between(_ a: String, _ b: String) -> Int {
-        let (a, b) = (Array(a.utf8), Array(b.utf8))
-        var row = Array(0...b.count)
-        for (i, letter) in a.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for j in b.indices {
-                let substituted = diagonal + (letter == b[j] ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(substituted, row[j] + 1, row[j + 1] + 1)
-            }
-        }
-        return row[b.count]
-    }
 }

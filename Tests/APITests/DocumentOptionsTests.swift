@@ -96,6 +96,39 @@ import Testing
         #expect(Keep(text) == expected)
     }
 
+    @Test(
+        "a share is the same as text, as a number and in a query",
+        arguments: [#""10%""#, #""10""#, #""0.1""#, "10", "0.1", "1e1", "10.0"])
+    func keepForms(_ value: String) throws {
+        let body = Array(#"{"text":"x","keep":\#(value)}"#.utf8)
+        #expect(try JSONText.request(PutBody.self, from: body, maxDepth: 4).options.keep == .percent(10))
+        let query = "keep=" + value.filter { $0 != "\"" }
+        #expect(try DocumentOptions(query: query).keep == .percent(10))
+        let change = Array(#"{"keep":\#(value)}"#.utf8)
+        #expect(try JSONText.request(DocumentChange.self, from: change, maxDepth: 4).keep == .percent(10))
+    }
+
+    @Test(
+        "what a share, a budget and a time to live must be is said, whatever is wrong with them",
+        arguments: [
+            (#""keep":1e400"#, "keep", Keep.wanted), (#""keep":-1"#, "keep", Keep.wanted),
+            (#""keep":true"#, "keep", Keep.wanted), (#""keep":100.5"#, "keep", Keep.wanted),
+            (#""keep":"""#, "keep", Keep.wanted),
+            (#""budget":1.5"#, "budget", "a whole number of entries, 1 to 9223372036854775807"),
+            (#""budget":1e400"#, "budget", "a whole number of entries, 1 to 9223372036854775807"),
+            (#""budget":"5""#, "budget", "a whole number of entries, 1 to 9223372036854775807"),
+            (#""budget":0"#, "budget", "a whole number of entries, 1 to 9223372036854775807"),
+            (#""ttl_seconds":1.5"#, "ttl_seconds", "a whole number of seconds from 1 to 3162240000"),
+            (#""ttl_seconds":1e400"#, "ttl_seconds", "a whole number of seconds from 1 to 3162240000"),
+            (#""ttl_seconds":3162240001"#, "ttl_seconds", "a whole number of seconds from 1 to 3162240000"),
+            (#""ttl_seconds":-1"#, "ttl_seconds", "a whole number of seconds from 1 to 3162240000"),
+        ])
+    func numbers(field: String, param: String, wanted: String) throws {
+        let body = Array(#"{"text":"x",\#(field)}"#.utf8)
+        let error = try #require(refusal { _ = try JSONText.request(PutBody.self, from: body, maxDepth: 4) })
+        #expect(error.param == param && error.message == "`\(param)` must be \(wanted)")
+    }
+
     @Test("an import's options are read as they are written, and take a document's name only")
     func imports() throws {
         let options = ImportOptions(name: "a.b-c_d", ttlSeconds: 60, pinned: true)

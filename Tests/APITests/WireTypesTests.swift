@@ -19,6 +19,7 @@ import Testing
         (document.shrunkFrom, document.shrunkAt, document.wasCreated) = (9, 1001, true)
         document.check = CheckFigures(budget: 4)
         document.promptChange = PromptChange(read: "a", now: "b")
+        document.warnings = ["`a` is unknown and has no effect"]
         document.layers = [DocumentLayer(budget: 1.5, preference: 2, entries: [4, 4])]
         #expect(document.kept == 0.1)
         #expect(try isRead(document))
@@ -46,6 +47,7 @@ import Testing
             promptTokens: 9, cachedTokens: 5, completionTokens: 2, prefillSeconds: 0.5, decodeSeconds: 0.25)
         completion.usage = .value(usage)
         #expect(usage.totalTokens == 11)
+        completion.warnings = ["`a` is unknown and has no effect"]
         #expect(try isRead(completion) && completion.usage.value == usage)
     }
 

@@ -44,6 +44,18 @@ struct CheckedConfiguration {
     /// What a value must be.
     static let scalar = "one plain or quoted value; lists, mappings, anchors and tags have no meaning here"
 
+    @Test("a misspelt variable is warned about by the name that may be meant, and stops nothing")
+    func misspeltVariable() throws {
+        let checked = try CheckedConfiguration(
+            "model: \(Self.model)\nsocket: /s\n", environment: ["CAKED_THREDS": "3", "CAKED_KEEP": "5%"])
+        #expect(
+            checked.lines.sorted() == [
+                "the configuration is good: model \(Self.model), socket /s",
+                "warning: CAKED_THREDS is no setting and has no effect; perhaps CAKED_THREADS is meant",
+            ])
+        #expect(checked.status == 0)
+    }
+
     @Test("flags go over the environment, the environment over the file")
     func precedence() throws {
         let yaml = "model: /nowhere/file.gguf\nsocket: /file.sock\n"
@@ -167,9 +179,11 @@ struct CheckedConfiguration {
             ("check_floor", "0.8", "1.5"), ("below_floor", "enlarge", "warn"), ("rows", "q4", "q4_0"),
             ("store_map_bytes", "64G", "1K"),
             ("max_queued_documents", "0", "-1"), ("max_queued_questions", "5", "5.5"),
+            ("quota_per_user", "25%", "0"), ("tombstone_seconds", "0", "-1"),
             ("max_running_questions", "8", "257"), ("max_generated_tokens", "1", "0"),
             ("max_document_bytes", "1M", "M"), ("max_chat_bytes", "4096", "9999999999T"),
-            ("max_connections", "1", "0"), ("write_deadline_seconds", "0.5", "nan"), ("idle_seconds", "60", "0"),
+            ("unknown_fields", "refuse", "ignore"), ("max_connections", "1", "0"),
+            ("write_deadline_seconds", "0.5", "nan"), ("idle_seconds", "60", "0"),
             ("drain_seconds", "0", "-1"), ("quota_bytes", "10G", "-1"), ("quota_bytes", "0", "all"),
             ("min_free_disk_bytes", "0", "1.5G"), ("shrink_floor", "100%", "0"), ("shrink_floor", "0.25", "150%"),
             ("compact_at_start", "off", "maybe"), ("chat_template_kwargs", #"{"enable_thinking": true}"#, "[true]"),
@@ -194,7 +208,7 @@ struct CheckedConfiguration {
         let on = yaml.replacing(try Regex("(?m)^#([a-z_]+:.*)$")) { match in String(match.output[1].substring ?? "") }
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).lines.count == 1)
         let keys = on.split(separator: "\n").filter { !$0.hasPrefix("#") }
-        #expect(keys.count == 36)
+        #expect(keys.count == 37)
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).status == 0)
     }
 

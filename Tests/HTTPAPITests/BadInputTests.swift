@@ -1,3 +1,4 @@
+import API
 import Foundation
 import HTTPAPI
 import Synchronization
@@ -86,6 +87,15 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             "17 stops", #""stop":["1","2","3","4","5","6","7","8","9","a","b","c","d","e","f","g","h"]"#,
             "invalid_parameter", param: "stop"),
         .chat("empty stop", #""stop":"""#, "invalid_parameter", param: "stop"),
+        .chat("documents", #""documents":["a"]"#, "unknown_parameter", param: "documents"),
+        .chat("dokument", #""dokument":"a""#, "unknown_parameter", param: "dokument"),
+        .chat("a document's id", #""doc_id":"a""#, "unknown_parameter", param: "doc_id"),
+        .chat("a misspelt field", #""max_token":5"#, "unknown_parameter", param: "max_token"),
+        .chat("another spelling", #""topP":0.5"#, "unknown_parameter", param: "topP"),
+        .chat(
+            "a misspelt option of the stream", #""stream_options":{"include_usag":true}"#, "unknown_parameter",
+            param: "include_usag"),
+        .chat("effort", #""reasoning_effort":"high""#, "unsupported_parameter", param: "reasoning_effort"),
         .chat("model", #""model":"gpt-4""#, "model_not_found", param: "model", status: 404),
         .chat("document path", #""document":"../etc""#, "invalid_name", param: "document"),
         .messages("no messages", "[]", "invalid_parameter", param: "messages"),
@@ -132,6 +142,19 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         .putJSON("empty text", #"{"text":""}"#, "empty_document", param: "text"),
         .putJSON("text a number", #"{"text":5}"#, "invalid_parameter", param: "text"),
         .putJSON("keep a list", #"{"text":"x","keep":[1]}"#, "invalid_parameter", param: "keep"),
+        .put("a query's misspelt name", "?kep=10%25", "unknown_parameter", param: "kep"),
+        .put("JSON's name in a query", "?ttl_seconds=60", "unknown_parameter", param: "ttl_seconds"),
+        .putJSON("a query's name in JSON", #"{"text":"x","ttl":60}"#, "unknown_parameter", param: "ttl"),
+        .putJSON("a misspelt field", #"{"text":"x","bugdet":60}"#, "unknown_parameter", param: "bugdet"),
+        Refusal(
+            name: "a change's misspelt field", method: "PATCH", target: "/v1/documents/a",
+            body: Array(#"{"pinned":true}"#.utf8), code: "unknown_parameter", param: "pinned"),
+        Refusal(
+            name: "a list's misspelt item", method: "GET", target: "/v1/documents?stat=all", body: [],
+            code: "unknown_parameter", param: "stat"),
+        Refusal(
+            name: "a rebuild with options", target: "/v1/documents/a/rebuild?keep=20%25", body: [],
+            code: "unsupported_parameter", param: "query"),
         .putJSON("keep 101", #"{"text":"x","keep":101}"#, "invalid_budget", param: "keep"),
         .putJSON(
             "ttl huge", #"{"text":"x","ttl_seconds":9223372036854775807}"#, "invalid_parameter", param: "ttl_seconds"),
@@ -186,6 +209,90 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             #expect(try await server.send("GET", "/healthz").text == #"{"status":"ok"}"#)
         }
         service.state.withLock { #expect($0.puts.isEmpty && $0.questions.isEmpty && $0.updates.isEmpty) }
+    }
+
+    @Test(
+        "what a number must be is said of each, whatever is wrong with it",
+        arguments: [
+            ("max_tokens", "a whole number from 1 to 9223372036854775807", ["0", "-1", "1.5", "1e400", "\"5\"", "[]"]),
+            ("max_completion_tokens", "a whole number from 1 to 9223372036854775807", ["0", "1e400"]),
+            ("temperature", "a number from 0 to 2", ["-0.001", "2.001", "1e39", "1e400", "\"NaN\"", "true"]),
+            ("top_p", "a number above 0 and at most 1", ["0", "1.001", "-1", "1e39"]),
+            ("top_k", "a whole number from 0 to 1000000", ["-1", "1000001", "0.5", "1e400"]),
+            ("min_p", "a number from 0 to 1", ["-0.1", "1.1", "1e39"]),
+            ("repetition_penalty", "a number from 0.1 to 10", ["0", "10.1", "1e400"]),
+            (
+                "seed", "a whole number from -9223372036854775808 to 9223372036854775807",
+                ["9223372036854775808", "-9223372036854775809", "1.5", "1e400"]
+            ),
+            ("budget", "a whole number from 1 to 2147483647", ["0", "-1", "1.5", "2147483648", "1e400"]),
+        ])
+    func numbers(field: String, wanted: String, values: [String]) async throws {
+        try await withServer { server async throws in
+            for value in values {
+                let answer = try await server.json(
+                    "POST", "/v1/chat/completions",
+                    #"{"document":"d","messages":[{"role":"user","content":"q"}],"\#(field)":\#(value)}"#)
+                #expect(answer.status == 400 && answer.code == "invalid_parameter" && answer.param == field)
+                #expect(answer.error["message"] as? String == "`\(field)` must be \(wanted)", "\(value)")
+            }
+        }
+    }
+
+    @Test("the largest and the smallest of every number are taken")
+    func extremes() async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            for fields in [
+                #""max_tokens":9223372036854775807,"temperature":2,"top_p":1,"top_k":1000000,"min_p":1"#
+                    + #","repetition_penalty":10,"seed":9223372036854775807,"budget":2147483647"#,
+                #""max_tokens":1,"temperature":0,"top_p":1e-45,"top_k":0,"min_p":0"#
+                    + #","repetition_penalty":0.1,"seed":-9223372036854775808,"budget":1"#,
+            ] {
+                let answer = try await server.json(
+                    "POST", "/v1/chat/completions",
+                    #"{"document":"d","messages":[{"role":"user","content":"q"}],\#(fields)}"#)
+                #expect(answer.status == 200, "\(answer.text)")
+            }
+        }
+    }
+
+    @Test("a NaN, which JSON does not have, is named", arguments: ["NaN", "-Infinity", "Infinity"])
+    func noNumber(value: String) async throws {
+        try await withServer { server async throws in
+            let answer = try await server.json("POST", "/v1/chat/completions", #"{"temperature": \#(value)}"#)
+            #expect(answer.code == "invalid_json")
+            #expect(answer.text.contains("no NaN and no Infinity"))
+            let other = try await server.json("POST", "/v1/chat/completions", #"{"a":"NaN", "b": }"#)
+            #expect(other.code == "invalid_json" && !other.text.contains("NaN"))
+        }
+    }
+
+    @Test("fields of other engines are named in the answer's warnings, and refused where that is configured")
+    func unknownFields() async throws {
+        let fields = #""messages":[{"role":"user","content":"q"}],"mirostat":2,"top_a":0.5,"user":"u","store":false"#
+        let warnings = ["`mirostat` is unknown and has no effect", "`top_a` is unknown and has no effect"]
+        try await withServer { server async throws in
+            let whole = try await server.json("POST", "/v1/chat/completions", "{\(fields)}")
+            #expect(whole.status == 200 && whole.object["warnings"] as? [String] == warnings)
+            let stream = try await server.json("POST", "/v1/chat/completions", #"{\#(fields),"stream":true}"#)
+            #expect(stream.text.components(separatedBy: "has no effect").count == 3, "once in a stream")
+            let known = try await server.json(
+                "POST", "/v1/chat/completions", #"{"messages":[{"role":"user","content":"q"}],"user":"u"}"#)
+            #expect(!known.text.contains("warnings"))
+            let put = try await server.send("PUT", "/v1/documents/a?compression=9", body: [65])
+            #expect(put.status == 201)
+            #expect(put.object["warnings"] as? [String] == ["`compression` is unknown and has no effect"])
+            let patch = try await server.json("PATCH", "/v1/documents/a", #"{"pin":true,"colour":1}"#)
+            #expect(patch.object["warnings"] as? [String] == ["`colour` is unknown and has no effect"])
+        }
+        var limits = ServerLimits()
+        limits.unknownFields = .refuse
+        try await withServer(limits: limits) { server async throws in
+            let answer = try await server.json("POST", "/v1/chat/completions", "{\(fields)}")
+            #expect(answer.status == 400 && answer.code == "unknown_parameter" && answer.param == "mirostat")
+            #expect(try await server.send("PUT", "/v1/documents/a?compression=9", body: [65]).status == 400)
+        }
     }
 
     @Test("a message whose content is neither text nor parts is told what it may be", arguments: ["null", "3", "{}"])

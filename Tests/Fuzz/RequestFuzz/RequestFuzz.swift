@@ -13,11 +13,20 @@ enum RequestFuzz {
             guard let kind = bytes.first else { return }
             let body = bytes.dropFirst()
             switch kind % 4 {
-            case 0: _ = try? JSONText.request(CompletionBody.self, from: body, maxDepth: maxDepth)
-            case 1: _ = try? JSONText.request(PutBody.self, from: body, maxDepth: maxDepth)
-            case 2: _ = try? JSONText.request(DocumentChange.self, from: body, maxDepth: maxDepth)
-            default: _ = try? DocumentOptions(query: String(decoding: bytes.dropFirst(), as: UTF8.self))
+            case 0: request(CompletionBody.self, body, .completion)
+            case 1: request(PutBody.self, body, .put)
+            case 2: request(DocumentChange.self, body, .change)
+            default:
+                let query = String(decoding: bytes.dropFirst(), as: UTF8.self)
+                _ = try? RequestFields.putQuery.warnings(query: query, .warn)
+                _ = try? DocumentOptions(query: query)
             }
         }
+    }
+
+    private static func request<T: Decodable>(
+        _ type: T.Type, _ body: some RandomAccessCollection<UInt8>, _ fields: RequestFields
+    ) {
+        _ = try? JSONText.request(type, from: body, maxDepth: maxDepth, fields: fields, unknown: .warn)
     }
 }
