@@ -106,6 +106,7 @@ let package = Package(
             ] + nio,
             swiftSettings: safe),
         .target(name: "CakedClient", dependencies: ["Locks", "API"] + nio, swiftSettings: safe),
+        .target(name: "TextFiles", dependencies: ["API", "CakedClient"], swiftSettings: safe),
 
         // L5: the programs
         .executableTarget(
@@ -122,7 +123,7 @@ let package = Package(
         .executableTarget(
             name: "cakectl",
             dependencies: [
-                "Locks", "API", "CakedClient", "Pictures",
+                "Locks", "API", "CakedClient", "TextFiles", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe),
@@ -168,6 +169,7 @@ let package = Package(
             ],
             resources: [.copy("Wire")], swiftSettings: safe),
         .testTarget(name: "CakedTests", dependencies: ["caked", "API"], swiftSettings: safe),
+        .testTarget(name: "TextFilesTests", dependencies: ["API", "CakedClient", "TextFiles"], swiftSettings: safe),
         .testTarget(
             name: "CakedClientTests", dependencies: ["API", "CakedClient", "cakectl"] + nio, swiftSettings: safe),
         .target(

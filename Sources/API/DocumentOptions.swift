@@ -34,10 +34,10 @@ extension OptionWord {
 enum OptionKey: String, CodingKey, CaseIterable {
     case text, keep, budget, method, effort, probes, rows
     case ttlSeconds = "ttl_seconds"
-    case pin, detach, check
+    case pin, detach, check, name
 
     /// Those that change a stored document.
-    static let change: [OptionKey] = [.ttlSeconds, .pin, .keep, .budget]
+    static let change: [OptionKey] = [.ttlSeconds, .pin, .keep, .budget, .name]
 }
 
 /// How a document is to be read and kept; what is nil is the daemon's choice.
@@ -215,15 +215,18 @@ public struct DocumentChange: Codable, Equatable, Sendable {
     public var pinned: Bool?
     /// How much of it to keep, no more than now.
     public var keep: Keep?
+    /// What it is called from now on.
+    public var name: String?
 
     /// Changes nothing unless told.
-    public init(ttlSeconds: Int?? = nil, pinned: Bool? = nil, keep: Keep? = nil) {
-        (self.ttlSeconds, self.pinned, self.keep) = (ttlSeconds, pinned, keep)
+    public init(ttlSeconds: Int?? = nil, pinned: Bool? = nil, keep: Keep? = nil, name: String? = nil) {
+        (self.ttlSeconds, self.pinned, self.keep, self.name) = (ttlSeconds, pinned, keep, name)
     }
 
     /// Throws what cannot be meant, whatever the document is.
     public func validate() throws(RequestError) {
         try DocumentOptions(keep: keep, ttlSeconds: ttlSeconds ?? nil).validate()
+        if let name { _ = try DocumentName.checked(name, param: OptionKey.name.rawValue) }
     }
 
     /// A time to live of null is none.
@@ -235,6 +238,7 @@ public struct DocumentChange: Codable, Equatable, Sendable {
         }
         pinned = try fields.decodeIfPresent(Bool.self, forKey: .pin)
         keep = try fields.keep()
+        name = try fields.decodeIfPresent(String.self, forKey: .name)
         try validate()
     }
 
@@ -244,5 +248,6 @@ public struct DocumentChange: Codable, Equatable, Sendable {
         if let ttlSeconds { try fields.encode(ttlSeconds, forKey: .ttlSeconds) }
         try fields.encodeIfPresent(pinned, forKey: .pin)
         try fields.encode(keep)
+        try fields.encodeIfPresent(name, forKey: .name)
     }
 }

@@ -37,7 +37,7 @@ public struct RequestFields: Sendable {
     /// Those of its `stream_options`.
     static let streamOptions = RequestFields(["include_usage"], withoutEffect: ["include_obfuscation"])
     /// Those of a document as JSON.
-    public static let put = RequestFields(OptionKey.allCases.map(\.rawValue))
+    public static let put = RequestFields(OptionKey.allCases.filter { $0 != .name }.map(\.rawValue))
     /// Those of a document's query.
     public static let putQuery = RequestFields(QueryName.put.map(\.rawValue))
     /// Those of a change to a document.

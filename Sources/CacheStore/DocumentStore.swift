@@ -233,6 +233,28 @@ public final class DocumentStore: Sendable {
         return withUsage(manifest, key: key)
     }
 
+    /// Gives a document another name; whoever has it open reads on.
+    ///
+    /// Throws `.nameTaken` where there is a document of that name, and `.quarantined` for one that is damaged.
+    public func rename(_ key: DocumentKey, to other: DocumentKey) throws(StoreError) -> Manifest {
+        let manifest = try quarantining(key) { () throws(StoreError) in
+            try write { transaction throws(StoreError) in
+                if let quarantine = quarantine(key) { throw .quarantined(name: key.name, reason: quarantine.reason) }
+                guard var manifest = try storedManifest(key, in: transaction.lmdb).map({ withUsage($0, key: key) }),
+                    !manifest.isExpired(atSeconds: now)
+                else { throw try missing(key) }
+                guard state.withLock({ $0.shelf.entries[other] }) == nil else { throw .nameTaken(name: other.name) }
+                (manifest.owner, manifest.name) = (other.owner, other.name)
+                _ = try removeManifest(key, in: &transaction)
+                try removeTombstone(other, in: &transaction)
+                try put(manifest, key: other, in: &transaction)
+                return manifest
+            }
+        }
+        state.withLock { $0.usage[key] = nil }
+        return withUsage(manifest, key: other)
+    }
+
     /// Notes that a document has answered a question; in memory until `flushUsage()`, so that a question is no write.
     public func touch(_ key: DocumentKey) {
         let now = clock()

@@ -32,6 +32,8 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case invalidManifest(String)
     /// The staged document has been committed or abandoned already.
     case closed(name: String)
+    /// There is another document of that name.
+    case nameTaken(name: String)
     /// There is no such document (or it has expired).
     case notFound(name: String)
     /// The document was read by another model, tokenizer, template or engine.
@@ -94,6 +96,7 @@ public enum StoreError: Error, Equatable, Sendable, CustomStringConvertible {
             "layer \(layer), head \(head): \(staged) entries were staged and the manifest names \(expected)"
         case .invalidManifest(let problem): "the manifest cannot be stored: \(problem)"
         case .closed(let name): "document \(name) was committed or abandoned already"
+        case .nameTaken(let name): "there is a document \"\(name)\" already; delete it first, or choose another name"
         case .notFound(let name): "there is no document \(name)"
         case .mismatch(let field, let stored, let current):
             "the document was read with another \(field) (\(stored), now \(current)); rebuild it from its text, put "

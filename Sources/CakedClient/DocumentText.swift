@@ -34,9 +34,11 @@ public final class DocumentText: Sendable {
     ///
     /// A regular file is read twice, to check and to send, and never held; anything else is read once into memory,
     /// ``maximumPipedBytes`` at most.
-    public convenience init(path: String) throws(ClientError) {
+    ///
+    /// - Parameter calling: what to call it in messages; its path if not given.
+    public convenience init(path: String, calling: String? = nil) throws(ClientError) {
         let isStandardInput = path == "-"
-        let name = isStandardInput ? "standard input" : path
+        let name = calling ?? (isStandardInput ? "standard input" : path)
         let descriptor = isStandardInput ? dup(STDIN_FILENO) : unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .unreadable(path: name, reason: systemMessage(errno)) }
         var status = stat()
@@ -54,6 +56,11 @@ public final class DocumentText: Sendable {
             guard kind != S_IFDIR else { throw .unreadable(path: name, reason: "it is a directory, not a text file") }
             try self.init(Self.readAll(descriptor, name: name), name: name)
         }
+    }
+
+    /// All bytes of standard input, whatever they are, ``maximumPipedBytes`` at most.
+    public static func standardInput() throws(ClientError) -> [UInt8] {
+        try readAll(STDIN_FILENO, name: "standard input")
     }
 
     private init(name: String, byteCount: Int, storage: Storage) throws(ClientError) {

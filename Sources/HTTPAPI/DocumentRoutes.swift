@@ -93,16 +93,7 @@ struct DocumentRoutes: Sendable {
         _ request: Request, _ context: APIContext, _ lease: BodyBudget.Lease
     ) async throws -> (PutRequest, warnings: [String]) {
         let name = try context.documentName()
-        let kind = request.headers[.contentType]?.lowercased() ?? ""
-        let isJSON = kind.hasPrefix("application/json")
-        // What curl says of `-d` and `-F` unless it is told otherwise: JSON would be stored as the text itself.
-        if kind.hasPrefix("multipart/") || kind.hasPrefix("application/x-www-form-urlencoded") {
-            throw RequestError.unsupported(
-                """
-                a form is no document: send JSON with -H 'Content-Type: application/json', or the text itself with \
-                -H 'Content-Type: text/plain' --data-binary @FILE
-                """, param: "Content-Type")
-        }
+        let isJSON = try DocumentMedia.kind(request.headers[.contentType]) == .json
         if isJSON, let query = request.uri.query, !query.isEmpty {
             throw RequestError.unsupported(
                 "options stand beside `text` in a JSON body, not in the address: move `\(query.prefix(80))` there",
@@ -125,6 +116,7 @@ struct DocumentRoutes: Sendable {
             text = Array(body.readableBytesView)
         }
         try PutBody.check(text: text)
+        try DocumentMedia.check(text)
         let put = PutRequest(
             owner: context.owner, name: name, text: text, options: options, user: context.peer.user)
         return (put, warnings)

@@ -7,7 +7,7 @@ import EngineInterface
 import Synchronization
 
 extension Engine {
-    /// Changes the time to live, the pin, and how much is kept.
+    /// Changes the time to live, the pin, how much is kept, and the name.
     public func update(
         _ name: String, owner: UInt32, _ change: DocumentChange
     ) throws(EngineError) -> Document {
@@ -23,7 +23,11 @@ extension Engine {
         let new = try fromStore { () throws(StoreError) in
             try store.update(key, ttlSeconds: change.ttlSeconds ?? old.ttlSeconds, pinned: change.pinned ?? old.pinned)
         }
-        return Document(new, loaded, withLayers: true)
+        guard let name = change.name, name != key.name else { return Document(new, loaded, withLayers: true) }
+        let renamed = try fromStore { () throws(StoreError) in
+            try store.rename(key, to: try DocumentKey(owner: owner, name: name))
+        }
+        return Document(renamed, loaded, withLayers: true)
     }
 
     /// The budget that a stored document is to be shrunk to.

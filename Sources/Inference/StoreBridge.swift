@@ -27,6 +27,7 @@ extension EngineError {
             case .invalidName:
                 .invalid(code: "invalid_name", message: error.description, parameter: "id")
             case .notFound(let name): .noDocument(name)
+            case .nameTaken: .conflict(code: "name_taken", message: error.description)
             case .mismatch:
                 .conflict(code: "fingerprint_mismatch", message: error.description)
             case .reclaimed(_, let tombstone):

@@ -4,6 +4,7 @@ import ArgumentParser
 import CakedClient
 import Dispatch
 import Glibc
+import TextFiles
 
 /// The root command.
 struct Cakectl: AsyncParsableCommand {
@@ -15,21 +16,23 @@ struct Cakectl: AsyncParsableCommand {
 
               cakectl put manual manual.txt --keep 10%
               cakectl ask manual "Which port does the service listen on?"
-              pdftotext paper.pdf - | cakectl put paper -
-              cakectl chat paper
+              cakectl put paper.pdf
+              cakectl chat paper.pdf
 
             Results go to standard output, everything else to standard error. The socket is --socket, else \
             CAKED_SOCKET, \
             else $XDG_RUNTIME_DIR/caked.sock if there is one, else /run/caked/caked.sock.
 
-            Exit codes: 0 done; 1 failure, or a document is damaged; 64 wrong usage; 69 the daemon cannot be reached; \
-            75 it is busy, try again; 77 not allowed; 130 interrupted. While the daemon starts, stops or is full it is \
-            asked again for a while (--wait) first.
+            Exit codes: 0 done; 1 failure, or a document is damaged; 64 wrong usage; 65 a file without text; 69 the \
+            daemon cannot be reached, or a program that reads a file is missing; 75 it is busy, try again; 77 not \
+            allowed; 130 interrupted. While the daemon starts, stops or is full it is asked again for a while (--wait) \
+            first.
             """,
         version: CakedVersion.current,
         subcommands: [
-            Put.self, Ask.self, Chat.self, List.self, Show.self, Map.self, Shrink.self, Remove.self, Verify.self,
-            Rebuild.self, Export.self, Import.self, Status.self, Models.self,
+            Put.self, Ask.self, Chat.self, List.self, Show.self, Text.self, Map.self, Change.self, Move.self,
+            Shrink.self,
+            Remove.self, Verify.self, Rebuild.self, Export.self, Import.self, Status.self, Models.self,
         ])
 
     @OptionGroup var global: GlobalOptions
@@ -98,15 +101,20 @@ enum Program {
     static func main() async {
         let interrupts = Interrupt.exitCleanly()
         defer { interrupts.cancel() }
+        var printsJSON = false
         do {
             var command = try await Cakectl.asyncParseAsRoot()
+            printsJSON = (command as? any DaemonCommand)?.printsJSON ?? false
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
                 try command.run()
             }
         } catch let error as ClientError {
-            Terminal.fail(error.description)
+            Terminal.fail(error, asJSON: printsJSON)
+            exit(ExitCodes.code(of: error))
+        } catch let error as TextFileError {
+            Terminal.fail(error, asJSON: printsJSON)
             exit(ExitCodes.code(of: error))
         } catch {
             finish(error)
@@ -135,6 +143,15 @@ enum ExitCodes {
         case .unreachable: 69
         case .invalidName, .socketPathTooLong: 64
         case .cancelled: 130
+        default: 1
+        }
+    }
+
+    static func code(of error: TextFileError) -> CInt {
+        switch error {
+        case .client(let error): code(of: error)
+        case .missingProgram: 69
+        case .noText, .emptyText, .sameName, .tooManyFiles: 65
         default: 1
         }
     }

@@ -1,21 +1,25 @@
-// cakectl put: caches a document.
+// cakectl put: caches documents.
 import API
 import ArgumentParser
 import CakedClient
+import Glibc
+import TextFiles
 
-/// Sends a text and shows how the daemon gets on.
+/// Sends texts and shows how the daemon gets on.
 struct Put: DaemonCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Read a document once and keep its compact cache.",
+        abstract: "Read documents once and keep their compact caches.",
         discussion: """
-            The text is UTF-8. A document of the same name is replaced when the new one is complete; the same text \
-            with the \
-            same options is left as it is.
+            Files are recognised by what is in them: text in UTF-8, UTF-16 or Windows-1252, also compressed by gzip; \
+            PDF (with pdftotext); HTML, RTF, DOCX, ODT and EPUB (with pandoc). A file is called by its name unless \
+            another is given before it or by --name; of a folder all files are put. A document of the same name is \
+            replaced when the new one is complete; the same text with the same options is left as it is.
 
-              cakectl put manual manual.txt
+              cakectl put contract.pdf
               cakectl put manual manual.txt --keep 20% --ttl 7d
+              cakectl put chapter-1.md chapter-2.md notes/
               cakectl put manual manual.txt --keep auto
-              pdftotext paper.pdf - | cakectl put paper - --pin
+              curl -s https://example.org/ | cakectl put page -
               cakectl put manual manual.txt --probe "How is it cleaned?" --probe "What does the red light mean?"
             """)
 
@@ -28,11 +32,20 @@ struct Put: DaemonCommand {
         "adakv", "streamingllm", "h2o", "tova", "kvzip",
     ]
 
-    @Argument(help: "What to call it: 1 to 128 letters, digits, \".\", \"_\" or \"-\".", completion: .documentNames)
-    var name: String
+    @Argument(
+        help: "Files and folders; - reads standard input. Of two, the first is a name unless there is such a file.",
+        completion: .file())
+    var files: [String]
 
-    @Argument(help: "The text; - reads standard input.", completion: .file())
-    var file: String
+    @Option(
+        help: ArgumentHelp("What to call it: 1 to 128 letters, digits, \".\", \"_\" or \"-\".", valueName: "name"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("The encoding of a text, as \"iconv -l\" lists it.", valueName: "encoding"))
+    var encoding: String?
+
+    @Flag(help: "Read pages that are pictures, too (with ocrmypdf; seconds for each).")
+    var ocr = false
 
     @Option(
         help: ArgumentHelp(
@@ -81,12 +94,43 @@ struct Put: DaemonCommand {
 
     func run() async throws {
         let client = try client()
-        let text = try DocumentText(path: file)
+        let named = try PutFiles(files, name: name).named()
+        var firstFailure: CInt?
+        for file in named {
+            do {
+                try await put(file, client)
+            } catch {
+                // One file is one failure; of several, the others are put.
+                if named.count == 1 { throw error }
+                guard let failure = error as? any FailureObject else { throw error }
+                let text = "\(Terminal.printable(file.path)): \(failure.description)"
+                // A picture among a folder's files is none of its documents.
+                if case .noText? = error as? TextFileError, !files.contains(file.path) {
+                    if !isQuiet { Terminal.note("left out: \(text)") }
+                    continue
+                }
+                Terminal.fail(text)
+                if printsJSON { try Terminal.print(json: ErrorReply(error: failure.object)) }
+                let code =
+                    (error as? TextFileError).map(ExitCodes.code(of:))
+                    ?? (error as? ClientError).map(ExitCodes.code(of:)) ?? 1
+                firstFailure = firstFailure ?? code
+                // Without a daemon, or with a full disk, the next would fail as well.
+                if code == 69 || code == 75 || code == 77 || code == 130 { break }
+            }
+        }
+        if let firstFailure { throw ExitCode(firstFailure) }
+    }
+
+    private func put(_ file: NamedFile, _ client: DaemonClient) async throws {
+        let source = try await TextFile(
+            path: file.path, options: TextFile.Options(encoding: encoding, readsPictures: ocr))
+        if let way = source.way, !isQuiet { Terminal.note("\(file.name): its text was got \(way)") }
         let options = DocumentOptions(
             keep: keep?.keep ?? budget.map { .budget($0) }, method: method, effort: effort?.rawValue, probes: probes,
             rows: rows?.rawValue, ttlSeconds: ttl?.seconds, pinned: pin, detached: detach, check: check ? true : nil)
-        let (name, showsProgress) = (name, !isQuiet)
-        let document = try await client.put(name, text, options: options) { progress in
+        let (name, showsProgress) = (file.name, !isQuiet)
+        let document = try await client.put(name, source.text, options: options) { progress in
             if showsProgress { ProgressLine.shared.show(progress, of: name) }
         }
         ProgressLine.shared.clear()

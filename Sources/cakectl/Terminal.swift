@@ -53,6 +53,12 @@ enum Terminal {
         put(printable(text) + "\n", on: STDERR_FILENO)
     }
 
+    /// Says what went wrong, and with `--json` says it on standard output as the daemon does, too.
+    static func fail(_ error: some FailureObject, asJSON: Bool) {
+        fail(error.description)
+        if asJSON { try? print(json: ErrorReply(error: error.object)) }
+    }
+
     /// Says what went wrong.
     static func fail(_ message: String) {
         ProgressLine.shared.clear()

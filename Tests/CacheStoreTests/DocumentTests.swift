@@ -285,6 +285,29 @@ import Testing
         #expect(manifest.hits == 3 && manifest.lastUsedSeconds == 5_000 && manifest.pinned && manifest.ttlSeconds == 60)
     }
 
+    @Test("a renamed document is the same under its new name, also after reopening, and takes no other's place")
+    func renamed() throws {
+        let (one, other) = (DocumentData(seed: 16), DocumentData(seed: 17))
+        do {
+            let store = try place.open()
+            try place.put("one", one, in: store, ttlSeconds: 100)
+            try place.put("other", other, in: store)
+            store.touch(try key("one"))
+            #expect(throws: StoreError.nameTaken(name: "other")) { _ = try store.rename(key("one"), to: key("other")) }
+            #expect(throws: StoreError.notFound(name: "none")) { _ = try store.rename(key("none"), to: key("new")) }
+            let reader = try store.open(key("one"), fingerprint: one.fingerprint)
+            let manifest = try store.rename(key("one"), to: key("new"))
+            #expect((manifest.name, manifest.hits, manifest.ttlSeconds) == ("new", 1, 100))
+            #expect(one.difference(reader) == nil)
+            #expect(throws: StoreError.notFound(name: "one")) { _ = try store.open(key("one"), fingerprint: [:]) }
+        }
+        let store = try place.open()
+        #expect(try store.manifests().map(\.name) == ["new", "other"])
+        #expect(try one.difference(store.open(key("new"), fingerprint: one.fingerprint)) == nil)
+        #expect(try other.difference(store.open(key("other"), fingerprint: other.fingerprint)) == nil)
+        #expect(try store.verify(key("new"))?.problem == nil)
+    }
+
     @Test("an expired document is not served, and collected; use and a pin keep it")
     func expiry() throws {
         let data = DocumentData(seed: 15)

@@ -331,14 +331,17 @@ import Testing
     @Test(
         "wrong usage is 64 and reaches no server",
         arguments: [
-            ["put", "a"], ["put", "a", "-", "--keep", "1"], ["put", "a", "-", "--keep", "101%"],
+            ["put"], ["put", "-"], ["put", "a", "b", "-"],
+            ["put", "a", "-", "--keep", "1"], ["put", "a", "-", "--keep", "101%"],
             ["put", "a", "-", "--keep", "5%", "--budget", "5"], ["put", "a", "-", "--budget", "0"],
             ["put", "a", "-", "--ttl", "5"], ["put", "a", "-", "--rows", "f8"], ["put", "../a", "-"],
             ["ask", "a", " "], ["ask", "a", "b", "--temperature", "-1"], ["ask", "a", "b", "--max-tokens", "0"],
             ["rm"], ["rm", ""], ["frobnicate"], ["ls", "--frobnicate"], ["ls", "--timeout", "0"],
             ["shrink", "a"], ["shrink", "a", "--keep", "5%", "--budget", "5"], ["shrink", "a", "--budget", "0"],
             ["ask", "a", "b", "--budget", "0"], ["rebuild"], ["verify", "a", "b"],
-            ["map", "a", "--width", "3"], ["map", "a", "--lines", "-1"],
+            ["map", "a", "--width", "3"], ["map", "a", "--lines", "-1"], ["set", "a"],
+            ["set", "a", "--pin", "--unpin"], ["set", "a", "--ttl", "1h", "--no-ttl"], ["mv", "a"],
+            ["mv", "a", "../b"],
         ])
     func usage(_ arguments: [String]) async throws {
         let server = try await ScriptedServer { _ in .json("{}") }

@@ -180,7 +180,7 @@ struct CheckedConfiguration {
             ("store_map_bytes", "64G", "1K"),
             ("max_queued_documents", "0", "-1"), ("max_queued_questions", "5", "5.5"),
             ("quota_per_user", "25%", "0"), ("tombstone_seconds", "0", "-1"),
-            ("max_running_questions", "8", "257"), ("max_generated_tokens", "1", "0"),
+            ("max_running_questions", "0", "257"), ("max_generated_tokens", "1", "0"),
             ("max_document_bytes", "1M", "M"), ("max_chat_bytes", "4096", "9999999999T"),
             ("unknown_fields", "refuse", "ignore"), ("max_connections", "1", "0"),
             ("write_deadline_seconds", "0.5", "nan"), ("idle_seconds", "60", "0"),

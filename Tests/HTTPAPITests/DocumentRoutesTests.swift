@@ -312,4 +312,33 @@ import Testing
             #expect(try await server.send("GET", "/healthz").status == 200)
         }
     }
+
+    @Test(
+        "what is no text is refused with 415 and stored nowhere",
+        arguments: [
+            ("application/pdf", "text"), ("image/png", "text"), ("application/zip; x=y", "text"),
+            ("text/plain", "%PDF-1.4 ASCII only"), ("text/plain", "x\n%PDF-1.7"), ("text/plain", #"{\rtf1"#),
+            ("application/json", #"{"text":"%PDF-1.4"}"#),
+        ])
+    func media(_ type: String, _ body: String) async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            let answer = try await server.send(
+                "PUT", "/v1/documents/a", headers: ["Content-Type": type], body: Array(body.utf8))
+            #expect(answer.status == 415 && answer.text.contains("unsupported_media_type"))
+            #expect(answer.text.contains("cakectl put FILE"))
+            #expect(service.state.withLock { $0.puts.isEmpty })
+        }
+    }
+
+    @Test(
+        "text of any kind of markup is text",
+        arguments: ["", "text/markdown", "text/html; charset=utf-8", "image/svg+xml"])
+    func markup(_ type: String) async throws {
+        try await withServer(ScriptedService()) { server async throws in
+            let headers = type.isEmpty ? [:] : ["Content-Type": type]
+            let answer = try await server.send("PUT", "/v1/documents/a", headers: headers, body: Array("text".utf8))
+            #expect(answer.status == 201, "\(answer)")
+        }
+    }
 }
