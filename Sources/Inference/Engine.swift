@@ -192,7 +192,7 @@ public final class Engine: DocumentService {
         }
         let loop = loop
         let (stream, feed) = EventStream<PutEvent>.make(wake: { loop.wake() })
-        enqueue(feed) { [self] in
+        enqueue(feed, for: user) { [self] in
             do throws(EngineError) {
                 try loaded.watch.check()
                 try accept(try job(for: request(), feed: feed, ticket: ticket), feed)
@@ -292,7 +292,7 @@ public final class Engine: DocumentService {
         }
         let loop = loop
         let (stream, feed) = EventStream<CompletionEvent>.make(wake: { loop.wake() })
-        enqueue(feed) { [self] in
+        enqueue(feed, for: request.user) { [self] in
             do throws(EngineError) {
                 try loaded.watch.check()
                 let question = try PreparedQuestion(
@@ -307,8 +307,11 @@ public final class Engine: DocumentService {
         return stream
     }
 
-    private func enqueue<Event>(_ feed: EventFeed<Event>, _ block: @escaping @Sendable () -> Void) {
-        let accepted = !isShuttingDown.load(ordering: .relaxed) && desk.enqueue(block)
+    // Users take turns at the desk: long questions of one are not tokenized before a short one of another.
+    private func enqueue<Event>(
+        _ feed: EventFeed<Event>, for user: UInt32, _ block: @escaping @Sendable () -> Void
+    ) {
+        let accepted = !isShuttingDown.load(ordering: .relaxed) && desk.enqueue(for: user, block)
         if !accepted { feed.finish(throwing: .shuttingDown) }
     }
 

@@ -1,14 +1,13 @@
 // A thread of its own for work that blocks: reading files, tokenizing, writing to the store.
 
 import CLinux
-import DequeModule
 import Glibc
 import Locks
 
 /// Runs blocks one after the other on one POSIX thread, so that nothing that blocks runs on Swift's cooperative pool.
 package final class SerialThread: Sendable {
     private struct State {
-        var blocks = Deque<@Sendable () -> Void>()
+        var blocks = TurnQueue<@Sendable () -> Void>()
         var isStopping = false
     }
 
@@ -21,19 +20,19 @@ package final class SerialThread: Sendable {
         startThread(name: name) { [self] in run() }
     }
 
-    /// Appends a block; false when the thread is stopping and the block will not run.
+    /// Appends a block, in the turn of the user it is for; false when the thread is stopping and it will not run.
     @discardableResult
-    package func enqueue(_ block: @escaping @Sendable () -> Void) -> Bool {
+    package func enqueue(for user: UInt32 = 0, _ block: @escaping @Sendable () -> Void) -> Bool {
         let accepted = state.withLock { state in
             guard !state.isStopping else { return false }
-            state.blocks.append(block)
+            state.blocks.append(block, of: user)
             return true
         }
         signal.raise()
         return accepted
     }
 
-    /// Returns when all blocks that were accepted before have run.
+    /// Returns when all blocks that were accepted before have run, those that are for a user excepted.
     package func waitForBlocks() {
         let reached = WakeSignal()
         if enqueue({ reached.raise() }) { reached.wait() }
