@@ -11,6 +11,8 @@ public enum ListeningSocketError: Error, Equatable, Sendable, CustomStringConver
     case notASocket(path: String)
     /// Another daemon answers there.
     case inUse(path: String)
+    /// Another program has kept the lock of the socket's directory all the time that was waited for it.
+    case directoryLocked(path: String, seconds: Double)
     /// A system call failed.
     case system(call: String, path: String, errno: Int32)
 
@@ -24,6 +26,9 @@ public enum ListeningSocketError: Error, Equatable, Sendable, CustomStringConver
             "\(path) exists and is not a socket: move it away or choose another path with --socket"
         case .inUse(let path):
             "a daemon answers on \(path): stop it or choose another path with --socket"
+        case .directoryLocked(let path, let seconds):
+            "another program has held the lock on the directory \(path) for \(seconds) seconds: end it (`lsof \(path)` "
+                + "names it), or choose a path in another directory with --socket"
         case .system(let call, let path, let errno):
             "\(call) \(path): \(unsafe String(cString: strerror(errno))) (does the directory exist, and may caked "
                 + "write to it?)"
@@ -38,6 +43,11 @@ public final class ListeningSocket: Sendable {
     /// Clients that may wait to be accepted: as many as the kernel allows, which cuts it to net.core.somaxconn, as it
     /// does the number in the systemd socket unit.
     public static let backlog = Int32.max
+
+    /// How long a start waits for the lock of the socket's directory, which another daemon holds for the few
+    /// milliseconds in which it binds.
+    public static let lockSeconds = 5.0
+    private static let lockPauseMicroseconds: UInt32 = 20_000
 
     /// The longest path: `sun_path` with its terminating NUL.
     public static let maxPathBytes = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
@@ -67,9 +77,16 @@ public final class ListeningSocket: Sendable {
     ///
     /// The mode is set between bind(2) and listen(2): until the latter nobody can connect, so nobody ever connects
     /// under another mode. Two daemons that start at once are kept apart by a lock on the directory.
-    public init(path: String, mode: mode_t = 0o660) throws(ListeningSocketError) {
+    ///
+    /// - Parameters:
+    ///   - lockSeconds: how long that lock is waited for; then `.directoryLocked` is thrown.
+    ///   - onWaiting: is told the directory where it has to be waited for.
+    public init(
+        path: String, mode: mode_t = 0o660, lockSeconds: Double = lockSeconds,
+        onWaiting: (_ directory: String) -> Void = { _ in }
+    ) throws(ListeningSocketError) {
         var address = try Self.address(path)
-        let lock = try Self.lockDirectory(of: path)
+        let lock = try Self.lockDirectory(of: path, seconds: lockSeconds, onWaiting)
         defer { _ = close(lock) }
         try Self.removeStale(path, &address)
         let socket = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
@@ -114,14 +131,28 @@ public final class ListeningSocket: Sendable {
         }
     }
 
-    private static func lockDirectory(of path: String) throws(ListeningSocketError) -> Int32 {
+    private static func lockDirectory(
+        of path: String, seconds: Double, _ onWaiting: (String) -> Void
+    ) throws(ListeningSocketError) -> Int32 {
         let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let descriptor = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system(call: "open", path: directory, errno: errno) }
-        guard flock(descriptor, LOCK_EX) == 0 else {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        var isWaiting = false
+        // flock(2) itself has no time limit.
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             let error = errno
-            _ = close(descriptor)
-            throw .system(call: "flock", path: directory, errno: error)
+            guard error == EWOULDBLOCK || error == EINTR else {
+                _ = close(descriptor)
+                throw .system(call: "flock", path: directory, errno: error)
+            }
+            guard ContinuousClock.now < deadline else {
+                _ = close(descriptor)
+                throw .directoryLocked(path: directory, seconds: seconds)
+            }
+            if !isWaiting { onWaiting(directory) }
+            isWaiting = true
+            usleep(lockPauseMicroseconds)
         }
         return descriptor
     }

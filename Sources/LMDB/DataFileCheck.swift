@@ -35,7 +35,8 @@ struct DataFileCheck: ~Copyable {
 
     /// Checks the data file of a directory; nil when there is none yet.
     static func check(directory: String, databases: [String]) throws(LMDBError) -> DataFileStructure? {
-        let file = unsafe open(directory + "/data.mdb", O_RDONLY | O_CLOEXEC)
+        // O_NONBLOCK: a FIFO with no writer must be refused, not waited for.
+        let file = unsafe open(directory + "/data.mdb", O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else {
             if errno == ENOENT { return nil }
             throw .system(errno: errno)

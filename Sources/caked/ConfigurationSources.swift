@@ -12,6 +12,8 @@ struct ConfigurationSources {
     static let defaultFile = "/etc/caked/caked.yaml"
     /// A configuration is a page of text; a larger file is not one, and is not given to the YAML parser.
     static let maxFileBytes = 64 << 10
+    /// A pipe, such as the shell's `<(…)`, has this long to hand over a page of text.
+    static let pipeSeconds = 5.0
 
     /// The file's name and text; nil where there is none.
     var file: (path: String, text: String)?
@@ -83,11 +85,14 @@ struct ConfigurationSources {
     private static let maxComparedCharacters = 64
 
     /// Reads the file at `path`; nil if it is not there.
-    static func read(_ path: String) throws(ConfigurationProblem) -> String? {
+    ///
+    /// What writes into a pipe is waited for `pipeSeconds` at most.
+    static func read(_ path: String, pipeSeconds: Double = pipeSeconds) throws(ConfigurationProblem) -> String? {
         func problem(_ wanted: String) -> ConfigurationProblem {
             ConfigurationProblem(source: "--config", key: nil, value: path, wanted: wanted)
         }
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        // O_NONBLOCK: without it the opening of a FIFO waits for a writer for ever.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
             throw problem("a file that caked may read (\(unsafe String(cString: strerror(errno))))")
@@ -95,9 +100,13 @@ struct ConfigurationSources {
         defer { close(descriptor) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        let deadline = ContinuousClock.now + .seconds(pipeSeconds)
         while true {
+            guard isReadable(descriptor, before: deadline) else {
+                throw problem("a file, or a pipe into which something is written within \(pipeSeconds) seconds")
+            }
             let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
-            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EINTR || errno == EAGAIN { continue }
             guard count >= 0 else { throw problem("a file (\(unsafe String(cString: strerror(errno))))") }
             if count == 0 { break }
             bytes += chunk[..<count]
@@ -105,6 +114,18 @@ struct ConfigurationSources {
         }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw problem("a file in UTF-8") }
         return text
+    }
+
+    /// Whether a read returns at once, by a moment; a file's always does.
+    private static func isReadable(_ descriptor: Int32, before deadline: ContinuousClock.Instant) -> Bool {
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while true {
+            let left = (deadline - ContinuousClock.now).components
+            let milliseconds = max(0, left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000)
+            let ready = unsafe poll(&waiting, 1, Int32(clamping: milliseconds))
+            if ready < 0, errno == EINTR { continue }
+            return ready > 0
+        }
     }
 }
 

@@ -53,7 +53,11 @@ struct Daemon {
 
     private func listen() throws -> ListeningSocket {
         let inherited = try InheritedSocket.all(in: manager)
-        guard let first = inherited.first else { return try ListeningSocket(path: settings.socketPath) }
+        guard let first = inherited.first else {
+            return try ListeningSocket(path: settings.socketPath) { [logger] directory in
+                logger.notice("waiting for the lock on \(directory), which another program holds")
+            }
+        }
         guard inherited.count == 1, first.isListeningUnixStream else { throw DaemonError.foreignSocket }
         logger.info("serving the service manager's socket")
         return ListeningSocket(adopting: first.descriptor)
@@ -62,11 +66,12 @@ struct Daemon {
     // Mapping the model and checking the store may take a while: not on a thread that others wait for.
     private func load(_ reports: ManagerReports) async throws -> Engine {
         let (configuration, logger) = (settings.engine, logger)
+        let what = "loading \(configuration.modelPath), with the store in \(configuration.stateDirectory),"
         reports.send(.status("loading \(configuration.modelPath)"))
         try StateDirectory.makeParents(of: configuration.stateDirectory)
         return try await withThrowingTaskGroup(of: Engine?.self) { group in
             group.addTask {
-                await reports.extendWhileLoading()
+                await reports.extendWhileLoading(what)
                 return nil
             }
             group.addTask {
@@ -130,7 +135,7 @@ struct Daemon {
             case "store_in_use", EngineError.modelChanged.code: EX_TEMPFAIL
             default: 1
             }
-        case ListeningSocketError.inUse: EX_TEMPFAIL
+        case ListeningSocketError.inUse, ListeningSocketError.directoryLocked: EX_TEMPFAIL
         case ListeningSocketError.pathTooLong, ListeningSocketError.notASocket: EX_CONFIG
         case DaemonError.modelChanged: EX_TEMPFAIL
         case is SystemdError, is DaemonError: EX_CONFIG

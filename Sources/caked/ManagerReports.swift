@@ -11,6 +11,8 @@ struct ManagerReports: Sendable {
     /// Between requests for more time while the model is loaded, and the time each asks for.
     private static let loadingPause = Duration.seconds(10)
     private static let loadingExtensionMicroseconds: UInt64 = 60_000_000
+    /// Between log lines of a start that takes long: hashing a model of tens of gigabytes takes minutes, once.
+    private static let loadingNotice = Duration.seconds(60)
 
     let notifier: ServiceNotifier?
     let logger: Logger
@@ -25,10 +27,19 @@ struct ManagerReports: Sendable {
         }
     }
 
-    /// Asks for more time again and again until cancelled.
-    func extendWhileLoading() async {
+    /// Asks for more time again and again until cancelled, and says every minute what the start waits for.
+    func extendWhileLoading(_ what: String) async {
+        let begun = ContinuousClock.now
+        var next = Self.loadingNotice
         while !Task.isCancelled {
             send(.extendTimeout(microseconds: Self.loadingExtensionMicroseconds))
+            let elapsed = ContinuousClock.now - begun
+            if elapsed >= next {
+                next += Self.loadingNotice
+                let text = "\(what) for \(elapsed.components.seconds) seconds now"
+                logger.notice("\(text)")
+                send(.status(text))
+            }
             try? await Task.sleep(for: Self.loadingPause)
         }
     }

@@ -223,6 +223,20 @@ struct CheckedConfiguration {
         #expect(checked.lines == ["the configuration is good: model \(Self.model), socket \(socket)"])
     }
 
+    @Test("a pipe into which nothing is written is given up")
+    func silentPipe() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "caked-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let pipe = directory.appending(path: "pipe").path
+        try #require(unsafe mkfifo(pipe, 0o600) == 0)
+        let checked = try CheckedConfiguration(nil, flags: ["--config", pipe, "--model", Self.model])
+        #expect(checked.status == 78)
+        #expect(checked.lines.count == 1)
+        #expect(
+            checked.lines.first?.hasPrefix("caked: --config: is `\(pipe)`, but wanted is a file, or a pipe ") == true)
+    }
+
     @Test("a missing file, a missing model and a wrong flag are told apart")
     func missing() throws {
         let file = try CheckedConfiguration(nil, flags: ["--config", "/nowhere.yaml", "--model", Self.model])

@@ -330,6 +330,26 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: fits))
     }
 
+    @Test("the lock of the directory is waited for, said to be, and given up with the directory's name")
+    func lockedDirectory() throws {
+        try withPath { path in
+            let directory = String(path.dropLast(2))
+            let holder = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            try #require(holder >= 0 && flock(holder, LOCK_EX) == 0)
+            var waited: [String] = []
+            let error = ListeningSocketError.directoryLocked(path: directory, seconds: 0.1)
+            #expect(throws: error) { try ListeningSocket(path: path, lockSeconds: 0.1) { waited.append($0) } }
+            #expect(waited == [directory])
+            #expect(error.description.contains(directory) && error.description.contains("--socket"))
+            #expect(!FileManager.default.fileExists(atPath: path))
+
+            // Released while it is waited for: the start goes on.
+            let socket = try ListeningSocket(path: path, lockSeconds: 600) { _ in close(holder) }
+            #expect(FileManager.default.fileExists(atPath: path))
+            close(socket.descriptor)
+        }
+    }
+
     @Test("a missing directory is a clear error")
     func missingDirectory() {
         #expect(throws: ListeningSocketError.system(call: "open", path: "/nonexistent", errno: ENOENT)) {

@@ -119,7 +119,7 @@ package struct ChecksummedReader: ~Copyable {
     /// Opens a file; nil when there is none, or it is not what was written.
     package init?(path: String) {
         self.path = path
-        descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         remainingBytes = 0
         guard descriptor >= 0 else { return nil }
         var status = stat()
