@@ -112,7 +112,8 @@ let package = Package(
         .executableTarget(
             name: "caked",
             dependencies: [
-                "API", "CAKE", "CLinux", "EngineInterface", "HTTPAPI", "Inference", "Systemd", "Transformer",
+                "API", "CAKE", "CLinux", "CacheStore", "EngineInterface", "HTTPAPI", "Inference", "Systemd",
+                "Transformer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -18,11 +18,14 @@ struct OpenedEnvironment {
     /// Readers that died without ending, which would have pinned their pages for ever.
     let clearedReaders: Int
 
+    /// Every database of a store.
+    static let databases = ["format", "manifests", "records", "quarantine", "lines", "tombstones"]
+
     /// Opens the environment, clears what dead readers left, and writes the format into a new store.
     init(directory: String, mapBytes: Int, maxReaders: Int) throws(LMDBError) {
         environment = try Environment(
             directory: directory, mapBytes: mapBytes, maxReaders: maxReaders,
-            databases: ["format", "manifests", "records", "quarantine", "lines", "tombstones"])
+            databases: Self.databases)
         clearedReaders = try environment.clearStaleReaders()
         manifests = try environment.database("manifests")
         records = try environment.database("records")

@@ -46,10 +46,7 @@ struct Caked: AsyncParsableCommand {
         // Before any thread starts: the variables are taken out of the environment.
         let manager = ServiceEnvironment.takeFromProcess()
         let settings = try loadConfiguration()
-        if checkConfig {
-            print("the configuration is good: model \(settings.modelPath), socket \(settings.socketPath)")
-            return
-        }
+        if checkConfig { return try check(settings) }
         guard compact else { return try await Daemon(settings, manager).run() }
         do throws(EngineError) {
             let compacted = try Engine.compactStore(settings.engine)
@@ -59,6 +56,17 @@ struct Caked: AsyncParsableCommand {
             StandardErrorLog.write("caked: \(error.message)\n")
             throw ExitCode(Daemon.exitCode(of: error))
         }
+    }
+
+    /// Looks at what the configuration names, as the service would if the configuration is the service's.
+    private func check(_ settings: CakedConfiguration) throws {
+        let isService =
+            geteuid() == 0 && ServiceView.isInstalled
+            && (config ?? ConfigurationSources.defaultFile) == ConfigurationSources.defaultFile
+        let checked = ConfigurationCheck(settings, view: isService ? .ofService() : .own).run()
+        for line in checked.findings { print(line) }
+        for problem in checked.problems { StandardErrorLog.write("caked: \(problem)\n") }
+        if !checked.problems.isEmpty { throw ExitCode(EX_CONFIG) }
     }
 
     private func loadConfiguration() throws -> CakedConfiguration {
@@ -82,13 +90,7 @@ struct Caked: AsyncParsableCommand {
         switch sources.resolve() {
         case .failure(let error): problems += error.problems
         case .success(let configuration):
-            if !compact, unsafe access(configuration.modelPath, R_OK) != 0 {
-                let reason = unsafe String(cString: strerror(errno))
-                problems.append(
-                    .init(
-                        source: "model", key: nil, value: configuration.modelPath,
-                        wanted: "a GGUF file that caked may read (\(reason))"))
-            }
+            if !compact, !checkConfig { problems += ModelFile.problems(of: configuration) }
             if problems.isEmpty { return configuration }
         }
         for problem in problems { StandardErrorLog.write("caked: \(problem)\n") }

@@ -30,6 +30,8 @@ struct CakedConfiguration: Equatable, Sendable {
     var logLevel = Logger.Level.info
     var engine: EngineConfiguration
     var limits = ServerLimits()
+    /// Where each setting that somebody made stands: "caked.yaml:12", "CAKED_MODEL" or "--model".
+    var sources: [String: String] = [:]
 
     /// What holds where nobody says otherwise.
     ///
@@ -63,9 +65,12 @@ struct Setting: Sendable {
     /// Every key there is; config/caked.yaml documents each in place.
     static let all: [Setting] = [
         .text("model", \.modelPath, wanted: "the path of a GGUF file", flag: "--model"),
-        Setting(key: "template", wanted: "the name of a chat template") {
+        Setting(
+            key: "template",
+            wanted: "the name of a chat template: \(EngineConfiguration.templateNames.joined(separator: ", "))"
+        ) {
             $0.engine.template = $1
-            return !$1.isEmpty
+            return EngineConfiguration.templateNames.contains($1)
         },
         Setting(key: "chat_template_kwargs", wanted: #"a JSON object such as {"enable_thinking": true}"#) {
             guard let values = try? JSONText.request([String: TemplateValue].self, from: Array($1.utf8), maxDepth: 16)

@@ -30,6 +30,7 @@ struct ConfigurationSources {
         var problems: [ConfigurationProblem] = []
         let settings = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.key, $0) })
         func set(_ setting: Setting, _ value: String, from source: String) {
+            configuration.sources[setting.key] = source
             if !setting.apply(&configuration, value) {
                 problems.append(.init(source: source, key: setting.key, value: value, wanted: setting.wanted))
             }

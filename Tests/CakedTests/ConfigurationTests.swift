@@ -15,7 +15,8 @@ struct CheckedConfiguration {
         let process = Process()
         process.executableURL = try Self.program()
         process.arguments = (yaml == nil ? [] : ["--config", file]) + flags + ["--check-config"]
-        process.environment = environment
+        // Not the store of a service that is installed here.
+        process.environment = environment.merging(["CAKED_STATE": directory.path + "/state"]) { given, _ in given }
         let (output, errors) = (Pipe(), Pipe())
         process.standardOutput = output
         process.standardError = errors
@@ -38,8 +39,7 @@ struct CheckedConfiguration {
 }
 
 @Suite struct ConfigurationTests {
-    /// A file that exists: whether it is a model is looked at later.
-    static let model = "/etc/passwd"
+    static let model = ServiceTests.model
 
     /// What a value must be.
     static let scalar = "one plain or quoted value; lists, mappings, anchors and tags have no meaning here"
@@ -60,14 +60,14 @@ struct CheckedConfiguration {
     func precedence() throws {
         let yaml = "model: /nowhere/file.gguf\nsocket: /file.sock\n"
         let file = try CheckedConfiguration(yaml, flags: ["--model", Self.model])
-        #expect(file.lines == ["the configuration is good: model \(Self.model), socket /file.sock"])
+        #expect(file.lines.last == "the configuration is good: model \(Self.model), socket /file.sock")
         let variable = try CheckedConfiguration(
             yaml, environment: ["CAKED_MODEL": Self.model, "CAKED_SOCKET": "/variable.sock"])
-        #expect(variable.lines == ["the configuration is good: model \(Self.model), socket /variable.sock"])
+        #expect(variable.lines.last == "the configuration is good: model \(Self.model), socket /variable.sock")
         let flag = try CheckedConfiguration(
             yaml, environment: ["CAKED_MODEL": "/nowhere/else", "CAKED_SOCKET": "/variable.sock"],
             flags: ["--model", Self.model, "--socket", "/flag.sock"])
-        #expect(flag.lines == ["the configuration is good: model \(Self.model), socket /flag.sock"])
+        #expect(flag.lines.last == "the configuration is good: model \(Self.model), socket /flag.sock")
         #expect([file.status, variable.status, flag.status] == [0, 0, 0])
     }
 
@@ -167,7 +167,7 @@ struct CheckedConfiguration {
         let checked = try CheckedConfiguration(
             "---\r\n# see *this*\r\nmodel: '\(Self.model)' # and *that*\r\nsocket: ~\r\nkeep:\r\n",
             environment: [:])
-        #expect(checked.lines == ["the configuration is good: model \(Self.model), socket /run/caked/caked.sock"])
+        #expect(checked.lines.last == "the configuration is good: model \(Self.model), socket /run/caked/caked.sock")
     }
 
     @Test(
@@ -206,7 +206,6 @@ struct CheckedConfiguration {
         let asItIs = try CheckedConfiguration(yaml, environment: ["CAKED_MODEL": Self.model])
         #expect(asItIs.status == 0)
         let on = yaml.replacing(try Regex("(?m)^#([a-z_]+:.*)$")) { match in String(match.output[1].substring ?? "") }
-        #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).lines.count == 1)
         let keys = on.split(separator: "\n").filter { !$0.hasPrefix("#") }
         #expect(keys.count == 37)
         #expect(try CheckedConfiguration(on, environment: ["CAKED_MODEL": Self.model]).status == 0)
@@ -219,8 +218,8 @@ struct CheckedConfiguration {
             ([:], "/run/caked/caked.sock"),
         ])
     func defaults(environment: [String: String], socket: String) throws {
-        let checked = try CheckedConfiguration(nil, environment: environment, flags: ["--model", Self.model])
-        #expect(checked.lines == ["the configuration is good: model \(Self.model), socket \(socket)"])
+        let checked = try CheckedConfiguration("", environment: environment, flags: ["--model", Self.model])
+        #expect(checked.lines.last == "the configuration is good: model \(Self.model), socket \(socket)")
     }
 
     @Test("a pipe into which nothing is written is given up")
@@ -242,9 +241,9 @@ struct CheckedConfiguration {
         let file = try CheckedConfiguration(nil, flags: ["--config", "/nowhere.yaml", "--model", Self.model])
         #expect(file.status == 78)
         #expect(file.lines == ["caked: --config: is `/nowhere.yaml`, but wanted is a file that exists"])
-        let model = try CheckedConfiguration(nil, flags: ["--model", "/nowhere.gguf"])
+        let model = try CheckedConfiguration("", flags: ["--model", "/nowhere.gguf"])
         #expect(model.status == 78)
-        #expect(model.lines.first?.contains("No such file or directory") == true)
+        #expect(model.lines.last?.contains("may read (No such file or directory)") == true)
         #expect(try CheckedConfiguration(nil, flags: ["--modle", "x"]).status == 64)
     }
 }

@@ -49,39 +49,21 @@ package final class LoadedModel: Sendable {
         cache: WeightsHashCache? = nil, repacking: Repacking = .off, pool: WorkerPool? = nil
     ) throws(EngineError) {
         do {
-            let file = try GGUFFile(path: path)
-            watch = ModelWatch(file.identities)
-            for part in file.identities { unsafe caked_watch_mapped_file(part.path, Int64(part.bytes)) }
-            if let pool {
-                model = try Model(file: file, repacking: repacking, pool: pool)
-            } else {
-                model = try Model(file: file)
+            let parts = try ModelParts(
+                path: path, templateName: templateName, templateArguments: templateArguments
+            ) { file in
+                if let pool { try Model(file: file, repacking: repacking, pool: pool) } else { try Model(file: file) }
             }
-            let vocabulary = try Vocabulary(file.metadata)
-            tokenizer = try Tokenizer(vocabulary)
-            template = try Self.template(named: templateName, of: file, vocabulary)
-                .with(Datum.entries(templateArguments))
-            let shape = model.configuration
-            guard tokenizer.vocabularyCount == shape.vocabulary else {
-                throw EngineError.unusableModel(
-                    "its tokenizer has \(tokenizer.vocabularyCount) tokens and its head \(shape.vocabulary)")
-            }
+            let (file, shape) = (parts.file, parts.model.configuration)
+            (watch, model, tokenizer, template) = (parts.watch, parts.model, parts.tokenizer, parts.template)
             let weights = cache.map { $0.hash(of: file.paths) { Fingerprint.weights(of: file) } }
             fingerprint = Fingerprint(
-                configuration: shape, vocabulary: vocabulary, template: template,
+                configuration: shape, vocabulary: parts.vocabulary, template: template,
                 weights: weights ?? Fingerprint.weights(of: file))
             if model.isRepacked { file.releasePages() }
-            card = ModelCard(
-                id: Self.identifier(name: shape.name, path: path), created: Self.modificationSeconds(path),
-                contextLength: shape.contextLength, parameters: file.tensors.reduce(0) { $0 + $1.elementCount })
-            reconstructionTokens = try Self.questionTokens(
-                Self.reconstructionInstruction, tokenizer: tokenizer, template: template)
-            var probes: [[Int32]] = []
-            for question in Self.generalQuestions {
-                probes.append(try Self.questionTokens(question, tokenizer: tokenizer, template: template))
-            }
-            generalProbes = probes
-            marks = Self.marks(vocabulary, tokenizer)
+            card = parts.card
+            (reconstructionTokens, generalProbes) = (try parts.reconstructionTokens(), try parts.generalProbes())
+            marks = Self.marks(parts.vocabulary, tokenizer)
             var longest = 1
             for id in 0..<Int32(shape.vocabulary) { longest = max(longest, tokenizer.bytes(of: id).count) }
             longestTokenBytes = longest
@@ -104,24 +86,11 @@ package final class LoadedModel: Sendable {
         return marks
     }
 
-    /// The chat template of a model file: the one named, else its own.
-    private static func template(
-        named name: String?, of file: GGUFFile, _ vocabulary: Vocabulary
-    ) throws -> ChatTemplate {
-        if let name { return try ChatTemplate.named(name) }
-        guard let source = try file.metadata.string("tokenizer.chat_template"), !source.isEmpty else {
-            throw TokenizerError.missingTemplate
-        }
-        func text(_ id: Int32?) -> String { id.map { vocabulary.tokens[Int($0)] } ?? "" }
-        return try ChatTemplate(
-            jinja: source, beginOfText: text(vocabulary.beginOfText), endOfText: text(vocabulary.endOfText))
-    }
-
     /// A model file's chat template alone: the one named, else its own.
     package static func template(path: String, templateName: String?) throws(EngineError) -> ChatTemplate {
         do {
             let file = try GGUFFile(path: path)
-            return try template(named: templateName, of: file, Vocabulary(file.metadata))
+            return try ModelParts.template(named: templateName, of: file, Vocabulary(file.metadata))
         } catch let error as EngineError {
             throw error
         } catch {
@@ -173,23 +142,11 @@ package final class LoadedModel: Sendable {
         try Self.questionTokens(question, tokenizer: tokenizer, template: template)
     }
 
-    private static func questionTokens(
+    static func questionTokens(
         _ question: String, tokenizer: Tokenizer, template: ChatTemplate
     ) throws(TokenizerError) -> [Int32] {
         tokenizer.encode(
             try template.continuation([Tokenizers.ChatMessage(role: .user, content: question)], now: .now),
             continuing: true)
-    }
-
-    // The name a client uses: general.name if it is a plain one, else the file's name without its ending.
-    private static func identifier(name: String, path: String) -> String {
-        if !name.isEmpty, name.utf8.count <= 128, !name.utf8.contains(where: { $0 <= 0x20 }) { return name }
-        let file = path.split(separator: "/").last.map(String.init) ?? path
-        return file.hasSuffix(".gguf") ? String(file.dropLast(5)) : file
-    }
-
-    private static func modificationSeconds(_ path: String) -> Int {
-        var status = stat()
-        return unsafe stat(path, &status) == 0 ? status.st_mtim.tv_sec : 0
     }
 }
