@@ -15,6 +15,14 @@ let lifetimes: [SwiftSetting] = safe + [.enableExperimentalFeature("Lifetimes")]
 let threads: [SwiftSetting] =
     ProcessInfo.processInfo.environment["CAKED_THREADS"] == nil ? [] : [.define("CAKED_THREADS")]
 
+// What is installed carries Swift's runtime (`make build`). Only the links of the three programs differ by it: what is
+// compiled is the same, since the tests' own libraries do not come in a static form. So Foundation's parts are named here,
+// which a module compiled for it would name itself.
+let foundation = ["FoundationCollections", "FoundationICU", "FoundationCShims"].map { "-l_\($0)" }
+let runtime: [LinkerSetting] =
+    ProcessInfo.processInfo.environment["CAKED_STATIC"] == nil
+    ? [] : [.unsafeFlags(["-static-stdlib", "-lCoreFoundation"] + foundation + ["-lstdc++"])]
+
 // Kernels are optimised in every configuration: an unoptimised kernel makes each test minutes long.
 let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "-Wextra"])]
 
@@ -120,14 +128,14 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
-            swiftSettings: safe),
+            swiftSettings: safe, linkerSettings: runtime),
         .executableTarget(
             name: "cakectl",
             dependencies: [
                 "Locks", "API", "CakedClient", "TextFiles", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: safe),
+            swiftSettings: safe, linkerSettings: runtime),
         .executableTarget(
             name: "cakebench",
             dependencies: [
@@ -136,7 +144,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: safe),
+            swiftSettings: safe, linkerSettings: runtime),
 
         // Tests, a folder for each module; the integration tests run the real programs
         .testTarget(name: "APITests", dependencies: ["API"], swiftSettings: safe),

@@ -6,11 +6,11 @@ import Testing
     static let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    /// The paths below `DESTDIR` that `make install` writes.
-    static func installed() throws -> Set<String> {
+    /// The commands of a target of the Makefile, with a `DESTDIR` of /image.
+    static func commands(_ target: String) throws -> [String] {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["make", "-n", "-C", root.path, "install", "DESTDIR=/image"]
+        process.arguments = ["make", "-n", "-C", root.path, target, "DESTDIR=/image"]
         // Not the variables of a make that runs the tests.
         process.environment = ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"]
         let output = Pipe()
@@ -19,8 +19,21 @@ import Testing
         let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
         process.waitUntilExit()
         #expect(process.terminationStatus == 0)
-        let commands = text.split(separator: "\n").filter { $0.contains("install -D ") }
+        return text.split(separator: "\n").map(String.init)
+    }
+
+    /// The paths below `DESTDIR` that `make install` writes.
+    static func installed() throws -> Set<String> {
+        let commands = try commands("install").filter { $0.contains("install -D ") }
         return Set(commands.compactMap { $0.split(separator: " ").last.map { String($0.trimmingPrefix("/image")) } })
+    }
+
+    @Test("what is installed is uninstalled, but for the configuration")
+    func uninstalled() throws {
+        let commands = try Self.commands("uninstall").filter { $0.hasPrefix("rm -f ") }
+        let removed = commands.flatMap { $0.split(separator: " ").dropFirst(2) }
+            .map { String($0.trimmingPrefix("/image")) }
+        #expect(Set(removed) == (try Self.installed()).subtracting(["/etc/caked/caked.yaml"]))
     }
 
     static func contents(_ path: String) throws -> String {
