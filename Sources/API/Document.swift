@@ -65,6 +65,8 @@ public struct Document: Codable, Equatable, Sendable {
     public var progress: PutProgress?
     /// Why it is interrupted, damaged, outdated or deleted.
     public var problem: String?
+    /// Of a damaged one: whether it can be read again from its stored text; nil elsewhere, and in lists.
+    public var canRebuild: Bool?
     /// When it was committed, Unix seconds; when it was asked for, as long as it is not.
     public var created = 0
     /// Document tokens, the template's prefix included: the position a question starts at.
@@ -136,7 +138,9 @@ public struct Document: Codable, Equatable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, object, state, progress, problem, created, tokens
+        case id, object, state, progress, problem
+        case canRebuild = "can_rebuild"
+        case created, tokens
         case prefixTokens = "prefix_tokens"
         case entries
         case entriesFull = "entries_full"

@@ -94,22 +94,56 @@ extension DocumentStore {
         return text
     }
 
+    /// Whether a document, damaged or not, can be read again from its stored text.
+    ///
+    /// Reads all of the text. What may be otherwise in a moment, such as too many readers, counts as readable: nothing
+    /// is to be given up for it.
+    public func hasReadableText(_ key: DocumentKey) -> Bool {
+        do throws(StoreError) {
+            return try !text(key).isEmpty
+        } catch .corrupt, .notFound {
+            return false
+        } catch {
+            return true
+        }
+    }
+
     /// The generation that holds a document's text, and its length when the manifest can say.
     private func textLocation(
         _ key: DocumentKey, in transaction: borrowing ReadTransaction
     ) throws(StoreError) -> (generation: UInt64, total: Int?) {
         let manifest: Result<Manifest, StoreError>
         let generation: UInt64?
+        let inBody: (place: ManifestRecord.TextPlace, isSound: Bool)?
         do throws(LMDBError) {
             guard let value = try transaction.value(forKey: RecordFormat.manifestKey(key), in: manifestsDatabase)
             else { throw .notFound }
             manifest = ManifestRecord.decoded(value, key: key)
             generation = ManifestRecord.generation(of: value)
+            inBody = generation == nil ? ManifestRecord.textPlace(in: value, key: key) : nil
         } catch { throw error == .notFound ? .notFound(name: key.name) : storeError(error) }
         if case .success(let manifest) = manifest { return (manifest.id, manifest.textBytes) }
-        guard let generation else {
-            throw .corrupt(name: key.name, problem: "its manifest does not say where its text is")
+        if let generation { return (generation, nil) }
+        // A changed digit would name the text of another document, which may be another user's.
+        if let (place, isSound) = inBody {
+            let isNamed = try isNamed(generation: place.id, in: transaction)
+            if isSound || !isNamed { return (place.id, place.textBytes) }
         }
-        return (generation, nil)
+        throw .corrupt(name: key.name, problem: "its manifest does not say where its text is")
+    }
+
+    /// Whether a manifest with a sound header names a generation.
+    private func isNamed(
+        generation: UInt64, in transaction: borrowing ReadTransaction
+    ) throws(StoreError) -> Bool {
+        do throws(LMDBError) {
+            var cursor = try transaction.cursor(in: manifestsDatabase)
+            var found = try cursor.seek(to: [])
+            while found {
+                if ManifestRecord.generation(of: cursor.value) == generation { return true }
+                found = try cursor.next()
+            }
+            return false
+        } catch { throw storeError(error) }
     }
 }

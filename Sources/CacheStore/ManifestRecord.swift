@@ -70,6 +70,25 @@ package enum ManifestRecord {
         return manifest
     }
 
+    /// What the JSON of a value whose header is damaged says of its document's text, checked against the key it was
+    /// found under; `isSound` where what is left of the header has the JSON's checksum.
+    static func textPlace(in value: RawSpan, key: DocumentKey) -> (place: TextPlace, isSound: Bool)? {
+        guard value.byteCount > headerBytes else { return nil }
+        let json = value.extracting(headerBytes..<value.byteCount)
+        guard let place = try? JSONDecoder().decode(TextPlace.self, from: Data(RecordFormat.copy(json))),
+            place.owner == key.owner, place.name == key.name, place.textBytes >= 0
+        else { return nil }
+        return (place, RecordFormat.checksum(json) == RecordFormat.number(value, at: 16))
+    }
+
+    /// The fields of a manifest by which its document's text is found.
+    struct TextPlace: Decodable {
+        var id: UInt64
+        var owner: UInt32
+        var name: String
+        var textBytes: Int
+    }
+
     static func decoded(_ value: RawSpan, key: DocumentKey) -> Result<Manifest, StoreError> {
         do throws(StoreError) { return .success(try decode(value, key: key)) } catch { return .failure(error) }
     }

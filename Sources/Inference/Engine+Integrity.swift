@@ -17,14 +17,14 @@ extension Engine {
         // A refused budget changes nothing else either.
         if let keep = change.keep {
             let budget = try Self.budget(keep, of: old)
-            let act = try fromStore { () throws(StoreError) in try store.shrink(key, toBudget: budget) }
+            let act = try fromStore(of: owner) { () throws(StoreError) in try store.shrink(key, toBudget: budget) }
             services.housekeeper.note(act.map { [$0] } ?? [])
         }
-        let new = try fromStore { () throws(StoreError) in
+        let new = try fromStore(of: owner) { () throws(StoreError) in
             try store.update(key, ttlSeconds: change.ttlSeconds ?? old.ttlSeconds, pinned: change.pinned ?? old.pinned)
         }
         guard let name = change.name, name != key.name else { return Document(new, loaded, withLayers: true) }
-        let renamed = try fromStore { () throws(StoreError) in
+        let renamed = try fromStore(of: owner) { () throws(StoreError) in
             try store.rename(key, to: try DocumentKey(owner: owner, name: name))
         }
         return Document(renamed, loaded, withLayers: true)
@@ -69,15 +69,19 @@ extension Engine {
 
     /// What is known of a document that was found damaged; nil when it was not.
     func damagedDocument(_ key: DocumentKey) throws(EngineError) -> Document? {
+        let manifest: Manifest?
+        let problem: String
         do throws(StoreError) {
             guard let mark = store.quarantine(key) else { return nil }
-            return Document(
-                damaged: key.name, try store.manifest(key), problem: mark.reason, model: loaded.card.id)
+            (manifest, problem) = (try store.manifest(key), mark.reason)
         } catch .quarantined(_, let reason) {
-            return Document(damaged: key.name, nil, problem: reason, model: loaded.card.id)
+            (manifest, problem) = (nil, reason)
         } catch {
             throw EngineError(error)
         }
+        var document = Document(damaged: key.name, manifest, problem: problem, model: loaded.card.id)
+        document.canRebuild = store.hasReadableText(key)
+        return document
     }
 
     // MARK: Reading again
@@ -115,9 +119,7 @@ extension Engine {
             }
             return text
         } catch .corrupt(_, let problem) {
-            throw .gone(
-                code: "document_damaged",
-                message: "document \"\(key.name)\" cannot be read again: \(problem); delete it and put it again")
+            throw .damaged(key.name, problem, canRebuild: false)
         } catch {
             throw EngineError(error)
         }
@@ -144,7 +146,7 @@ extension Engine {
             var number = 0
             do throws(EngineError) {
                 if let name { _ = try DocumentKey(checking: name, owner: owner) }
-                try fromStore { () throws(StoreError) in
+                try fromStore(of: owner) { () throws(StoreError) in
                     try store.verify(owner: owner, name: name) { result, total in
                         number += 1
                         let document = VerifiedDocument(

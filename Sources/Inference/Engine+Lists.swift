@@ -9,7 +9,7 @@ extension Engine {
     public func documents(owner: UInt32, _ query: ListQuery) throws(EngineError) -> ObjectList<Document> {
         // One more than asked for tells whether there are more.
         let most = query.limit + 1
-        var page = try fromStore { () throws(StoreError) in
+        var page = try fromStore(of: owner) { () throws(StoreError) in
             try store.list(owner: owner, after: query.after, limit: most, withDamaged: query.everything)
         }.map { listed throws(EngineError) in try document(listed, owner: owner) }
         if query.everything { page = try adding(to: page, owner: owner, query, most: most) }
@@ -21,7 +21,7 @@ extension Engine {
         to page: [Document], owner: UInt32, _ query: ListQuery, most: Int
     ) throws(EngineError) -> [Document] {
         var all: [String: Document] = [:]
-        for (key, tombstone) in try fromStore({ () throws(StoreError) in
+        for (key, tombstone) in try fromStore(of: owner, { () throws(StoreError) in
             try store.tombstones(owner: owner, after: query.after, limit: most)
         }) { all[key.name] = Document(key.name, tombstone, model: loaded.card.id) }
         for document in keeper.board.documents(owner: owner) where document.id > query.after ?? "" {
@@ -57,7 +57,7 @@ extension Engine {
             damaged.progress = unfinished?.progress
             return damaged
         }
-        guard let manifest = try fromStore({ () throws(StoreError) in try store.manifest(key) }) else {
+        guard let manifest = try fromStore(of: owner, { () throws(StoreError) in try store.manifest(key) }) else {
             guard let unfinished else { throw try missing(key) }
             return unfinished
         }
@@ -68,6 +68,6 @@ extension Engine {
 
     /// Why a document is not there.
     func missing(_ key: DocumentKey) throws(EngineError) -> EngineError {
-        EngineError(try fromStore { () throws(StoreError) in try store.missing(key) })
+        EngineError(try fromStore(of: key.owner) { () throws(StoreError) in try store.missing(key) })
     }
 }

@@ -329,7 +329,7 @@ public final class Engine: DocumentService {
             stopped = true
         }
         if stopped { loop.wake() }
-        let deleted = try fromStore { () throws(StoreError) in try store.delete(key) }
+        let deleted = try fromStore(of: owner) { () throws(StoreError) in try store.delete(key) }
         guard deleted || stopped else { throw .noDocument(name) }
     }
 
@@ -338,7 +338,7 @@ public final class Engine: DocumentService {
         let key = try DocumentKey(checking: name, owner: owner)
         // What was kept can be looked at whatever model is loaded now.
         let fingerprint = try manifest(name, owner: owner).fingerprint
-        return try fromStore { () throws(StoreError) in
+        return try fromStore(of: owner) { () throws(StoreError) in
             try DocumentRetention(store.open(key, fingerprint: fingerprint))
         }
     }
@@ -348,7 +348,8 @@ public final class Engine: DocumentService {
         let key = try DocumentKey(checking: name, owner: owner)
         // Whatever model is loaded now: it is the importing one that counts.
         let fingerprint = try manifest(name, owner: owner).fingerprint
-        let document = try fromStore { () throws(StoreError) in try store.open(key, fingerprint: fingerprint) }
+        let document = try fromStore(of: owner) { () throws(StoreError) in try store.open(key, fingerprint: fingerprint)
+        }
         let writer = try ExportWriter(document)
         return DocumentExport(byteCount: writer.byteCount) { () throws(EngineError) in writer.next() }
     }
@@ -374,24 +375,27 @@ public final class Engine: DocumentService {
     public func source(_ name: String, owner: UInt32) throws(EngineError) -> DocumentSource {
         let key = try DocumentKey(checking: name, owner: owner)
         let fingerprint = try manifest(name, owner: owner).fingerprint
-        return try fromStore { () throws(StoreError) in
+        return try fromStore(of: owner) { () throws(StoreError) in
             try DocumentSource(store.open(key, fingerprint: fingerprint), loaded: loaded)
         }
     }
 
     func manifest(_ name: String, owner: UInt32) throws(EngineError) -> Manifest {
         let key = try DocumentKey(checking: name, owner: owner)
-        guard let manifest = try fromStore({ () throws(StoreError) in try store.manifest(key) }) else {
+        guard let manifest = try fromStore(of: owner, { () throws(StoreError) in try store.manifest(key) }) else {
             throw try missing(key)
         }
         return manifest
     }
 
-    func fromStore<Result>(_ body: () throws(StoreError) -> Result) throws(EngineError) -> Result {
+    /// Runs what reads or changes a user's documents in the store.
+    func fromStore<Result>(
+        of owner: UInt32, _ body: () throws(StoreError) -> Result
+    ) throws(EngineError) -> Result {
         do throws(StoreError) {
             return try body()
         } catch {
-            throw EngineError(error)
+            throw EngineError(error, owner: owner, in: store)
         }
     }
 

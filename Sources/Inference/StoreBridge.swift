@@ -34,7 +34,8 @@ extension EngineError {
                 .gone(
                     code: tombstone.reason == .expired ? "document_expired" : "document_reclaimed",
                     message: error.description)
-            case .corrupt(let name, let problem), .quarantined(let name, let problem): .damaged(name, problem)
+            case .corrupt(let name, let problem), .quarantined(let name, let problem):
+                .damaged(name, problem, canRebuild: false)
             case .full, .diskFull, .overQuota, .overPinShare, .diskReserved:
                 .insufficientStorage(message: error.description)
             case .lost(let problem): .unavailable(code: "store_lost", message: problem)
@@ -43,21 +44,35 @@ extension EngineError {
             }
     }
 
+    /// The same of a user's document, in the store that it is in: of a damaged one, what mends it.
+    init(_ error: StoreError, owner: UInt32, in store: DocumentStore) {
+        switch error {
+        case .corrupt(let name, let problem), .quarantined(let name, let problem):
+            let key = try? DocumentKey(owner: owner, name: name)
+            self = .damaged(name, problem, canRebuild: key.map(store.hasReadableText) ?? false)
+        default: self.init(error)
+        }
+    }
+
     /// What is said when the store cannot be opened at start.
     init(opening error: StoreError) {
         let code = if case .inUse = error { "store_in_use" } else { "unusable_store" }
         self = .invalid(code: code, message: error.description, parameter: nil)
     }
 
-    /// A document of which not everything is what was written.
-    static func damaged(_ name: String, _ problem: String) -> EngineError {
-        .gone(
-            code: "document_damaged",
-            message: """
-                document "\(name)" is damaged (\(problem)); read it again from its stored text with "cakectl rebuild \
-                \(name)" \
-                or POST /v1/documents/\(name)/rebuild, or delete it
-                """)
+    /// A document of which not everything is what was written; `canRebuild` where its text is.
+    static func damaged(_ name: String, _ problem: String, canRebuild: Bool) -> EngineError {
+        let mend =
+            canRebuild
+            ? """
+            read it again from its stored text with "cakectl rebuild \(name)" or POST \
+            /v1/documents/\(name)/rebuild, or delete it
+            """
+            : """
+            it cannot be read again from what is stored; remove it with "cakectl rm \(name)" or DELETE \
+            /v1/documents/\(name), and put it again
+            """
+        return .gone(code: "document_damaged", message: "document \"\(name)\" is damaged (\(problem)); \(mend)")
     }
 
     /// No such document in the caller's namespace.

@@ -43,7 +43,9 @@ struct Show: DaemonCommand {
         let layer = document.progress.map { ", layer \($0.layer) of \($0.layers)" } ?? ""
         Terminal.print("\(document.id): \(counted(document.tokens, "token")), \(state)\(layer)")
         if let problem = document.problem { Terminal.print(problem) }
-        if document.state == .damaged || document.state == .outdated {
+        if document.canRebuild == false {
+            Terminal.print("its text cannot be read: \"cakectl rm \(document.id)\" removes it; then put it again")
+        } else if document.state == .damaged || document.state == .outdated {
             Terminal.print("\"cakectl rebuild \(document.id)\" reads it again from its stored text")
         }
     }

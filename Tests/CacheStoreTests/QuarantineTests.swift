@@ -103,6 +103,79 @@ import Testing
         #expect(throws: StoreError.notFound(name: "d")) { try store.verify(name: "d") { _, _ in true } }
     }
 
+    /// A change to a manifest's value, and whether the document's text is found all the same.
+    struct ManifestDamage: Sendable {
+        var what: String
+        var textIsFound: Bool
+        var change: @Sendable ([UInt8]) -> [UInt8]
+    }
+
+    static let headerDamage = (0..<ManifestRecord.headerBytes).map { offset in
+        ManifestDamage(what: "byte \(offset) of the header", textIsFound: true) { flipped($0, offset) }
+    }
+
+    static let manifestDamage: [ManifestDamage] = [
+        ManifestDamage(what: "a byte of the body", textIsFound: true) { flipped($0, $0.count - 1) },
+        ManifestDamage(what: "the header", textIsFound: true) { [UInt8](repeating: 0, count: 32) + $0[32...] },
+        ManifestDamage(what: "header and body", textIsFound: false) { flipped(flipped($0, 24), 32) },
+        ManifestDamage(what: "all but the header", textIsFound: false) { flipped(Array($0[..<32]), 9) },
+        ManifestDamage(what: "half of the header", textIsFound: false) { Array($0[..<16]) },
+        ManifestDamage(what: "header and owner", textIsFound: false) {
+            flipped(said($0, "\"owner\":1", "\"owner\":3"), 24)
+        },
+        ManifestDamage(what: "header and name", textIsFound: false) {
+            flipped(said($0, "\"name\":\"bad\"", "\"name\":\"bat\""), 24)
+        },
+        // The text of another document, and of none.
+        ManifestDamage(what: "header and id", textIsFound: false) {
+            flipped(said($0, "\"id\":1,", "\"id\":2,"), 16)
+        },
+        ManifestDamage(what: "header and id", textIsFound: false) {
+            flipped(said($0, "\"id\":1,", "\"id\":7,"), 16)
+        },
+        ManifestDamage(what: "header and length", textIsFound: false) {
+            flipped(said($0, "\"textBytes\":", "\"textBytes\":9"), 16)
+        },
+    ]
+
+    private static func flipped(_ value: [UInt8], _ offset: Int) -> [UInt8] {
+        var value = value
+        value[offset] ^= 1
+        return value
+    }
+
+    private static func said(_ value: [UInt8], _ old: String, _ new: String) -> [UInt8] {
+        let json = String(decoding: value[32...], as: UTF8.self)
+        return value[..<32] + Array(json.replacingOccurrences(of: old, with: new).utf8)
+    }
+
+    @Test(
+        "a damaged manifest says where the text is as long as its header or its body does",
+        arguments: headerDamage + manifestDamage)
+    func textOfDamagedManifest(damage: ManifestDamage) throws {
+        do {
+            let store = try place.open()
+            try place.put("bad", data, in: store)
+            try place.put("good", DocumentData(seed: 51), in: store)
+        }
+        try place.damage("manifests") { key, value in
+            key.last == UInt8(ascii: "d") && key.count == 7 ? damage.change(value) : value
+        }
+        let store = try place.open()
+        #expect(throws: StoreError.self) { _ = try store.manifest(key("bad")) }
+        #expect(store.hasReadableText(try key("bad")) == damage.textIsFound, "\(damage.what)")
+        if damage.textIsFound {
+            #expect(try store.text(key("bad")) == data.text)
+            // Written again it is whole, and nothing of the old copy is left at the next start.
+            try place.put("bad", data, in: store)
+            #expect(try data.difference(store.open(key("bad"), fingerprint: data.fingerprint)) == nil)
+        } else {
+            #expect((try? store.text(key("bad"))) ?? [] == [])
+        }
+        #expect(store.hasReadableText(try key("good")))
+        #expect(!store.hasReadableText(try key("none")))
+    }
+
     @Test("what is whole again is released by verify")
     func release() throws {
         do { try place.put("a", data, in: place.open()) }

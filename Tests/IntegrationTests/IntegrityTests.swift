@@ -72,6 +72,10 @@ import Testing
         let asked = await failure { _ = try await ask("a", documents[0], daemon) }
         #expect((asked.status, asked.code) == (410, "document_damaged"))
         #expect(asked.message.contains("\"a\"") && asked.message.contains("cakectl rebuild a"))
+        // Of this one the text is what is damaged: rebuilding it is not advised.
+        let textless = await failure { _ = try await ask("c", documents[2], daemon) }
+        #expect((textless.status, textless.code) == (410, "document_damaged"))
+        #expect(textless.message.contains("cakectl rm c") && !textless.message.contains("rebuild"), "\(textless)")
         #expect(try await ask("b", documents[1], daemon) == expected[1])
         let verified = try daemon.cakectl(["verify"])
         #expect(verified.status == 1, "\(verified)")
@@ -86,6 +90,10 @@ import Testing
         #expect(all[0].problem?.contains("checksum") == true && all[0].tokens == before.tokens)
         #expect(try daemon.cakectl(["ls"]).output.contains("damaged"))
         #expect(try daemon.cakectl(["show", "a"]).output.contains("cakectl rebuild a"))
+        let shown = try daemon.cakectl(["show", "c"]).output
+        #expect(shown.contains("cakectl rm c") && !shown.contains("rebuild"), "\(shown)")
+        #expect(try await daemon.client.document("a").canRebuild == true)
+        #expect(try await daemon.client.document("b").canRebuild == nil)
         #expect(try await daemon.client.status().quarantinedDocuments == 2)
         for what in ["retention", "text", "export"] {
             let status = try run(
@@ -103,7 +111,6 @@ import Testing
         #expect(after.state == .ready && after.pinned && after.ttlSeconds == 9000)
         #expect(after.budget == 90 && after.method == "cake" && after.rows == "q8_0" && after.layers == before.layers)
         #expect(try await ask("a", documents[0], daemon) == expected[0])
-        // Of this one the text is what is damaged.
         let lost = try daemon.cakectl(["rebuild", "c"])
         #expect(lost.status == 1 && lost.errors.contains("put it again"), "\(lost)")
         try await daemon.client.delete("c")

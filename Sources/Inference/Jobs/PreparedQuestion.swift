@@ -20,7 +20,7 @@ struct PreparedQuestion: Sendable {
             do throws(StoreError) {
                 return try store.open(key, fingerprint: fingerprint.fields, budget: budget)
             } catch {
-                throw EngineError(error)
+                throw EngineError(error, owner: key.owner, in: store)
             }
         }
     }
