@@ -6,7 +6,8 @@ LINK_PROGRAMS = CAKED_STATIC=1 $(SWIFT_BUILD)
 PREFIX ?= /usr
 # The unit and the configuration name paths below /usr.
 IN_PREFIX = sed 's|/usr/|$(PREFIX)/|g'
-.PHONY: demo test test-threads build bench bench-models bench-peers answers fuzz install uninstall lint format clean
+.PHONY: demo test test-systemd test-threads build bench bench-models bench-peers answers fuzz install uninstall lint format \
+	clean
 
 demo: build            ## cache a document, ask, restart, ask again
 	demo/demo.sh
@@ -22,6 +23,10 @@ test: lint             ## every test, the real programs included
 	scripts/test-linkage.sh
 	export CAKED_TEST_PYTHON="$$(scripts/python.sh openai==3.54.0)" \
 		&& swift test -c release --skip-build && scripts/test-kernels.sh
+
+test-systemd:          ## the units under a systemd of their own, in a container, with the programs that are built
+	scripts/setup.sh mmdebstrap systemd-container || true  # what is missing is named below
+	scripts/test-systemd.py
 
 bench: build           ## the figures of the README
 	demo/figures.sh

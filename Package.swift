@@ -132,7 +132,7 @@ let package = Package(
         .executableTarget(
             name: "cakectl",
             dependencies: [
-                "Locks", "API", "CakedClient", "TextFiles", "Pictures",
+                "Locks", "API", "CLinux", "CakedClient", "TextFiles", "Pictures",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe, linkerSettings: runtime),

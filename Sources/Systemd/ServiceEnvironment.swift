@@ -9,6 +9,9 @@ public struct ServiceEnvironment: Sendable {
         "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID",
     ]
 
+    /// Whether a service manager started this process and said anything.
+    public var isPresent: Bool { !variables.isEmpty }
+
     let variables: [String: String]
     let processID: Int32
 

@@ -1,6 +1,7 @@
 // cakectl: the command line of the daemon. Parses, runs one command, and turns what went wrong into an exit code.
 import API
 import ArgumentParser
+import CLinux
 import CakedClient
 import Dispatch
 import Glibc
@@ -99,6 +100,8 @@ extension DaemonCommand {
 @main
 enum Program {
     static func main() async {
+        _ = CommandLine.arguments
+        caked_silence_libdispatch()
         let interrupts = Interrupt.exitCleanly()
         defer { interrupts.cancel() }
         var printsJSON = false

@@ -2,6 +2,7 @@
 
 import API
 import ArgumentParser
+import CLinux
 import Dispatch
 import EngineInterface
 import Glibc
@@ -41,10 +42,31 @@ struct Caked: AsyncParsableCommand {
     @Flag(name: .customLong("check-config"), help: "Check the configuration, say what is wrong with it, and exit.")
     var checkConfig = false
 
+    /// What the service manager told this process.
+    private static let manager = ServiceEnvironment.takeFromProcess()
+
+    /// Parses the command line and runs; a start that fails is told to all who may ask.
+    static func main() async {
+        // Before any thread starts: the variables leave the environment once the arguments were found beside it.
+        _ = CommandLine.arguments
+        let manager = Self.manager
+        caked_silence_libdispatch()
+        do {
+            let caked = try Self.parse()
+            try await caked.run()
+        } catch {
+            let code = exitCode(for: error).rawValue
+            if code == EX_USAGE, manager.isPresent {
+                StandardErrorLog.fatal(message(for: error))
+                FailedStart(manager: manager).tell([message(for: error)], code: code)
+            }
+            exit(withError: error)
+        }
+    }
+
     /// Runs the daemon until it is told to stop.
     func run() async throws {
-        // Before any thread starts: the variables are taken out of the environment.
-        let manager = ServiceEnvironment.takeFromProcess()
+        let manager = Self.manager
         let settings = try loadConfiguration()
         if checkConfig { return try check(settings) }
         guard compact else { return try await Daemon(settings, manager).run() }
@@ -53,7 +75,7 @@ struct Caked: AsyncParsableCommand {
             print(
                 "\(settings.engine.stateDirectory): \(compacted.bytesBefore) bytes before, \(compacted.bytesAfter) now")
         } catch {
-            StandardErrorLog.write("caked: \(error.message)\n")
+            StandardErrorLog.fatal(error.message)
             throw ExitCode(Daemon.exitCode(of: error))
         }
     }
@@ -65,7 +87,7 @@ struct Caked: AsyncParsableCommand {
             && (config ?? ConfigurationSources.defaultFile) == ConfigurationSources.defaultFile
         let checked = ConfigurationCheck(settings, view: isService ? .ofService() : .own).run()
         for line in checked.findings { print(line) }
-        for problem in checked.problems { StandardErrorLog.write("caked: \(problem)\n") }
+        for problem in checked.problems { StandardErrorLog.fatal("\(problem)") }
         if !checked.problems.isEmpty { throw ExitCode(EX_CONFIG) }
     }
 
@@ -93,8 +115,7 @@ struct Caked: AsyncParsableCommand {
             if !compact, !checkConfig { problems += ModelFile.problems(of: configuration) }
             if problems.isEmpty { return configuration }
         }
-        for problem in problems { StandardErrorLog.write("caked: \(problem)\n") }
-        throw ExitCode(EX_CONFIG)
+        throw FailedStart(manager: Self.manager).end(problems.map(\.description), code: EX_CONFIG)
     }
 }
 

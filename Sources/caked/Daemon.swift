@@ -25,7 +25,7 @@ struct Daemon {
     init(_ settings: CakedConfiguration, _ manager: ServiceEnvironment) {
         self.settings = settings
         self.manager = manager
-        let withPriority = unsafe getenv("JOURNAL_STREAM") != nil
+        let withPriority = StandardErrorLog.isForJournal
         LoggingSystem.bootstrap { _ in StandardErrorLog(logLevel: settings.logLevel, withPriority: withPriority) }
         logger = Logger(label: "caked")
         // A client that has gone is an error of a write, not the end of the daemon.
@@ -35,19 +35,39 @@ struct Daemon {
             StandardErrorLog.start(of: .critical, withPriority: withPriority), EX_TEMPFAIL)
     }
 
+    /// What a start makes.
+    private struct Started {
+        var engine: Engine
+        var socket: ListeningSocket
+        var watchdog: Watchdog?
+        var reports: ManagerReports
+    }
+
     /// Serves until SIGTERM or SIGINT; throws the exit code of what went wrong.
     func run() async throws {
+        let started: Started
+        do { started = try await start() } catch {
+            throw FailedStart(manager: manager).end(["\(error)"], code: Self.exitCode(of: error))
+        }
+        defer { started.socket.removeFile() }
         do {
-            let reports = ManagerReports(notifier: try ServiceNotifier(manager), logger: logger)
-            let watchdog = try Watchdog(manager)
-            let socket = try listen()
-            defer { socket.removeFile() }
-            let engine = try await load(reports)
-            try await serve(engine, socket, watchdog, reports)
+            try await serve(started.engine, started.socket, started.watchdog, started.reports)
             logger.info("stopped")
         } catch {
             logger.critical("\(error)")
             throw ExitCode(Self.exitCode(of: error))
+        }
+    }
+
+    private func start() async throws -> Started {
+        let reports = ManagerReports(notifier: try ServiceNotifier(manager), logger: logger)
+        let watchdog = try Watchdog(manager)
+        let socket = try listen()
+        do {
+            return Started(engine: try await load(reports), socket: socket, watchdog: watchdog, reports: reports)
+        } catch {
+            socket.removeFile()
+            throw error
         }
     }
 

@@ -28,6 +28,14 @@ struct StandardErrorLog: LogHandler {
         withPriority ? "<\(priority(level))>" : "\(level): "
     }
 
+    /// Whether standard error is the journal, which takes priorities.
+    static var isForJournal: Bool { unsafe getenv("JOURNAL_STREAM") != nil }
+
+    /// Says what ends the program: with the priority of an error for the journal, with its name for a terminal.
+    static func fatal(_ text: String) {
+        write((isForJournal ? start(of: .error, withPriority: true) : "caked: ") + oneLine(text) + "\n")
+    }
+
     /// Writes `text` to standard error in one piece, so that lines of several threads do not mix.
     static func write(_ text: String) {
         let bytes = Array(text.utf8)

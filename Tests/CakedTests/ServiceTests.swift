@@ -64,12 +64,14 @@ final class ServiceManager {
     }
 
     /// Starts the daemon with `passed` (the listener where nil) as descriptor 3.
-    func start(model: String = ServiceTests.model, passing passed: UnixSocket? = nil) throws -> Process {
+    func start(
+        model: String = ServiceTests.model, passing passed: UnixSocket? = nil, flags: [String] = []
+    ) throws -> Process {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         // The variables name the process, so the shell sets them and becomes the daemon.
         let script = #"LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@" 3<&0 </dev/null"#
-        process.arguments = ["-c", script, try CheckedConfiguration.program().path, "--model", model]
+        process.arguments = ["-c", script, try CheckedConfiguration.program().path, "--model", model] + flags
         process.environment = [
             "PATH": "/usr/bin:/bin", "STATE_DIRECTORY": folder + "/state", "NOTIFY_SOCKET": folder + "/n",
             "WATCHDOG_USEC": "10000000", "JOURNAL_STREAM": "1:1",
@@ -155,5 +157,53 @@ final class ServiceManager {
         second.waitUntilExit()
         #expect(second.terminationStatus == 75)
         #expect(manager.stop(first) == 0)
+    }
+
+    static let failures: [(what: String, flags: [String], configuration: String, status: Int32, said: String)] = [
+        ("a wrong value", ["--config", "FILE"], "# one\nkeep: 200%\n", 78, "FILE:2: keep is `200%`, but wanted is "),
+        ("an unknown key", ["--config", "FILE"], "kep: 20%\n", 78, "FILE:1: is `kep`, but wanted is a known key"),
+        (
+            "no file", ["--config", "/nowhere.yaml"], "", 78,
+            "--config: is `/nowhere.yaml`, but wanted is a file that exists"
+        ),
+        (
+            "no model", ["--model", "/nowhere.gguf"], "", 78,
+            "--model: model is `/nowhere.gguf`, but wanted is a GGUF file"
+        ),
+        ("a wrong model", ["--model", "FILE"], "no GGUF", 65, "unusable_model: "),
+        ("a wrong store", ["--state", "FILE"], "a file", 65, "unusable_store: "),
+        ("a wrong flag", ["--modle", "FILE"], "", 64, "Unknown option '--modle'"),
+    ]
+
+    @Test(
+        "a start that nothing but its administrator mends says why to all who may ask, and the next one serves",
+        arguments: failures)
+    func failedStart(
+        what: String, flags: [String], configuration: String, status: Int32, said: String
+    ) throws {
+        let manager = try ServiceManager()
+        let file = manager.folder + "/c.yaml"
+        try Data(configuration.utf8).write(to: URL(filePath: file))
+        let said = said.replacing("FILE", with: file)
+        let waiting = try UnixSocket(.client, manager.socketPath)
+        waiting.ask()
+        let failed = try manager.start(flags: flags.map { $0.replacing("FILE", with: file) })
+        let answer = waiting.receive()
+        #expect(answer?.hasPrefix("HTTP/1.1 503 ") == true)
+        // The body is JSON, which escapes some of what was said.
+        #expect(answer?.contains(#""code":"cannot_start""#) == true)
+        failed.waitUntilExit()
+        #expect(failed.terminationStatus == status, "\(what)")
+        let heard = manager.heard()
+        #expect(heard.contains { $0.hasPrefix("STATUS=cannot start: \(said)") }, "\(heard)")
+        #expect(!heard.contains("READY=1"))
+        let log = try manager.log()
+        #expect(log.contains { $0.hasPrefix("<3>\(said)") }, "\(log)")
+
+        let next = try UnixSocket(.client, manager.socketPath)
+        next.ask()
+        let mended = try manager.start()
+        #expect(next.receive()?.hasPrefix("HTTP/1.1 200 OK") == true)
+        #expect(manager.stop(mended) == 0)
     }
 }

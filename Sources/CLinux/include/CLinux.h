@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -114,5 +115,13 @@ void caked_watch_mapped_file(const char *_Nonnull path, int64_t bytes);
 /// From now on a page of a map that its file has lost (SIGBUS with BUS_ADRERR, mmap(2)) ends the process with one line
 /// on standard error, which begins with `start`, and exit status `status`.
 void caked_end_on_lost_pages(const char *_Nonnull start, int status);
+
+/// Keeps libdispatch from writing into the system's log, at every start of a program without privilege, that the thread of
+/// its timers could not become more urgent than others (setpriority(2)), which it need not be. Before its first thread
+/// starts, and after Swift has found the program's arguments, which it looks for behind an environment that has not moved.
+/// Who sets the variable reads what libdispatch says all the same.
+static inline void caked_silence_libdispatch(void) {
+    setenv("LIBDISPATCH_LOG", "NO", 0);
+}
 
 #endif
