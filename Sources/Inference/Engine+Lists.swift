@@ -21,9 +21,12 @@ extension Engine {
         to page: [Document], owner: UInt32, _ query: ListQuery, most: Int
     ) throws(EngineError) -> [Document] {
         var all: [String: Document] = [:]
-        for (key, tombstone) in try fromStore(of: owner, { () throws(StoreError) in
-            try store.tombstones(owner: owner, after: query.after, limit: most)
-        }) { all[key.name] = Document(key.name, tombstone, model: loaded.card.id) }
+        for (key, tombstone) in try fromStore(
+            of: owner,
+            { () throws(StoreError) in
+                try store.tombstones(owner: owner, after: query.after, limit: most)
+            })
+        { all[key.name] = Document(key.name, tombstone, model: loaded.card.id) }
         for document in keeper.board.documents(owner: owner) where document.id > query.after ?? "" {
             all[document.id] = document
         }
