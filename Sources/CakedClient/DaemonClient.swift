@@ -111,6 +111,7 @@ public struct DaemonClient: Sendable {
 
     /// Changes how long a document is kept and how much of it, which only ever shrinks it.
     public func update(_ name: String, _ change: DocumentChange) async throws(ClientError) -> Document {
+        if let other = change.name, !DocumentName.isPossible(other) { throw .invalidName(other) }
         let body = try DocumentText(encodeJSON(change))
         let headers = [("Content-Type", "application/json")]
         return try await object(HTTPRequest(.PATCH, Self.documentTarget(name), headers: headers, body: body))

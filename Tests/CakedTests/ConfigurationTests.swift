@@ -49,10 +49,10 @@ struct CheckedConfiguration {
         let checked = try CheckedConfiguration(
             "model: \(Self.model)\nsocket: /s\n", environment: ["CAKED_THREDS": "3", "CAKED_KEEP": "5%"])
         #expect(
-            checked.lines.sorted() == [
-                "the configuration is good: model \(Self.model), socket /s",
-                "warning: CAKED_THREDS is no setting and has no effect; perhaps CAKED_THREADS is meant",
+            checked.lines.filter { $0.hasPrefix("warning: ") } == [
+                "warning: CAKED_THREDS is no setting and has no effect; perhaps CAKED_THREADS is meant"
             ])
+        #expect(checked.lines.contains { $0.hasPrefix("the configuration is good") })
         #expect(checked.status == 0)
     }
 

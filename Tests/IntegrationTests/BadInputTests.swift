@@ -41,7 +41,7 @@ import Testing
         Case(
             what: "a name of 4 KB", arguments: ["show", String(repeating: "n", count: 4096)], status: 64, says: "name"),
         Case(what: "a missing file", arguments: ["put", "a", "/nowhere/at/all"], status: 1, says: "/nowhere/at/all"),
-        Case(what: "a folder", arguments: ["put", "a", "/tmp"], status: 1, says: "/tmp"),
+        Case(what: "a folder with a name", arguments: ["put", "a", "/tmp"], status: 64, says: "by their own names"),
     ]
 
     @Test("bad requests end with a clear error and the right exit code, and harm nothing")

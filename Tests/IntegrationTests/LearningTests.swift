@@ -27,18 +27,22 @@ import Testing
                 pairs.append([documents[one].text, documents[other].text])
             }
         }
-        var (taught, last) = (1, [""])
+        var (taught, last) = (1, (name: "", pair: [""]))
         while try await !daemon.client.status().learning.isFinished {
             let next = pairs.popLast()
             let pair = try #require(next, "all documents together are not enough")
-            #expect(try await put("a", pair).method == "cake-global")
+            let name = "a\(taught)"
+            let method = try await put(name, pair).method
+            // A lesson is taken after its document was acknowledged: the last one may have been enough by now.
+            if method != "cake-global", try await daemon.client.status().learning.isFinished { break }
+            #expect(method == "cake-global")
             taught += 1
-            last = pair
+            last = (name, pair)
         }
         #expect(taught >= 8)
         // What is stored stays as it is, though it would be read otherwise now.
         let same = try await daemon.client.put(
-            "a", DocumentText(Array(last.joined(separator: "\n").utf8)), options: DocumentOptions())
+            last.name, DocumentText(Array(last.pair.joined(separator: "\n").utf8)), options: DocumentOptions())
         #expect(same.method == "cake-global")
         #expect(try await put("tenth", [documents[3].text]).method == "cake-global:learned")
         #expect(try await put("more", [documents[3].text], keep: 20).method == "cake-global")
