@@ -168,6 +168,13 @@ public struct ModelCard: Codable, Equatable, Sendable {
         (self.contextLength, self.parameters) = (contextLength, parameters)
     }
 
+    /// The same model, answering about a document: what clients name who can choose nothing but a model.
+    public func answering(about document: Document) -> ModelCard {
+        var card = self
+        (card.id, card.created) = (ModelName.name(ofDocument: document.id), document.created)
+        return card
+    }
+
     enum CodingKeys: String, CodingKey {
         case id, object, created
         case ownedBy = "owned_by"

@@ -40,13 +40,11 @@ struct CompletionRoutes: Sendable {
         let (body, warnings) = try JSONText.request(
             CompletionBody.self, from: bytes.readableBytesView, maxDepth: api.limits.jsonDepth, fields: .completion,
             unknown: api.limits.unknownFields)
-        let loaded = api.service.modelCard.id
-        if let model = body.model, !model.isEmpty, model != loaded {
-            throw APIError(
-                .notFound, "model_not_found", "the loaded model is `\(loaded)`; name it or leave `model` out",
-                param: "model")
-        }
-        return (body, warnings)
+        var chosen = body
+        chosen.document = try DocumentChoice.document(
+            body, header: HTTPField.Name.cakedDocument.flatMap { request.headers[$0] },
+            loaded: api.service.modelCard.id)
+        return (chosen, warnings)
     }
 
     private func answer(

@@ -119,6 +119,7 @@ public final class HTTPAPI: Sendable {
             ("/v1/completions", [(.post, completions.text)]),
             ("/v1/models", [(.get, models)]),
             ("/v1/models/{id}", [(.get, model)]),
+            ("/v1/models/caked/{id}", [(.get, documentModel)]),
             ("/v1/status", [(.get, status)]),
             ("/healthz", [(.get, health)]),
             ("/metrics", [(.get, metricsText)]),
@@ -149,12 +150,31 @@ public final class HTTPAPI: Sendable {
     }
 
     private func models(_ request: Request, _ context: APIContext) async throws -> Response {
-        JSONText.response(ObjectList(data: [service.modelCard]))
+        let service = service
+        // A page of documents, for clients that let a model be chosen and nothing else.
+        let documents = try await blocking { try service.documents(owner: context.owner, ListQuery()) }
+        return JSONText.response(
+            ObjectList(data: [service.modelCard] + documents.data.map { service.modelCard.answering(about: $0) }))
+    }
+
+    private func documentModel(_ request: Request, _ context: APIContext) async throws -> Response {
+        try await documentModel(context.documentName(), context)
+    }
+
+    private func documentModel(_ name: String, _ context: APIContext) async throws -> Response {
+        let service = service
+        let document = try await blocking { try service.document(name, owner: context.owner) }
+        return JSONText.response(service.modelCard.answering(about: document))
     }
 
     private func model(_ request: Request, _ context: APIContext) async throws -> Response {
         let id = service.modelCard.id
-        guard context.parameters.get("id") == id else {
+        let named = context.parameters.get("id") ?? ""
+        guard named == id else {
+            // The slash may come as %2F.
+            if let name = ModelName.document(of: named.replacing("%2F", with: "/").replacing("%2f", with: "/")) {
+                return try await documentModel(DocumentName.checked(name, param: "id"), context)
+            }
             throw APIError(.notFound, "model_not_found", "the loaded model is `\(id)`", param: "model")
         }
         return JSONText.response(service.modelCard)

@@ -15,7 +15,8 @@ struct Models: DaemonCommand {
     func run() async throws {
         let models = try await client().models()
         if printsJSON { return try Terminal.print(json: ObjectList(data: models)) }
-        let rows = models.map { model in
+        // Documents are listed as models for clients that can name nothing else; "ls" shows them.
+        let rows = models.filter { ModelName.document(of: $0.id) == nil }.map { model in
             [model.id, Formats.count(model.contextLength), Formats.count(model.parameters)]
         }
         Table(rows: [["MODEL", "CONTEXT", "PARAMETERS"]] + rows).print()

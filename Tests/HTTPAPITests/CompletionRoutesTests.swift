@@ -196,6 +196,54 @@ import Testing
         }
     }
 
+    @Test(
+        "a document is named by `document`, by the model or in a header, and by one of them only",
+        arguments: [
+            (#""document":"a""#, "", "a"), (#""model":"caked/a""#, "", "a"), ("", "a", "a"),
+            (#""model":"tiny""#, "", ""),
+            (#""model":"caked/a","document":"a""#, "a", "a"),
+            (#""model":"caked/a","document":"b""#, "", "400 invalid_parameter model"),
+            (#""document":"a""#, "b", "400 invalid_parameter X-Caked-Document"),
+            (#""model":"caked/.a""#, "", "400 invalid_name model"),
+            (#""model":"caked/""#, "", "400 invalid_name model"),
+            (#""model":"other""#, "", "404 model_not_found model"),
+        ])
+    func documentChoice(_ fields: String, _ header: String, _ wanted: String) async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            let body = #"{"messages":[{"role":"user","content":"q"}]"# + (fields.isEmpty ? "" : "," + fields) + "}"
+            let headers = ["Content-Type": "application/json"].merging(
+                header.isEmpty ? [:] : ["X-Caked-Document": header]
+            ) { $1 }
+            let answer = try await server.send(
+                "POST", "/v1/chat/completions", headers: headers, body: Array(body.utf8))
+            let asked = service.state.withLock { $0.questions.map { $0.document ?? "" } }
+            if answer.status == 200 {
+                #expect(asked == [wanted])
+            } else {
+                let error = try #require(answer.object["error"] as? [String: Any])
+                let told = ["code", "param"].compactMap { error[$0] as? String }.joined(separator: " ")
+                #expect("\(answer.status) \(told)" == wanted, "\(answer.text)")
+                #expect(asked.isEmpty)
+            }
+        }
+    }
+
+    @Test("the caller's documents are listed and shown as models, and nobody else's")
+    func documentModels() async throws {
+        try await withServer { server async throws in
+            _ = try await server.send("PUT", "/v1/documents/a.txt", body: Array("text".utf8))
+            let list = try await server.send("GET", "/v1/models")
+            let ids = (list.object["data"] as? [[String: Any]])?.compactMap { $0["id"] as? String }
+            #expect(ids == ["tiny", "caked/a.txt"])
+            for path in ["caked/a.txt", "caked%2Fa.txt"] {
+                let model = try await server.send("GET", "/v1/models/" + path)
+                #expect(model.status == 200 && model.object["id"] as? String == "caked/a.txt", "\(path)")
+            }
+            #expect(try await server.send("GET", "/v1/models/caked/b").status == 404)
+        }
+    }
+
     @Test("an answer that breaks off ends with an error event and no [DONE]")
     func failsMidStream() async throws {
         let service = ScriptedService(onQuestion: { _, feed in

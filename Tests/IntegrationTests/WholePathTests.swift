@@ -149,6 +149,9 @@ import Testing
             ])
         #expect(outcome.status == 0, "\(outcome.errors)")
         struct Result: Decodable {
+            var named: String
+            var names: [String]
+            var shown: String
             var text: String
             var pieces: Int
             var cached_tokens: Int
@@ -158,6 +161,8 @@ import Testing
         }
         let result = try JSONDecoder().decode(Result.self, from: Data(outcome.output.utf8))
         #expect(result.text.contains(question.value))
+        #expect(result.named == result.text)
+        #expect(result.names == [result.model, "caked/report"] && result.shown == "caked/report")
         #expect(result.pieces > 1)
         #expect(result.cached_tokens == document.tokens)
         #expect(result.model == document.model)

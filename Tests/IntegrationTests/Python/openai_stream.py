@@ -19,6 +19,11 @@ for chunk in stream:
         text += chunk.choices[0].delta.content
         pieces += 1
     usage = chunk.usage or usage
+# Clients that can set nothing but a model choose the document by it.
+named = client.chat.completions.create(
+    model=f"caked/{document}", messages=[{"role": "user", "content": question}])
+names = [one.id for one in client.models.list().data]
+shown = client.models.retrieve(f"caked/{document}").id
 try:
     client.chat.completions.create(
         model=model, messages=[{"role": "user", "content": question}], extra_body={"document": "nothing-here"})
@@ -26,5 +31,6 @@ try:
 except openai.NotFoundError as error:
     missing = error
 print(json.dumps(dict(
-    text=text, pieces=pieces, cached_tokens=usage.prompt_tokens_details.cached_tokens, model=model,
+    named=named.choices[0].message.content, names=names, shown=shown, text=text, pieces=pieces,
+    cached_tokens=usage.prompt_tokens_details.cached_tokens, model=model,
     missing_document_status=missing.status_code, missing_document_code=missing.code)))
