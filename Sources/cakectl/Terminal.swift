@@ -2,6 +2,7 @@
 import CakedClient
 import Dispatch
 import Glibc
+import Locks
 
 /// The two streams of the program.
 enum Terminal {
@@ -136,6 +137,20 @@ enum OutputFile {
 enum Interrupt {
     /// 128 + SIGINT, as shells report it.
     private static let exitCode: CInt = 130
+    /// What it ends instead of the program.
+    private static let current = Mutex<(@Sendable () -> Void)?>(nil)
+
+    /// Runs `body` so that SIGINT cancels it, and nothing else.
+    static func cancelling<Result: Sendable>(
+        _ body: @escaping @Sendable () async throws(ClientError) -> Result
+    ) async throws(ClientError) -> Result {
+        let task = Task { () async -> Swift.Result<Result, ClientError> in
+            do throws(ClientError) { return .success(try await body()) } catch { return .failure(error) }
+        }
+        current.withLock { $0 = { task.cancel() } }
+        defer { current.withLock { $0 = nil } }
+        return try await task.value.get()
+    }
 
     /// From now on SIGINT clears the progress line and ends the program with 130, as long as the source returned lives.
     static func exitCleanly() -> any DispatchSourceSignal {
@@ -143,6 +158,7 @@ enum Interrupt {
         let signals = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global(qos: .userInteractive))
         signals.setEventHandler {
             ProgressLine.shared.clear()
+            if let cancel = current.withLock({ $0 }) { return cancel() }
             _exit(exitCode)
         }
         signals.activate()

@@ -164,6 +164,23 @@ import Testing
                 == true)
     }
 
+    @Test("chat forgets, goes on with another document and ends as its lines say; a path is a question")
+    func chatCommands() async throws {
+        let server = try await ScriptedServer { request in
+            request.method == .GET ? .json(Sample.document) : .events(Sample.answer("Yes."))
+        }
+        let lines = ["One?", "/reset", "Two?", "/frob", "/doc novel", "/etc/hosts is what?", "/exit", "Never?"]
+        let result = try await run(
+            ["chat", "manual"], socket: server.socketPath, input: lines.joined(separator: "\n"))
+        #expect((result.output, result.status) == ("Yes.\nYes.\nYes.\n", 0))
+        #expect(result.error.contains("/frob is no command here"), "\(result.error)")
+        #expect(server.requests.map(\.method) == [.POST, .POST, .GET, .POST])
+        #expect(server.requests[1].text.contains(#""messages":[{"content":"Two?","role":"user"}]"#))
+        #expect(server.requests[2].target == "/v1/documents/novel")
+        #expect(server.requests[3].text.contains(#""document":"novel""#))
+        #expect(server.requests[3].text.contains(#"[{"content":"/etc/hosts is what?","role":"user"}]"#))
+    }
+
     @Test("ask says how much of the document is to be read")
     func askBudget() async throws {
         let server = try await ScriptedServer { _ in .events(Sample.answer("Yes.")) }

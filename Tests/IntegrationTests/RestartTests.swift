@@ -8,8 +8,10 @@ import TestDaemon
 import Testing
 
 @Suite struct RestartTests {
+    /// `CAKED_RESTARTS=100` makes this the long run.
     @Test("over several restarts amid questions no ask fails")
     func restarts() async throws {
+        let count = ProcessInfo.processInfo.environment["CAKED_RESTARTS"].flatMap { Int($0) } ?? 4
         let daemon = try await Daemon()
         let text = try DocumentText(Array(PressureTests.fact.utf8))
         _ = try await daemon.client.put("facts", text, options: DocumentOptions(keep: .percent(100)))
@@ -31,7 +33,7 @@ import Testing
                     return outcomes
                 }
             }
-            for _ in 0..<4 {
+            for _ in 0..<count {
                 #expect(daemon.stop(SIGTERM) == 0)
                 try await daemon.start()
             }
