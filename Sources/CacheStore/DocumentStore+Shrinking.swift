@@ -8,7 +8,7 @@
 // in its snapshot.
 
 import LMDB
-import Synchronization
+import Locks
 
 extension DocumentStore {
     /// What one transaction rewrites at most: it lies on the heap until it commits.

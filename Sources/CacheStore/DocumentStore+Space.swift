@@ -7,6 +7,8 @@ import Glibc
 import LMDB
 import Locks
 
+import struct Synchronization.Atomic
+
 extension DocumentStore {
     /// Pages that staging leaves alone, so that deleting still has the few it needs when the map is full.
     private static let reservedPages = 256
