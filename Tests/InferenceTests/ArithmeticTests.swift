@@ -40,10 +40,10 @@ struct ArithmeticTests {
     ///
     /// Sums of integers are the same everywhere. Products of floats are OpenBLAS's, whose order of adding differs
     /// between processors: sets that add in other orders differ by 2e-4, and by 1.4e-2 where that moves a stored number
-    /// by a step.
+    /// by a step. With its kernels for Cooper Lake that happens more than once, and not in every process: 3.3e-2.
     private func bound(_ rows: KVRows) -> Float {
         if KernelSet.current.multipliesBytes { return 1e-4 }
-        return rows == .f32 ? 1e-3 : 3e-2
+        return rows == .f32 ? 1e-3 : 6e-2
     }
 
     @Test("logits are those of the recorded version: who changes them raises Fingerprint.arithmetic")
