@@ -88,7 +88,7 @@ public struct Document: Codable, Equatable, Sendable {
     /// Bytes that the document takes in the store, and of its owner's share of the quota; that it took, when it is
     /// deleted.
     public var bytes = 0
-    /// Bytes the full cache would take in the same row type.
+    /// Bytes the full cache would take in `q8_0`: what `keep` is a share of, whatever the rows.
     public var bytesFull = 0
     /// Bytes of the text.
     public var textBytes = 0

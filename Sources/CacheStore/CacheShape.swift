@@ -83,9 +83,12 @@ public struct CacheShape: Codable, Equatable, Sendable {
     /// The entries of each KV head in the full cache, over all layers.
     public var headEntries: Int { capacities?.reduce(0, +) ?? layers * tokens }
 
-    /// The share of the full cache that an average of so many entries a layer and head is, 0...1.
-    public func share(ofBudget budget: Int) -> Double {
-        min(1, Double(budget) * Double(layers) / Double(max(1, headEntries)))
+    /// The bytes of the full cache in `q8_0`, which shares of it are counted in; where heads are no whole blocks, as
+    /// it is stored.
+    public var countedFullBytes: Int {
+        let counted = headWidth.isMultiple(of: RowType.q8_0.blockElements) ? RowType.q8_0 : rows
+        let ofEntry = [counted.keyBytes, counted.valueBytes].reduce(0) { $0 + $1(1, headWidth) }
+        return kvHeads * headEntries * ofEntry
     }
 
     /// The bytes of the keys of so many entries of a head, the first of which begins a group.

@@ -66,12 +66,7 @@ public struct DocumentLine: Equatable, Sendable {
         (budget, method, rows) = (manifest.budget, manifest.method, shape.rows)
         (tokens, prefixTokens, textBytes) = (shape.tokens, manifest.prefixTokens, manifest.textBytes)
         (entries, fullEntries) = (manifest.entries, shape.headEntries * shape.kvHeads)
-        fullBytes =
-            shape.kvHeads
-            * (0..<shape.layers).reduce(0) { bytes, layer in
-                let entries = shape.capacities?[layer] ?? shape.tokens
-                return bytes + shape.keyBytes(entries: entries) + shape.valueBytes(entries: entries)
-            }
+        fullBytes = shape.countedFullBytes
         (prefillSeconds, preferenceFellBack) = (manifest.prefillSeconds, manifest.preferenceFellBack)
         (shrinkage, check) = (manifest.shrinkage, manifest.check)
         bytes = manifest.storedBytes

@@ -46,8 +46,7 @@ extension Engine {
                 message: "method \(manifest.method) keeps every entry; put the document again with another method")
         }
         guard
-            let budget = method.budget(
-                keep, tokens: tokens, prefixTokens: prefix, capacities: manifest.shape.capacities)
+            let budget = method.budget(keep, of: CacheExtent(manifest))
         else {
             throw .invalidBudget(
                 "auto compares with the full cache, which is gone: put the document again with keep auto",
@@ -98,7 +97,7 @@ extension Engine {
                 request.options.keep =
                     manifest.fingerprint == loaded.fingerprint.fields
                     ? .budget(manifest.budget)
-                    : .percent(100 * manifest.shape.share(ofBudget: manifest.budget))
+                    : .percent(100 * CacheExtent(manifest).share(ofBudget: manifest.budget))
                 request.options.method = manifest.method
                 // A name without an effort is that of the best one, whatever is configured now.
                 request.options.effort = manifest.method.contains(":") ? nil : Effort.best.rawValue

@@ -42,6 +42,15 @@ public enum KVRows: String, Sendable, Codable, CaseIterable {
         keyBytes(entries: entries, headWidth: headWidth) + valueBytes(entries: entries, headWidth: headWidth)
     }
 
+    /// How many entries fit into the bytes that one takes in `q8_0`, which shares of a cache are counted in.
+    ///
+    /// Wider rows take more bytes for the same entries: nobody who asks for more precision asks to forget more.
+    public var entriesPerCounted: Double {
+        let (group, width) = (Int(CAKED_KEY_GROUP), Int(CAKED_KEY_GROUP))
+        let counted = Self.q8_0.bytes(entries: group, headWidth: width)
+        return max(1, Double(counted) / Double(bytes(entries: group, headWidth: width)))
+    }
+
     /// The kernels' name of the type.
     package var type: caked_type {
         switch self {

@@ -34,11 +34,13 @@ struct Bench {
         }
     }
 
-    /// The budget that keeps a share of a document's full cache.
-    func budget(_ method: Method, percent: Double, tokens: Int, prefixTokens: Int = 0) -> Int {
+    /// The budget that keeps a share of the bytes of a document's full cache in `q8_0`.
+    func budget(_ method: Method, percent: Double, tokens: Int, prefixTokens: Int = 0, rows: KVRows) -> Int {
         method.budget(
-            keepingPercent: percent, tokens: tokens, templatePrefixTokens: prefixTokens,
-            capacities: model.configuration.capacities(tokens: tokens))
+            keepingPercent: percent,
+            of: CacheExtent(
+                tokens: tokens, prefixTokens: prefixTokens, capacities: model.configuration.capacities(tokens: tokens),
+                rows: rows))
     }
 
     /// Reads a document to its end.

@@ -43,7 +43,8 @@ struct Calibrate: ParsableCommand {
                 _ = try bench.read(
                     document.ids, prefixTokens: document.prefixTokens, method: method,
                     budget: bench.budget(
-                        method, percent: 10, tokens: document.ids.count, prefixTokens: document.prefixTokens),
+                        method, percent: 10, tokens: document.ids.count, prefixTokens: document.prefixTokens,
+                        rows: Bench.defaultRows),
                     lesson: lesson)
                 _ = lesson.teach(&training, shape)
             }

@@ -12,7 +12,8 @@ struct ComparisonOptions: ParsableArguments {
         name: .long, help: "Presets, separated by commas, as \(Method.defaultPreset):fast too (default: every one).")
     var methods: String?
     @Option(name: .long, help: "Presets also measured with the question visible.") var visible = "cake"
-    @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.") var keep = "5,10,20"
+    @Option(name: .long, help: "Shares of the cache to keep, in percent of its bytes in q8_0, separated by commas.")
+    var keep = "5,10,20"
     @Option(name: .long, help: "How rows are kept, separated by commas: f16, q8_0, q4.") var rows = Bench.defaultRows
         .rawValue
     @Option(name: .long, help: "Documents to use (default: all).") var documents: Int?
@@ -204,7 +205,7 @@ struct Comparison {
         _ cache: CompactCache, _ document: AskedDocument, _ method: Method, percent: Double
     ) throws -> Retention {
         try cache.retention.truncated(
-            to: budget(document, method, percent: percent), method: method,
+            to: budget(document, method, cache.rows, percent: percent), method: method,
             templatePrefixTokens: document.prefixTokens)
     }
 
@@ -227,9 +228,9 @@ struct Comparison {
                 is_truncated: differing <= cache.layers * cache.kvHeads))
     }
 
-    private func budget(_ document: AskedDocument, _ method: Method, percent: Double) -> Int {
+    private func budget(_ document: AskedDocument, _ method: Method, _ rows: KVRows, percent: Double) -> Int {
         asker.bench.budget(
-            method, percent: percent, tokens: document.ids.count, prefixTokens: document.prefixTokens)
+            method, percent: percent, tokens: document.ids.count, prefixTokens: document.prefixTokens, rows: rows)
     }
 
     private func read(
@@ -238,7 +239,7 @@ struct Comparison {
         try timed {
             try asker.bench.read(
                 ids, prefixTokens: document.prefixTokens, method: method,
-                budget: budget(document, method, percent: percent), rows: rows)
+                budget: budget(document, method, rows, percent: percent), rows: rows)
         }
     }
 }

@@ -98,7 +98,7 @@ struct Decode: ParsableCommand {
     private func documents(_ bench: Bench, _ rowType: KVRows) throws -> [Cache] {
         let method = try Method.preset(self.method)
         func budget(_ tokens: Int) -> Int {
-            min(tokens, entries ?? bench.budget(method, percent: keep, tokens: tokens))
+            min(tokens, entries ?? bench.budget(method, percent: keep, tokens: tokens, rows: rowType))
         }
         if read {
             return try tokens.flatMap { tokens in

@@ -30,7 +30,8 @@ struct Fidelity: ParsableCommand {
     @Option(name: .long, help: "A file of questions, one a line.") var questions: String?
     @Option(name: .long, help: "Presets, separated by commas.") var methods = Method.defaultPreset
     @Option(name: .long, help: "Presets also measured with the question visible (answers only).") var visible = ""
-    @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.") var keep = "5,10,20"
+    @Option(name: .long, help: "Shares of the cache to keep, in percent of its bytes in q8_0, separated by commas.")
+    var keep = "5,10,20"
     @Option(name: .long, help: "How rows are kept, separated by commas: f16, q8_0, q4.") var rows = Bench.defaultRows
         .rawValue
     @Option(name: .long, help: "Stretches to repeat, and questions to make when none are given.") var places = 8

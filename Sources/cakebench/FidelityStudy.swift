@@ -144,7 +144,7 @@ struct FidelityStudy {
         }
         return try shares.map { share in
             let budget = asker.bench.budget(
-                method, percent: share, tokens: document.ids.count, prefixTokens: document.prefixTokens)
+                method, percent: share, tokens: document.ids.count, prefixTokens: document.prefixTokens, rows: rows)
             let smaller = cache.truncated(
                 to: try cache.retention.truncated(
                     to: budget, method: method, templatePrefixTokens: document.prefixTokens))
@@ -158,7 +158,7 @@ struct FidelityStudy {
         _ ids: [Int32], _ document: AskedDocument, _ method: Method, _ rows: KVRows, percent: Double, _ asker: Asker
     ) throws -> CompactCache {
         let budget = asker.bench.budget(
-            method, percent: percent, tokens: document.ids.count, prefixTokens: document.prefixTokens)
+            method, percent: percent, tokens: document.ids.count, prefixTokens: document.prefixTokens, rows: rows)
         return try asker.bench.read(
             ids, prefixTokens: document.prefixTokens, method: method, budget: budget, rows: rows)
     }

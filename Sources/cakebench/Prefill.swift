@@ -64,7 +64,7 @@ struct Prefill: ParsableCommand {
         let shape = bench.model.configuration
         let costs = try ModelCosts(path: options.model, shape: shape)
         let ids = bench.document(tokens: tokens)
-        let budget = bench.budget(method, percent: keep, tokens: tokens)
+        let budget = bench.budget(method, percent: keep, tokens: tokens, rows: rowType)
         let layerBytes = costs.cacheBytes(entries: tokens, rowType.growing) / shape.layers
         let bound = costs.cacheBytes(entries: budget, rowType) + layerBytes
         var memory: Memory?

@@ -66,7 +66,7 @@ struct Reload: ParsableCommand {
         let method = try Method.preset(cacheOptions.method)
         let shape = bench.model.configuration
         let ids = bench.document(tokens: tokens)
-        let budget = bench.budget(method, percent: keep, tokens: tokens)
+        let budget = bench.budget(method, percent: keep, tokens: tokens, rows: Bench.defaultRows)
         let (cache, prefillSeconds) = try timed { try bench.read(ids, method: method, budget: budget) }
         let parent = folder.map { URL(filePath: $0) } ?? FileManager.default.temporaryDirectory
         let folder = parent.appending(path: "cakebench-reload-\(UUID().uuidString)")

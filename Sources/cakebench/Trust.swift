@@ -25,7 +25,7 @@ struct Trust: ParsableCommand {
     @OptionGroup var options: ModelOptions
     @Option(name: .long, help: "The questions, made by the recipe's heldout.py.") var set: String
     @Option(name: .long, help: "Presets, separated by commas.") var methods = "cake-global,kvzip,snapkv,cake"
-    @Option(name: .long, help: "Shares of the entries to keep, in percent, separated by commas.")
+    @Option(name: .long, help: "Shares of the cache to keep, in percent of its bytes in q8_0, separated by commas.")
     var keep = "3.2,5,10,20"
     @Option(name: .long, help: "Documents to use (default: all).") var documents: Int?
     @Flag(name: .long, help: "Print JSON.") var json = false
@@ -132,7 +132,7 @@ struct TrustStudy {
         places = bench.loaded.checkPlaces(in: asked.ids, prefixTokens: asked.prefixTokens)
         let prefill = try DocumentPrefill(
             model: bench.model, pool: bench.pool, tokens: asked.ids, templatePrefixTokens: asked.prefixTokens,
-            method: method, budget: Self.budget(asked, method, largestShare, bench),
+            method: method, budget: Self.budget(asked, method, largestShare, bench), rows: Bench.defaultRows,
             instruction: bench.loaded.reconstructionTokens,
             probes: method.observation == .probe ? bench.loaded.generalProbes : [], checks: places)
         while try !prefill.step().isDone {}
@@ -142,7 +142,9 @@ struct TrustStudy {
     }
 
     private static func budget(_ asked: AskedDocument, _ method: Method, _ share: Double, _ bench: Bench) -> Int {
-        bench.budget(method, percent: share, tokens: asked.ids.count, prefixTokens: asked.prefixTokens)
+        bench.budget(
+            method, percent: share, tokens: asked.ids.count, prefixTokens: asked.prefixTokens,
+            rows: Bench.defaultRows)
     }
 
     private static func tokens(

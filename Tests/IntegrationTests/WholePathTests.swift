@@ -48,8 +48,8 @@ import Testing
 
     @Test(
         "a document is stored in the rows asked for, and answers the same after a kill",
-        arguments: [("f16", 2.0), ("q8_0", 1.0625), ("q4", 0.66)])
-    func rowTypes(_ rows: String, _ bytesPerNumber: Double) async throws {
+        arguments: [("f16", 2.0, 0.2), ("q8_0", 1.0625, 0.2), ("q4", 0.66, 0.34)])
+    func rowTypes(_ rows: String, _ bytesPerNumber: Double, _ kept: Double) async throws {
         let heldOut = try HeldOut.load()
         let daemon = try await Daemon()
         let put = try daemon.cakectl(
@@ -57,6 +57,9 @@ import Testing
         #expect(put.status == 0, "\(put.errors)")
         #expect(try daemon.cakectl(["show", "doc"]).output.contains("\(rows) rows"))
         let document = try await daemon.client.document("doc")
+        // A share is one of bytes: fewer bits, more entries.
+        #expect(abs(document.kept - kept) < 0.005)
+        #expect(document.bytesFull == document.entriesFull * 136)
         // Six layers of two heads of 64, keys and values; text, tokens and the ends of pages come on top.
         #expect(Double(document.bytes) < Double(document.entries) * (128 * bytesPerNumber + 8) * 1.1 + 120_000)
         func answers() async throws -> [String] {

@@ -34,6 +34,11 @@ struct ReadingPlan: Sendable {
 }
 
 extension ReadingPlan {
+    /// The full cache, and how what is kept of it is stored.
+    var extent: CacheExtent {
+        CacheExtent(tokens: tokens.count, prefixTokens: prefixTokens, capacities: capacities, rows: KVRows(rows))
+    }
+
     /// The fewest tokens kept free in the context for a question and its answer: a short one of each.
     static let answerReserveTokens = 64
 
@@ -88,16 +93,17 @@ extension ReadingPlan {
         if tokens.count > limit { throw tooLong("\(tokens.count)") }
         let keep = options.keep ?? configuration.defaultKeep
         let capacities = loaded.model.configuration.capacities(tokens: tokens.count)
-        let budget = try Self.budget(
-            keep, method: method, tokens: tokens.count, prefixTokens: prefixTokens, capacities: capacities)
+        let extent = CacheExtent(
+            tokens: tokens.count, prefixTokens: prefixTokens, capacities: capacities, rows: KVRows(rows))
+        let budget = try Self.budget(keep, method: method, of: extent)
         if choosesEffort, surrogate != nil, probes.isEmpty, keep != .auto,
             Self.share(of: budget, tokens: tokens.count, capacities: capacities) <= Self.learnedShare
         {
             method = method.with(effort: .learned)
         }
         let terms = CheckTerms(
-            request, keep: keep, budget: budget, method: method, tokens: tokens, prefixTokens: prefixTokens,
-            capacities: capacities, loaded: loaded, configuration: configuration)
+            request, keep: keep, budget: budget, method: method, tokens: tokens, of: extent, loaded: loaded,
+            configuration: configuration)
         // Equal requests are equal whatever is found to do for them, and whatever has been learned meanwhile.
         let asked = keep == .auto ? "auto \(terms?.target ?? 0)" : "\(budget)"
 
@@ -182,18 +188,17 @@ extension ReadingPlan {
     }
 
     private static func budget(
-        _ keep: Keep, method: Method, tokens: Int, prefixTokens: Int, capacities: [Int]?
+        _ keep: Keep, method: Method, of cache: CacheExtent
     ) throws(EngineError) -> Int {
+        let tokens = cache.tokens
         if case .everything = method.allocation { return tokens }
-        guard let budget = method.budget(keep, tokens: tokens, prefixTokens: prefixTokens, capacities: capacities)
-        else {
-            return CheckTerms.ladder(method, tokens: tokens, prefixTokens: prefixTokens, capacities: capacities)
-                .last ?? tokens
+        guard let budget = method.budget(keep, of: cache) else {
+            return CheckTerms.ladder(method, of: cache).last ?? tokens
         }
         if budget > tokens {
             throw .invalidBudget("the budget is \(budget) entries, but the document has only \(tokens) tokens")
         }
-        try method.check(budget: budget, tokens: tokens, prefixTokens: prefixTokens)
+        try method.check(budget: budget, tokens: tokens, prefixTokens: cache.prefixTokens)
         return budget
     }
 }

@@ -10,13 +10,13 @@ import Transformer
 public enum BelowFloor: String, CaseIterable, Sendable {
     /// It is not stored.
     case refuse
-    /// It is given a larger budget, up to half of its entries.
+    /// It is given a larger budget, up to half of its bytes.
     case enlarge
 }
 
 /// Fixed with the request, before the document is read.
 struct CheckTerms: Sendable, Equatable {
-    /// Budgets that are tried where one is chosen, in percent of the entries: steps of about two fifths.
+    /// Budgets that are tried where one is chosen, in percent as `keep` counts them: steps of about two fifths.
     ///
     /// A document is read with the largest, which is what memory it takes meanwhile.
     static let ladderPercents = [3.2, 5, 7, 10, 14, 20, 28, 40, 50]
@@ -38,8 +38,8 @@ struct CheckTerms: Sendable, Equatable {
     ///
     /// - Parameter budget: what was asked for, the largest where it is to be chosen.
     init?(
-        _ request: PutRequest, keep: Keep, budget: Int, method: Method, tokens: [Int32], prefixTokens: Int,
-        capacities: [Int]?, loaded: LoadedModel, configuration: EngineConfiguration
+        _ request: PutRequest, keep: Keep, budget: Int, method: Method, tokens: [Int32], of cache: CacheExtent,
+        loaded: LoadedModel, configuration: EngineConfiguration
     ) {
         let floor = configuration.checkFloor > 0 ? configuration.checkFloor : nil
         let chooses = keep == .auto
@@ -47,8 +47,7 @@ struct CheckTerms: Sendable, Equatable {
         self.floor = floor
         startsSmall = !chooses
         budgets = [budget]
-        let ladder = Self.ladder(
-            method, tokens: tokens.count, prefixTokens: prefixTokens, capacities: capacities)
+        let ladder = Self.ladder(method, of: cache)
         if chooses {
             target = max(configuration.checkTarget, floor ?? 0)
             budgets = ladder
@@ -56,16 +55,12 @@ struct CheckTerms: Sendable, Equatable {
             target = floor
             budgets += ladder.filter { $0 > budget }
         }
-        places = loaded.checkPlaces(in: tokens, prefixTokens: prefixTokens)
+        places = loaded.checkPlaces(in: tokens, prefixTokens: cache.prefixTokens)
     }
 
     /// The budgets of the ladder for a document, rising.
-    static func ladder(_ method: Method, tokens: Int, prefixTokens: Int, capacities: [Int]?) -> [Int] {
-        let budgets = ladderPercents.map {
-            method.budget(
-                keepingPercent: $0, tokens: tokens, templatePrefixTokens: prefixTokens, capacities: capacities)
-        }
-        return Set(budgets).sorted()
+    static func ladder(_ method: Method, of cache: CacheExtent) -> [Int] {
+        Set(ladderPercents.map { method.budget(keepingPercent: $0, of: cache) }).sorted()
     }
 
     /// The budget of a document that nothing is known about.
@@ -84,8 +79,7 @@ struct CheckTerms: Sendable, Equatable {
         let retained = outcome.cache.retention
         let whole = (plan.capacities ?? retained.layers.map { _ in plan.tokens.count }).reduce(0, +)
         let kept = Double(outcome.budget * retained.layers.count) / Double(max(1, whole))
-        let ladder = Self.ladder(
-            plan.method, tokens: plan.tokens.count, prefixTokens: plan.prefixTokens, capacities: plan.capacities)
+        let ladder = Self.ladder(plan.method, of: plan.extent)
         let mend =
             ladder.contains { $0 > outcome.budget }
             ? "ask for a larger budget, or let keep \"auto\" find one"
