@@ -9,6 +9,7 @@
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)
 #include "lanes/avx512.h"
+#define CAKED_INT8_IS_FAST
 #define CAKED_DOT_LANES "../lanes/dot_avx512.h"
 #include "table_of.h"
 #pragma clang attribute pop

@@ -9,6 +9,7 @@
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avxvnni"))), apply_to = function)
 #include "lanes/avx2.h"
+#define CAKED_INT8_IS_FAST
 #define CAKED_DOT_LANES "../lanes/dot_avx_vnni.h"
 #include "table_of.h"
 #pragma clang attribute pop

@@ -10,5 +10,7 @@
 
 #define INLINE static inline __attribute__((always_inline, unused))
 #define UNROLL _Pragma("clang loop unroll(full)")
+// What must stay a loop: its body is long.
+#define LOOP _Pragma("clang loop unroll(disable)")
 
 #endif

@@ -12,7 +12,8 @@
 // end.
 //
 // Rows lie in tiles of 8, the last of as many as are left; of a tile of n, for each block of inputs: n times 32 signed
-// quants, n scales (f32), n times the quants' sum * -128, n times the first half's, n times scale * sum (f32).
+// quants, n scales (f32), n times the quants' sum * -128, n times the sums of both halves * -1 (i16), n times scale * sum
+// (f32).
 #ifndef CAKED_LAYOUT_H
 #define CAKED_LAYOUT_H
 
@@ -48,6 +49,16 @@ static inline int caked_panel_bits(caked_type type) {
 // Whether scales are products with small integers, one for a part of 32 or 16.
 static inline bool caked_panel_is_nested(caked_type type) {
     return type == CAKED_Q4_K || type == CAKED_Q5_K || type == CAKED_Q6_K || type == CAKED_Q3_K || type == CAKED_IQ4_XS;
+}
+
+// The largest magnitude that is multiplied: of a quant, or of quant - 128 where quants are bytes.
+static inline int caked_panel_largest(caked_type type) {
+    switch (type) {
+        case CAKED_MXFP4: return 12;
+        case CAKED_IQ4_NL:
+        case CAKED_IQ4_XS: return 127;
+        default: return caked_panel_bits(type) == 8 ? 128 : (1 << caked_panel_bits(type)) - 1;
+    }
 }
 
 // Whether the two halves of a part have scales of their own. Q3_K is re-tiled as if it were Q6_K, and types of 16

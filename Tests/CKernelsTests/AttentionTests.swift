@@ -145,6 +145,20 @@ import Testing
         }
     }
 
+    @Test("the largest keys, queries and values do not overflow", arguments: Variant.available, [64, 256])
+    func extremeBytes(variant: Variant, width: Int) throws {
+        // Each key is all 127 or all -127 with scale 1, and so is its value: who is like the query gets all the weight.
+        let signs: [Float] = (0..<70).map { $0 % 3 == 0 ? -127 : 127 }
+        let stored = try #require(Format.q8_0.quantise(signs.flatMap { [Float](repeating: $0, count: width) }))
+        for (rows, query): (Int, Float) in [(1, 1e4), (4, -1e4), (5, 1e-3)] {
+            var state = Attention(rows: rows, width: width)
+            let q = [Float](repeating: query, count: rows * width)
+            _ = variant.run { state.attend(.q8_0, keys: stored, values: stored, count: 70, q: q) }
+            let expected: Float = query > 0 ? 127 : -127
+            #expect(state.finished().allSatisfy { abs($0 - expected) < 127 * 1e-4 }, "query \(query)")
+        }
+    }
+
     @Test("scores far apart neither overflow nor vanish into NaN", arguments: Variant.available)
     func extremes(variant: Variant) throws {
         // Keys 400, -400, 400: two equal winners, the loser's weight underflows.

@@ -94,6 +94,13 @@ enum Format: UInt32, CaseIterable, Sendable {
         }
     }
 
+    /// Blocks of one byte throughout, but for scales of the usual size: quants, and factors, at an extreme.
+    func filled(_ count: Int, with byte: UInt8) -> [UInt8] {
+        var block = [UInt8](repeating: byte, count: bytes(blockElements))
+        for (offset, upper) in self == .q8_0 ? [(0, 0x3c...0x3c)] : scales { block[offset + 1] = upper.lowerBound }
+        return (0..<count / blockElements).flatMap { _ in block }
+    }
+
     func dequantise(_ bytes: [UInt8], count: Int) -> [Float] {
         var result = [Float](repeating: .nan, count: count)
         unsafe caked_dequantise(type, bytes, &result, count)

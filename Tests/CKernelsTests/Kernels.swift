@@ -81,6 +81,13 @@ struct Product {
         bias = numbers.floats(outputs)
     }
 
+    /// Of given numbers, with biases of 0.
+    init(_ format: Format, inputs: Int, outputs: Int, rows: Int, weights: [UInt8], x: [Float]) {
+        (self.format, self.inputs, self.outputs, self.rows) = (format, inputs, outputs, rows)
+        (self.weights, self.x) = (weights, x)
+        bias = [Float](repeating: 0, count: outputs)
+    }
+
     /// y [rows, outputs] of the given part; what was not asked for stays NaN.
     func computed(rows part: Range<Int>? = nil, outputs range: Range<Int>? = nil, biased: Bool = true) -> [Float] {
         let part = part ?? 0..<rows, range = range ?? 0..<outputs

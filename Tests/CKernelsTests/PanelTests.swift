@@ -167,6 +167,28 @@ private struct ByteProduct {
         #expect(y == [-largest, largest, 0, 0])
     }
 
+    /// Where products are added up in 16 bits, these are what would be cut off.
+    @Test("quants at their extremes have the portable bits", arguments: Variant.available, Format.paneled)
+    func extremeQuants(variant: Variant, format: Format) throws {
+        let (inputs, outputs) = (512, 19)
+        let patterns: [[Float]] = [[1], [-1], [1, -1], [1, 1, -1, -1], [-1, 0, 0, 0], [1, 0]]
+        for byte: UInt8 in [0x00, 0x08, 0x7f, 0x80, 0xf0, 0xff] {
+            let weights = (0..<outputs).flatMap { _ in format.filled(inputs, with: byte) }
+            // Each number of rows of a tile has a function of its own.
+            for rows in 1...8 {
+                let x = (0..<rows).flatMap { row in
+                    let pattern = patterns[(row + rows) % patterns.count]
+                    return (0..<inputs).map { pattern[$0 % pattern.count] }
+                }
+                let bytes = ByteProduct(
+                    product: Product(format, inputs: inputs, outputs: outputs, rows: rows, weights: weights, x: x))
+                let here = try #require(variant.run { bytes.computed() })
+                let portable = try #require(Variant.portable.run { bytes.computed() })
+                #expect(here.allSatisfy(\.isFinite) && bits(here) == bits(portable), "bytes \(byte), \(rows) rows")
+            }
+        }
+    }
+
     @Test("the largest factors of halves do not overflow a float's integers", arguments: Variant.available)
     func extremeHalves(variant: Variant) throws {
         let inputs = 256

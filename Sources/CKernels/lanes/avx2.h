@@ -4,6 +4,8 @@
 #define CAKED_CHOOSE(table, index) _mm_shuffle_epi8((__m128i)(table), (__m128i)(index))
 // Rows of a product that are held in registers beside three vectors.
 #define SIDE 4
+// What is loaded behind this is not moved before it: with 16 registers the compiler would run out of them.
+#define CAKED_IN_ORDER(v) __asm__ volatile("" : "+x"(v))
 
 typedef __m256 lanes;
 typedef uint32_t bits __attribute__((vector_size(4 * LANES)));

@@ -1,22 +1,17 @@
-// Sums of four products of bytes on AVX-512 without VNNI: added in pairs, and pairs in fours.
+// Sums of products of bytes on AVX-512 without VNNI: vpmaddubsw and vpmaddwd.
 
+INLINE int16_pairs v_pairs(quads unsigned_bytes, quads signed_bytes) {
+    return (int16_pairs)_mm512_maddubs_epi16((__m512i)unsigned_bytes, (__m512i)signed_bytes);
+}
+
+INLINE integers v_fours(int16_pairs a, int16_pairs b) { return (integers)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
+INLINE quads v_magnitudes(quads v) { return (quads)_mm512_abs_epi8((__m512i)v); }
+// x where `sign` is not negative, -x where it is.
+INLINE quads v_move_sign(quads x, quads sign) {
+    __mmask64 negative = _mm512_movepi8_mask((__m512i)sign);
+    return (quads)_mm512_mask_sub_epi8((__m512i)x, negative, _mm512_setzero_si512(), (__m512i)x);
+}
+
+#include "dot_pairs.h"
+#include "pairs_avx512.h"
 #include "transpose_avx512.h"
-
-// sum[i] + w[4 * i] * x[0] + ... + w[4 * i + 3] * x[3], with w unsigned and below 64, x signed: pairs fit 16 bits.
-INLINE integers v_dot4(integers sum, quads w, uint32_t x) {
-    __m512i two = _mm512_maddubs_epi16((__m512i)w, _mm512_set1_epi32((int32_t)x));
-    return sum + (integers)_mm512_madd_epi16(two, _mm512_set1_epi16(1));
-}
-
-// The same with w - 128 for w, of any byte. Its sign goes over to x, since pairs of larger products would not fit.
-INLINE integers v_dot8_start(const uint8_t *zero) {
-    (void)zero;
-    return (integers){0};
-}
-
-INLINE integers v_dot8(integers sum, quads w, uint32_t x) {
-    __m512i quants = (__m512i)(w ^ 128), four = _mm512_set1_epi32((int32_t)x);
-    four = _mm512_mask_sub_epi8(four, _mm512_movepi8_mask(quants), _mm512_setzero_si512(), four);
-    __m512i two = _mm512_maddubs_epi16(_mm512_abs_epi8(quants), four);
-    return sum + (integers)_mm512_madd_epi16(two, _mm512_set1_epi16(1));
-}

@@ -1,16 +1,8 @@
-// Sums of two products of 16-bit integers in one instruction of AVX-512 VNNI, and the bytes of two entries side by side
-// for them.
+// The bytes of two entries side by side, as the 16-bit integers of v_dot2.
 
-// Two 16-bit integers in each of LANES places.
 #define CAKED_PAIRS
-typedef int16_t int16_pairs __attribute__((vector_size(4 * LANES)));
 
-// sum[i] + w[2 * i] * x[0] + w[2 * i + 1] * x[1].
-INLINE integers v_dot2(integers sum, int16_pairs w, uint32_t x) {
-    return (integers)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)w, _mm512_set1_epi32((int32_t)x));
-}
-
-// Pairs of a[i], b[i] for the 32 bytes of both, in the order in which unpacking leaves them.
+// Pairs of a[i], b[i] for 2 * LANES bytes of both, in the order in which unpacking leaves them.
 INLINE void v_pair_bytes(const uint8_t *a, const uint8_t *b, int16_pairs pairs[2]) {
     __m512i x = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)a));
     __m512i y = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)b));

@@ -1,5 +1,5 @@
-// Attention of a few query rows over entries of q8_0 in products of integers, where the CPU sums them by itself:
-// sixteen keys side by side need no sums across lanes, and no quant becomes a float.
+// Attention of a few query rows over entries of q8_0 in products of integers: sixteen keys side by side need no sums
+// across lanes, and no quant becomes a float.
 //
 // Queries and weights are 16-bit integers with a scale for each block of 32, so what this adds to the error of the
 // stored bytes is a fortieth of it at most. A row's sums are the same alone, among others, and whatever stands behind
@@ -9,6 +9,8 @@
 
 // As many rows at once as there is room for on the stack.
 enum { BYTE_ROWS = 16, PIECE_BLOCKS = PIECE / CAKED_BLOCK, TILE_PARTS = CAKED_ATTEND_TILE / LANES };
+// Keys that are scored side by side, and channels of values that are weighed at once.
+enum { BYTE_KEYS = PANEL_GROUP, BYTE_CHANNELS = 2 * LANES };
 
 typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
 
@@ -34,52 +36,116 @@ INLINE float inverse_scale(lanes largest, float limit, float *scale) {
 
 INLINE lanes v_magnitude(lanes x) { return (lanes)((bits)x & 0x7fffffff); }
 
-// A query row: the upper and the lower bytes of its integers, -128 times their sum, and scales.
+#ifdef CAKED_DOTS_ANY_BYTES
+// A query row's block: the upper and the lower bytes of its integers, and -128 times their sum.
 typedef struct {
-    uint8_t high[PIECE], low[PIECE];
-    int32_t zero[PIECE_BLOCKS];
+    uint8_t high[CAKED_BLOCK], low[CAKED_BLOCK];
+    int32_t zero;
+} query_block;
+
+// The upper byte stays a signed one when the lower, signed as well, is taken off.
+enum { QUERY_LIMIT = 127 * 256 };
+
+INLINE void put_query(const int16_t *integers, query_block *to) {
+    int32_t sum = 0;
+    UNROLL for (int i = 0; i < CAKED_BLOCK; i++) {
+        int32_t low = (int8_t)integers[i];
+        to->low[i] = (uint8_t)low;
+        to->high[i] = (uint8_t)((integers[i] - low) >> 8);
+        sum += integers[i];
+    }
+    to->zero = -128 * sum;
+}
+
+// Sums of products of LANES keys' block, whose quants k are 4 * PANEL_GROUP bytes apart, with rows.
+INLINE void dot_keys(const uint8_t *quants, const query_block *const *q, const int rows, integers *sum) {
+    integers low[ROWS], high[ROWS];
+    UNROLL for (int r = 0; r < rows; r++) high[r] = (integers){0}, low[r] = (integers){0} + q[r]->zero;
+    UNROLL for (int k = 0; k < CAKED_BLOCK / 4; k++) {
+        quads four = load_quads(quants + k * 4 * PANEL_GROUP) ^ 128;
+        UNROLL for (int r = 0; r < rows; r++) {
+            high[r] = v_dot4(high[r], four, load32(q[r]->high + 4 * k));
+            low[r] = v_dot4(low[r], four, load32(q[r]->low + 4 * k));
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) sum[r] = (high[r] << 8) + low[r];
+}
+#else
+// A query row's block: of each four integers the first and third, and the second and fourth.
+typedef struct {
+    int16_t pairs[CAKED_BLOCK];
+} query_block;
+
+enum { QUERY_LIMIT = INT16_MAX };
+
+INLINE void put_query(const int16_t *integers, query_block *to) {
+    UNROLL for (int i = 0; i < CAKED_BLOCK; i += 4) {
+        to->pairs[i] = integers[i], to->pairs[i + 1] = integers[i + 2];
+        to->pairs[i + 2] = integers[i + 1], to->pairs[i + 3] = integers[i + 3];
+    }
+}
+
+// Sums of products of LANES keys' block, whose quants k are 4 * PANEL_GROUP bytes apart, with rows: at most 32 * 128 *
+// 32,767.
+INLINE void dot_keys(const uint8_t *quants, const query_block *const *q, const int rows, integers *sum) {
+    UNROLL for (int r = 0; r < rows; r++) sum[r] = (integers){0};
+    UNROLL for (int k = 0; k < CAKED_BLOCK / 4; k++) {
+        int16_pairs four = (int16_pairs)load_quads(quants + k * 4 * PANEL_GROUP);
+        int16_pairs odd = four >> 8, even = four << 8 >> 8;
+        UNROLL for (int r = 0; r < rows; r++) {
+            sum[r] = v_dot2(sum[r], even, load32((const uint8_t *)(q[r]->pairs + 4 * k)));
+            sum[r] = v_dot2(sum[r], odd, load32((const uint8_t *)(q[r]->pairs + 4 * k + 2)));
+            CAKED_IN_ORDER(sum[r]);
+        }
+    }
+}
+#endif
+
+// A query row.
+typedef struct {
+    query_block block[PIECE_BLOCKS];
     float scale[PIECE_BLOCKS];
 } byte_query;
 
 INLINE void split_query(const float *q, size_t width, byte_query *row) {
     for (size_t b = 0; b < width / CAKED_BLOCK; b++, q += CAKED_BLOCK) {
-        enum { LIMIT = 127 * 256 };  // the upper byte stays a signed one when the lower, signed as well, is taken off
         int16_t integers[CAKED_BLOCK];
-        lanes x = v_load(q), y = v_load(q + LANES);
-        float inverse = inverse_scale(v_max(v_magnitude(x), v_magnitude(y)), LIMIT, row->scale + b);
-        v_store_int16(integers, x * inverse);
-        v_store_int16(integers + LANES, y * inverse);
-        int32_t sum = 0;
-        UNROLL for (int i = 0; i < CAKED_BLOCK; i++) {
-            int32_t low = (int8_t)integers[i];
-            row->low[b * CAKED_BLOCK + i] = (uint8_t)low;
-            row->high[b * CAKED_BLOCK + i] = (uint8_t)((integers[i] - low) >> 8);
-            sum += integers[i];
+        lanes x[PART_LANES], largest = v_set(0);
+        UNROLL for (int k = 0; k < PART_LANES; k++) {
+            x[k] = v_load(q + k * LANES);
+            largest = v_max(v_magnitude(x[k]), largest);
         }
-        row->zero[b] = -128 * sum;
+        float inverse = inverse_scale(largest, QUERY_LIMIT, row->scale + b);
+        UNROLL for (int k = 0; k < PART_LANES; k++) v_store_int16(integers + k * LANES, x[k] * inverse);
+        put_query(integers, row->block + b);
     }
 }
 
-// scores[r][LANES] of LANES keys.
+// scores[r][BYTE_KEYS] of as many keys.
 INLINE void score_bytes(const uint8_t *keys, size_t entry_bytes, size_t width, const byte_query *q, const int rows,
                         float *scores) {
-    lanes total[ROWS];
-    UNROLL for (int r = 0; r < rows; r++) total[r] = v_set(0);
+    lanes total[GROUP_VECTORS][ROWS];
+    UNROLL for (int v = 0; v < GROUP_VECTORS; v++) {
+        UNROLL for (int r = 0; r < rows; r++) total[v][r] = v_set(0);
+    }
     for (size_t b = 0; b < width / CAKED_BLOCK; b++, keys += CAKED_Q8_0_BYTES) {
         quad_bytes quants[CAKED_BLOCK / 4];
+        const query_block *query[ROWS];
         transpose_group(keys + 2, entry_bytes, quants);
-        UNROLL for (int k = 0; k < CAKED_BLOCK / 4; k++) quants[k] ^= 128;
-        lanes scale = gather_scales(keys, entry_bytes, LANES);
-        UNROLL for (int r = 0; r < rows; r++) {
-            integers high = {0}, low = (integers){0} + q[r].zero[b];
-            UNROLL for (int k = 0; k < CAKED_BLOCK / 4; k++) {
-                high = v_dot4(high, quants[k], load32(q[r].high + b * CAKED_BLOCK + 4 * k));
-                low = v_dot4(low, quants[k], load32(q[r].low + b * CAKED_BLOCK + 4 * k));
+        UNROLL for (int r = 0; r < rows; r++) query[r] = q[r].block + b;
+        UNROLL for (int v = 0; v < GROUP_VECTORS; v++) {
+            integers sum[ROWS];
+            dot_keys((const uint8_t *)quants + v * 4 * LANES, query, rows, sum);
+            lanes scale = gather_scales(keys + v * LANES * entry_bytes, entry_bytes, LANES);
+            UNROLL for (int r = 0; r < rows; r++) {
+                lanes both = scale * v_set(q[r].scale[b]);
+                total[v][r] = v_fma(__builtin_convertvector(sum[r], lanes), both, total[v][r]);
             }
-            total[r] = v_fma(__builtin_convertvector((high << 8) + low, lanes), scale * v_set(q[r].scale[b]), total[r]);
         }
     }
-    UNROLL for (int r = 0; r < rows; r++) v_store(scores + r * CAKED_ATTEND_TILE, total[r]);
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int v = 0; v < GROUP_VECTORS; v++) v_store(scores + r * CAKED_ATTEND_TILE + v * LANES, total[v][r]);
+    }
 }
 
 // A tile's weights, each times its entry's scale of a block, as integers; 0 for what a row does not see.
@@ -88,9 +154,11 @@ typedef struct {
     float scale[BYTE_ROWS];
 } byte_weights;
 
-// out[rows, width] += the values of pairs of entries by their weights, for a block of their width.
-INLINE void weigh_bytes(const tile *values, size_t block, const byte_weights *weights, size_t first, const int rows, float *out) {
-    const uint8_t *value = values->stored + block * CAKED_Q8_0_BYTES + 2;
+// out[rows, width] += the values of pairs of entries by their weights, for BYTE_CHANNELS of their width.
+INLINE void weigh_bytes(const tile *values, size_t part, const byte_weights *weights, size_t first, const int rows,
+                        float *out) {
+    const size_t channel = part * BYTE_CHANNELS, block = channel / CAKED_BLOCK;
+    const uint8_t *value = values->stored + block * CAKED_Q8_0_BYTES + 2 + channel % CAKED_BLOCK;
     integers sums[ROWS][2];
     UNROLL for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (integers){0};
     for (size_t e = 0; e < values->count; e += 2, value += 2 * values->entry_bytes) {
@@ -105,7 +173,7 @@ INLINE void weigh_bytes(const tile *values, size_t block, const byte_weights *we
     }
     UNROLL for (int r = 0; r < rows; r++) {
         lanes scale = v_set(weights->scale[first + (size_t)r]);
-        float *to = out + (size_t)r * values->width + block * CAKED_BLOCK;
+        float *to = out + (size_t)r * values->width + channel;
         v_order_pairs(sums[r]);
         UNROLL for (int k = 0; k < 2; k++) {
             v_store(to + k * LANES, v_fma(scale, __builtin_convertvector(sums[r][k], lanes), v_load(to + k * LANES)));
@@ -117,8 +185,8 @@ INLINE void weigh_bytes(const tile *values, size_t block, const byte_weights *we
     static void score_bytes_##rows(const uint8_t *keys, size_t entry_bytes, size_t width, const byte_query *q, float *to) {    \
         score_bytes(keys, entry_bytes, width, q, rows, to);                                                                    \
     }                                                                                                                          \
-    static void weigh_bytes_##rows(const tile *values, size_t block, const byte_weights *weights, size_t first, float *out) {  \
-        weigh_bytes(values, block, weights, first, rows, out);                                                                 \
+    static void weigh_bytes_##rows(const tile *values, size_t part, const byte_weights *weights, size_t first, float *out) {   \
+        weigh_bytes(values, part, weights, first, rows, out);                                                                  \
     }
 DEFINE_ROWS(1)
 DEFINE_ROWS(2)
@@ -139,14 +207,14 @@ INLINE void prefetch_next(const tile *entries, size_t next, size_t share, size_t
 }
 
 static void score_byte_tile(const tile *keys, size_t next, const byte_query *q, size_t rows, float *scores) {
-    for (size_t e = 0; e < keys->count; e += LANES) {
+    for (size_t e = 0; e < keys->count; e += BYTE_KEYS) {
         const uint8_t *from = keys->stored + e * keys->entry_bytes;
-        prefetch_next(keys, next, e / LANES, TILE_PARTS);
-        uint8_t padded[LANES * PIECE_BLOCKS * CAKED_Q8_0_BYTES];  // the last keys, with zeros for those not there
-        if (keys->count - e < LANES) {
+        prefetch_next(keys, next, e / BYTE_KEYS, CAKED_ATTEND_TILE / BYTE_KEYS);
+        uint8_t padded[BYTE_KEYS * PIECE_BLOCKS * CAKED_Q8_0_BYTES];  // the last keys, with zeros for those not there
+        if (keys->count - e < BYTE_KEYS) {
             size_t bytes = (keys->count - e) * keys->entry_bytes;
             memcpy(padded, from, bytes);
-            memset(padded + bytes, 0, LANES * keys->entry_bytes - bytes);
+            memset(padded + bytes, 0, BYTE_KEYS * keys->entry_bytes - bytes);
             from = padded;
         }
         for (size_t r = 0; r < rows; r += ROWS) {
@@ -195,9 +263,9 @@ static void weigh_byte_tile(const tile *values, size_t next, const float *scores
         size_t shown = seen(visible, r, before, values->count);
         quantise_weights(scores + r * CAKED_ATTEND_TILE, shown, scales, blocks, weights.of[r], weights.scale + r);
     }
-    for (size_t b = 0; b < blocks; b++) {
+    for (size_t part = 0; part < values->width / BYTE_CHANNELS; part++) {
         for (size_t r = 0; r < rows; r += ROWS) {
-            weigh_bytes_rows[at_most(rows - r, ROWS) - 1](values, b, &weights, r, out + r * values->width);
+            weigh_bytes_rows[at_most(rows - r, ROWS) - 1](values, part, &weights, r, out + r * values->width);
         }
     }
 }

@@ -7,6 +7,8 @@
 typedef uint8_t quads __attribute__((vector_size(4 * LANES)));
 // The same of a whole group.
 typedef uint8_t quad_bytes __attribute__((vector_size(4 * PANEL_GROUP)));
+// Two 16-bit integers in each of LANES places.
+typedef int16_t int16_pairs __attribute__((vector_size(4 * LANES)));
 
 #ifdef CAKED_DOT_LANES
 #include CAKED_DOT_LANES
@@ -196,12 +198,13 @@ INLINE void quantise_row(const float *x, size_t blocks, size_t rows, size_t r, u
         float scale = quantise_block(x, quants);
         int32_t halves[2] = {0, 0};
         UNROLL for (int k = 0; k < CAKED_BLOCK; k++) halves[k / (CAKED_BLOCK / 2)] += quants[k];
-        int32_t sum = halves[0] + halves[1], offset = sum * -128, half = halves[0] * -128;
+        int32_t sum = halves[0] + halves[1], offset = sum * -128;
+        int16_t negated[2] = {(int16_t)-halves[0], (int16_t)-halves[1]};
         float scaled = scale * (float)sum;
         uint8_t *scales = record + rows * CAKED_BLOCK + 4 * r;
         memcpy(scales, &scale, 4);
         memcpy(scales + 4 * rows, &offset, 4);
-        memcpy(scales + 8 * rows, &half, 4);
+        memcpy(scales + 8 * rows, negated, 4);
         memcpy(scales + 12 * rows, &scaled, 4);
     }
 }

@@ -44,103 +44,190 @@ INLINE lanes set_float(const uint8_t *p) { return v_set(caked_float(load32(p)));
 INLINE lanes load_factors(const uint8_t *p) { return v_from_integers(v_load_bytes(p)); }
 INLINE integers load_signed(const uint8_t *p) { return (integers)(v_load_bytes(p) << 24) >> 24; }
 
-// Integer sums of a block: of (quant - zero) * x where weights have a zero, of quant * x where they have a shift.
-INLINE void panel_sums(caked_type type, const uint8_t *w, size_t output, const uint8_t *x, const int rows, integers *sum) {
-    const int width = caked_panel_bits(type);
-    const uint8_t *zeros = x + rows * (CAKED_BLOCK + 4);
-    integers first[PANEL_ROWS];
-    UNROLL for (int r = 0; r < rows; r++) {
-        if (caked_panel_is_halved(type)) {
-            sum[r] = set32(zeros + 4 * (rows + r)) >> 2;
-        } else if (caked_panel_is_shifted(type)) {
-            sum[r] = (integers){0};
-        } else {
-            sum[r] = width == 8 ? v_dot8_start(zeros + 4 * r) : set32(zeros + 4 * r) >> (8 - width);
-        }
-    }
-    UNROLL for (int k = 0; k < CAKED_BLOCK / 4; k++) {
-        quads quants = panel_quants(w + 4 * output, width, k);
-        if (caked_panel_is_halved(type) && k == CAKED_BLOCK / 8) {
-            UNROLL for (int r = 0; r < rows; r++) {
-                first[r] = sum[r];
-                sum[r] = (set32(zeros + 4 * r) - set32(zeros + 4 * (rows + r))) >> 2;
-            }
-        }
-        UNROLL for (int r = 0; r < rows; r++) {
-            uint32_t four = load32(x + r * CAKED_BLOCK + 4 * k);
-            sum[r] = width == 8 ? v_dot8(sum[r], quants, four) : v_dot4(sum[r], quants, four);
-        }
-    }
-    if (!caked_panel_is_halved(type)) return;
-    // Halves have scales of their own; their products with the sums are exact, and so is the sum of both as a float.
-    const uint8_t *factors = w + caked_panel_quants(type) + output;
-    integers low = load_signed(factors), high = load_signed(factors + PANEL_GROUP);
-    UNROLL for (int r = 0; r < rows; r++) sum[r] = low * first[r] + high * sum[r];
+// Vectors of LANES outputs of a group, and how many of them share what is loaded of a few rows: sums of all stay in
+// registers.
+enum { GROUP_VECTORS = PANEL_GROUP / LANES, PANEL_SUMS = PANEL_ROWS };
+INLINE int shared_vectors(const int rows) { return LANES == 8 && 2 * rows <= PANEL_SUMS ? 2 : 1; }
+
+#ifndef CAKED_IN_ORDER
+#define CAKED_IN_ORDER(v) (void)0
+#endif
+
+// Whether runs are sums of pairs: then halves are multiplied with their factors where pairs become fours.
+#ifdef CAKED_PAIR_SUMS
+enum { SUMS_PAIRS = true };
+#else
+enum { SUMS_PAIRS = false };
+INLINE integers v_dot_end_times(integers sum, dots run, int16_pairs factor) { return (void)sum, (void)factor, run; }
+#endif
+
+// Factors of a block's halves, in both parts of a place.
+typedef struct {
+    int16_pairs half[2], zero;  // and those of the zeros of both, 32
+} half_factors;
+
+INLINE half_factors load_half_factors(const uint8_t *p) {
+    integers low = load_signed(p), high = load_signed(p + PANEL_GROUP);
+    half_factors f = {{(int16_pairs)((low & 0xffff) | low << 16), (int16_pairs)((high & 0xffff) | high << 16)},
+                      (int16_pairs)((low & 0xffff) | high << 16) << 5};
+    return f;
 }
 
-// LANES outputs of a group from the given one on.
-INLINE void panel_lanes(const panel_product *m, caked_type type, size_t output, const int rows) {
+// What the sum of a block, or of a half, starts with: row r times the weights' zero, taken off. `sums` are those of the
+// rows' quants.
+INLINE integers panel_start(caked_type type, const uint8_t *sums, const int rows, const int r, const int half) {
+    const int width = caked_panel_bits(type);
+    const bool halved = caked_panel_is_halved(type);
+    if (caked_panel_is_shifted(type)) return (integers){0};
+    if (width == 8) return v_dot8_start(sums + 4 * r);
+    integers all = set32(sums + 4 * (halved ? rows + r : r));
+    // The compiler would rather shift a scalar and move it into a vector, which takes longer.
+    CAKED_IN_ORDER(all);
+    if (halved) return half == 0 ? (all << 16) >> 11 : (all >> 16) << 5;
+    return all >> (8 - width);
+}
+
+// Sums of a block, or of a half where halves have factors, for `vectors` vectors of outputs: of (quant - zero) * x
+// where weights have a zero, of quant * x where they have a shift. `f` is NULL or has the factors of each vector; then
+// the second half goes on with the first one's sums.
+INLINE void panel_sums(caked_type type, const uint8_t *w, const int vectors, const uint8_t *x, const int rows,
+                       const int half, const half_factors *f, integers *sum) {
+    const int width = caked_panel_bits(type), step = v_dot_quads(caked_panel_largest(type));
+    const int count = caked_panel_is_halved(type) ? CAKED_BLOCK / 8 : CAKED_BLOCK / 4, first = half * count;
+    const uint8_t *sums = x + rows * (CAKED_BLOCK + 4);
+    dots run[PANEL_SUMS];
+    UNROLL for (int k = 0; k < count; k++) {
+        const bool begins = k % step == 0, ends = k % step == step - 1 || k == count - 1;
+        const bool goes_on = k >= step || (f && half == 1);
+        quads quants[GROUP_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) quants[v] = panel_quants(w + v * 4 * LANES, width, first + k);
+        UNROLL for (int i = 0; i < vectors * rows; i++) {
+            const int v = i / rows, r = i % rows;
+            uint32_t four = load32(x + r * CAKED_BLOCK + 4 * (first + k));
+            integers before = (integers){0};
+            // A run needs what it goes on with where it begins or, made of pairs, not before it ends.
+            if (goes_on) {
+                before = sum[i];
+            } else if (f && ends) {
+                before = v_dot2(before, f[v].zero, load32(sums + 4 * (rows + r)));
+            } else if (SUMS_PAIRS ? ends : begins) {
+                before = panel_start(type, sums, rows, r, half);
+            }
+            if (begins) run[i] = v_dot_begin(before);
+            run[i] = width == 8 ? v_dot8(run[i], quants[v], four) : v_dot4(run[i], quants[v], four);
+            if (!ends) {
+                CAKED_IN_ORDER(run[i]);
+                continue;
+            }
+            sum[i] = f ? v_dot_end_times(before, run[i], f[v].half[half]) : v_dot_end(before, run[i]);
+            CAKED_IN_ORDER(sum[i]);
+        }
+    }
+}
+
+// The products of a block as floats, those of halves times their factors: exact, since below 2^24.
+INLINE void panel_products(caked_type type, const uint8_t *w, const uint8_t *factors, const int vectors,
+                           const uint8_t *x, const int rows, lanes *product) {
+    integers first[PANEL_SUMS], second[PANEL_SUMS];
+    half_factors f[GROUP_VECTORS];
+    const bool halved = caked_panel_is_halved(type);
+    if (halved && SUMS_PAIRS) {
+        UNROLL for (int v = 0; v < vectors; v++) f[v] = load_half_factors(factors + v * LANES);
+        panel_sums(type, w, vectors, x, rows, 0, f, first);
+        panel_sums(type, w, vectors, x, rows, 1, f, first);
+    } else {
+        panel_sums(type, w, vectors, x, rows, 0, NULL, first);
+    }
+    UNROLL for (int i = 0; i < vectors * rows; i++) product[i] = __builtin_convertvector(first[i], lanes);
+    if (!halved || SUMS_PAIRS) return;
+    panel_sums(type, w, vectors, x, rows, 1, NULL, second);
+    UNROLL for (int v = 0; v < vectors; v++) {
+        lanes low = v_from_integers((bits)load_signed(factors + v * LANES));
+        lanes high = v_from_integers((bits)load_signed(factors + PANEL_GROUP + v * LANES));
+        UNROLL for (int i = v * rows; i < (v + 1) * rows; i++) {
+            product[i] = v_fma(high, __builtin_convertvector(second[i], lanes), low * product[i]);
+        }
+    }
+}
+
+// Adds a block's products to the totals of `vectors` vectors of outputs, PANEL_ROWS of each vector; `w` is the block's,
+// at the first of the outputs, whose number in the group is `output`.
+INLINE void panel_part(caked_type type, const uint8_t *w, size_t output, const int vectors, const uint8_t *x,
+                       const int rows, const lanes *scales, const lanes *shifts, lanes (*total)[PANEL_ROWS]) {
+    const bool nested = caked_panel_is_nested(type), shifted = caked_panel_is_shifted(type);
+    const uint8_t *factors = w + caked_panel_quants(type) + (nested ? output : 2 * output);
+    lanes sum[PANEL_SUMS];
+    panel_products(type, w + 4 * output, factors, vectors, x, rows, sum);
+    UNROLL for (int v = 0; v < vectors; v++) {
+        const uint8_t *own = factors + (nested ? v * LANES : 2 * v * LANES);
+        lanes scale = scales[v], shift = shifts[v];
+        if (!nested) {
+            scale = v_load_half(own);
+            if (shifted) shift = v_load_half(own + PANEL_HALVES);
+        } else if (shifted) {
+            scale *= load_factors(own);
+            shift *= load_factors(own + PANEL_GROUP);
+        } else if (!caked_panel_is_halved(type)) {
+            scale *= v_from_integers((bits)load_signed(own));
+        }
+        UNROLL for (int r = 0; r < rows; r++) {
+            const uint8_t *scaling = x + rows * CAKED_BLOCK + 4 * r;
+            lanes both = v_rounded(scale * set_float(scaling)), now = total[v][r];
+            now += v_rounded(sum[v * rows + r] * both);
+            if (shifted) now += v_rounded(shift * set_float(scaling + 12 * rows));
+            total[v][r] = now;
+        }
+    }
+}
+
+// A group with the rows of a tile.
+INLINE void panel_tile(const panel_product *m, caked_type type, const int rows) {
     enum { AHEAD = 2048 };  // bytes of the stream that are fetched ahead: what comes while a block is multiplied
     const bool nested = caked_panel_is_nested(type), shifted = caked_panel_is_shifted(type);
     const size_t block = caked_panel_block(type), run = nested ? PANEL_PIECE : 1;
     const uint8_t *w = m->w, *x = m->x + m->first * (size_t)rows * ROW_BYTES;
-    size_t outputs = m->outputs - output;
-    lanes total[PANEL_ROWS];
-    UNROLL for (int r = 0; r < rows; r++) {
-        const float *start = m->continues ? m->y + r * m->y_stride : m->bias;
-        total[r] = start ? load_outputs(start + output, outputs) : v_set(0);
+    const int vectors = shared_vectors(rows);
+    lanes total[GROUP_VECTORS][PANEL_ROWS], scales[GROUP_VECTORS], shifts[GROUP_VECTORS];
+    for (int v = 0; v < GROUP_VECTORS; v++) {
+        const size_t output = (size_t)v * LANES, outputs = m->outputs < output ? 0 : m->outputs - output;
+        UNROLL for (int r = 0; r < rows; r++) {
+            const float *start = m->continues ? m->y + r * m->y_stride : m->bias;
+            total[v][r] = start && outputs > 0 ? load_outputs(start + output, outputs) : v_set(0);
+        }
+        scales[v] = v_set(1), shifts[v] = v_set(0);
     }
     for (size_t b = 0; b < m->blocks; b += run) {
-        lanes scales = v_set(1), shifts = v_set(0);
         if (nested) {
-            scales = v_load_half(w + 2 * output);
-            if (shifted) shifts = -v_load_half(w + PANEL_HALVES + 2 * output);
+            UNROLL for (int v = 0; v < GROUP_VECTORS; v++) {
+                scales[v] = v_load_half(w + 2 * v * LANES);
+                if (shifted) shifts[v] = -v_load_half(w + PANEL_HALVES + 2 * v * LANES);
+            }
             w += caked_panel_head(type);
         }
         for (size_t part = 0; part < run; part++, w += block, x += rows * ROW_BYTES) {
-            if (output == 0) {
-                UNROLL for (size_t line = 0; line < block; line += 64) {
-                    __builtin_prefetch((const void *)((uintptr_t)w + AHEAD + line), 0, 3);
-                }
+            UNROLL for (size_t line = 0; line < block; line += 64) {
+                __builtin_prefetch((const void *)((uintptr_t)w + AHEAD + line), 0, 3);
             }
-            integers sum[PANEL_ROWS];
-            panel_sums(type, w, output, x, rows, sum);
-            const uint8_t *factors = w + caked_panel_quants(type);
-            lanes scale = scales, shift = shifts;
-            if (!nested) {
-                scale = v_load_half(factors + 2 * output);
-                if (shifted) shift = v_load_half(factors + PANEL_HALVES + 2 * output);
-            } else if (shifted) {
-                scale *= load_factors(factors + output);
-                shift *= load_factors(factors + PANEL_GROUP + output);
-            } else if (!caked_panel_is_halved(type)) {
-                scale *= v_from_integers((bits)load_signed(factors + output));
-            }
-            UNROLL for (int r = 0; r < rows; r++) {
-                const uint8_t *scaling = x + rows * CAKED_BLOCK + 4 * r;
-                lanes both = v_rounded(scale * set_float(scaling));
-                total[r] += v_rounded(__builtin_convertvector(sum[r], lanes) * both);
-                if (shifted) total[r] += v_rounded(shift * set_float(scaling + 12 * rows));
+            LOOP for (int v = 0; v < GROUP_VECTORS; v += vectors) {
+                panel_part(type, w, (size_t)v * LANES, vectors, x, rows, scales + v, shifts + v, total + v);
             }
         }
     }
-    UNROLL for (int r = 0; r < rows; r++) {
-        float *y = m->y + r * m->y_stride + output;
-        if (outputs < LANES) {
-            v_store_first(y, total[r], outputs);
-        } else {
-            v_store(y, total[r]);
+    for (int v = 0; v < GROUP_VECTORS && (size_t)v * LANES < m->outputs; v++) {
+        const size_t output = (size_t)v * LANES, outputs = m->outputs - output;
+        UNROLL for (int r = 0; r < rows; r++) {
+            float *y = m->y + r * m->y_stride + output;
+            if (outputs < LANES) {
+                v_store_first(y, total[v][r], outputs);
+            } else {
+                v_store(y, total[v][r]);
+            }
         }
     }
 }
 
-#define DEFINE_ROWS(TYPE, type, rows)                                                               \
-    static void panel_##type##_##rows(const panel_product *m) {                                     \
-        panel_lanes(m, CAKED_##TYPE, 0, rows);                                                      \
-        for (size_t o = LANES; o < PANEL_GROUP && o < m->outputs; o += LANES) {                     \
-            panel_lanes(m, CAKED_##TYPE, o, rows);                                                  \
-        }                                                                                           \
-    }
+#define DEFINE_ROWS(TYPE, type, rows) \
+    static void panel_##type##_##rows(const panel_product *m) { panel_tile(m, CAKED_##TYPE, rows); }
 #define DEFINE_TYPE(TYPE, type)                                                                         \
     DEFINE_ROWS(TYPE, type, 1)                                                                          \
     DEFINE_ROWS(TYPE, type, 2)                                                                          \

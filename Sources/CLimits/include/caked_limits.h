@@ -7,7 +7,7 @@
 
 // Multiply-adds by the type of what is multiplied; sums are int32 or float.
 typedef enum {
-    CAKED_LIMIT_INT8 = 0,  // AVX-512 VNNI
+    CAKED_LIMIT_INT8 = 0,  // AVX-512 VNNI; pairs of products on AVX2
     CAKED_LIMIT_BF16 = 1,  // AVX-512 BF16
     CAKED_LIMIT_F32 = 2,   // AVX-512, AVX2 with FMA, NEON
 } caked_limit;
