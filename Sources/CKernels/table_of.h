@@ -19,6 +19,7 @@
 #include "operations/block.h"
 #include "operations/tile.h"
 #include "operations/attend_bytes.h"
+#include "operations/attend_nibbles.h"
 #include "operations/attend.h"
 #include "operations/observe.h"
 

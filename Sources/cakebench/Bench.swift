@@ -15,7 +15,7 @@ struct Bench {
     /// For methods that predict.
     let surrogate: Surrogate?
     /// What the daemon stores where nobody says otherwise.
-    static let defaultRows = KVRows.q8_0
+    static let defaultRows = KVRows.q4
 
     init(_ options: ModelOptions) throws {
         pool = try WorkerPool(announcing: options.threads)

@@ -23,7 +23,7 @@ struct Precision: ParsableCommand {
     @OptionGroup var options: ModelOptions
     @Option(name: .long, help: "The text, UTF-8.") var text: String
     @Option(name: .long, help: "Tokens of the text at most.") var tokens = 2048
-    @Option(name: .long, help: "How KV rows are kept.") var rows = Bench.defaultRows.rawValue
+    @Option(name: .long, help: "How KV rows are kept.") var rows = KVRows.q8_0.rawValue
     @Flag(name: .long, help: "Print JSON.") var json = false
 
     struct Report: Encodable {

@@ -10,9 +10,9 @@ import Testing
         let count: Int
         let width: Int
         let rows: Int
-        let keys: [UInt8]
+        var keys: [UInt8]
         let values: [UInt8]
-        let q: [Float]
+        var q: [Float]
 
         init(_ format: EntryFormat, count: Int, width: Int, rows: Int) {
             var numbers = Numbers(UInt64(count * 1000 + width))
@@ -49,9 +49,33 @@ import Testing
     }
 
     /// How far a set may be from the softmax of the stored numbers, which are between -1 and 1: sets that sum integers
-    /// round queries and weights of `q8_0` to 16 bits, which is a fortieth of what its bytes are rounded by.
+    /// round queries and weights of `q8_0` to 16 bits, which is a fortieth of what its bytes are rounded by, and queries
+    /// of `q4` to 8 bits, a tenth of what its nibbles are.
     static func bound(_ variant: Variant, _ format: EntryFormat) -> Double {
-        format == .q8_0 && variant.sumsIntegers ? 1e-4 : 5e-6
+        guard variant.sumsIntegers else { return 5e-6 }
+        return switch format {
+        case .f32, .f16: 5e-6
+        case .q8_0: 1e-4
+        case .q4: 3e-2
+        }
+    }
+
+    @Test("over q4, queries that bytes hold exactly lose nothing", arguments: Variant.available, [32, 64, 96, 160])
+    func exactQueries(variant: Variant, width: Int) throws {
+        for (count, rows) in [(2, 1), (34, 4), (64, 2), (99, 5)] {
+            var example = Case(.q4, count: count, width: width, rows: rows)
+            // Every channel of every group spans -1 to 1: their scales are equal, and so are the folded queries.
+            var numbers = Numbers(UInt64(count + width))
+            var keys = numbers.floats(count * width)
+            for entry in 0..<count where entry % 32 < 2 {
+                for i in 0..<width { keys[entry * width + i] = entry % 32 == 0 ? -1 : 1 }
+            }
+            example.keys = try #require(EntryFormat.q4.quantiseKeys(keys, count: count, width: width))
+            example.q = example.q.map { $0 < 0 ? -1 : 1 }
+            let out = try #require(variant.run { example.computed().finished() })
+            #expect(
+                distance(out, example.expected()) <= (variant.sumsIntegers ? 3e-4 : 2e-5), "\(count), \(rows) rows")
+        }
     }
 
     @Test("attention is the softmax in double precision", arguments: Variant.available, EntryFormat.allCases)

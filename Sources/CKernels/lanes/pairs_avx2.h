@@ -25,3 +25,12 @@ INLINE void v_store_int16(int16_t *p, lanes x) {
     __m256i v = _mm256_shuffle_epi8(_mm256_cvtps_epi32(x), halves);
     _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(_mm256_permute4x64_epi64(v, 0x08)));
 }
+
+// Pairs of the 32 nibbles of a and b, in the order of their channels.
+INLINE void v_pair_nibbles(const uint8_t *a, const uint8_t *b, int16_pairs pairs[CAKED_BLOCK / LANES]) {
+    __m128i x = _mm_loadu_si128((const __m128i *)a), y = _mm_loadu_si128((const __m128i *)b);
+    int16_pairs first = (int16_pairs)_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(x, y));
+    int16_pairs second = (int16_pairs)_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(x, y));
+    pairs[0] = first & 15, pairs[1] = second & 15;
+    pairs[2] = first >> 4, pairs[3] = second >> 4;
+}

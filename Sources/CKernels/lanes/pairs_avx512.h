@@ -22,3 +22,12 @@ INLINE void v_order_pairs(integers sums[2]) {
 INLINE void v_store_int16(int16_t *p, lanes x) {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
 }
+
+// Pairs of the 32 nibbles of a and b: those of the channels 0 ..< 16, then the others.
+INLINE void v_pair_nibbles(const uint8_t *a, const uint8_t *b, int16_pairs pairs[CAKED_BLOCK / LANES]) {
+    __m128i x = _mm_loadu_si128((const __m128i *)a), y = _mm_loadu_si128((const __m128i *)b);
+    __m256i bytes = _mm256_set_m128i(_mm_unpackhi_epi8(x, y), _mm_unpacklo_epi8(x, y));
+    int16_pairs both = (int16_pairs)_mm512_cvtepu8_epi16(bytes);
+    pairs[0] = both & 15;
+    pairs[1] = both >> 4;
+}

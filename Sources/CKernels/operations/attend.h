@@ -311,7 +311,7 @@ static void attend(caked_type type, const void *keys, const void *values, size_t
                    size_t rows, const uint32_t *visible, const caked_scoring *scoring, float *peak, float *sum,
                    float *out, float *scratch) {
 #ifdef CAKED_PAIRS
-    if (attend_bytes(type, keys, values, count, width, q, rows, visible, scoring, peak, sum, out, scratch)) return;
+    if (attend_integers(type, keys, values, count, width, q, rows, visible, scoring, peak, sum, out, scratch)) return;
 #endif
     const caked_type value_type = caked_value_type(type);
     size_t value_bytes = caked_bytes(value_type, width);

@@ -289,16 +289,4 @@ static void attend_byte_rows(const uint8_t *keys, const uint8_t *values, size_t 
     }
 }
 
-// As `attend`; false, and nothing is done, where entries are not q8_0 or too wide.
-static bool attend_bytes(caked_type type, const uint8_t *keys, const uint8_t *values, size_t count, size_t width,
-                         const float *q, size_t rows, const uint32_t *visible, const caked_scoring *scoring, float *peak,
-                         float *sum, float *out, float *scratch) {
-    if (type != CAKED_Q8_0 || width > PIECE || width % CAKED_BLOCK != 0) return false;
-    for (size_t r = 0; r < rows; r += BYTE_ROWS) {
-        attend_byte_rows(keys, values, count, width, q + r * width, r, at_most(rows - r, BYTE_ROWS),
-                         visible ? visible + r : NULL, scoring, peak + r, sum + r, out + r * width, scratch);
-    }
-    return true;
-}
-
 #endif

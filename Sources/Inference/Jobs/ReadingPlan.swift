@@ -130,7 +130,7 @@ extension ReadingPlan {
     }
 
     /// Up to which share of the entries one reading answers as much as two do (docs/answers.md).
-    private static let learnedShare = 0.1
+    private static let learnedShare = 0.17
 
     private static func share(of budget: Int, tokens: Int, capacities: [Int]?) -> Double {
         // A budget was rounded up to whole entries.
