@@ -10,7 +10,7 @@ struct Chat: DaemonCommand {
         discussion: """
             End with Ctrl-D or /exit; Ctrl-C ends an answer. /reset forgets what was said, /doc NAME goes on with \
             another document, /help says so. Questions may also come from a pipe, one per line; blank lines are \
-            skipped.
+            skipped. When the conversation nears the model's context, its older half is left out.
 
               cakectl chat manual
               cakectl --json chat manual < questions.txt
@@ -28,31 +28,47 @@ struct Chat: DaemonCommand {
         let isConversation = Terminal.inputIsTerminal && Terminal.errorIsTerminal
         var document = name
         if isConversation { try await greet(document, client) }
-        var messages: [ChatMessage] = []
+        var conversation = Conversation()
         while let line = nextLine(prompting: isConversation) {
             switch ChatLine(line) {
             case .exit: return
             case .help: Terminal.note(ChatLine.commands)
-            case .reset: messages = []
+            case .reset: conversation = Conversation()
             case .document(let other):
                 do {
                     try await greet(other, client)
-                    (document, messages) = (other, [])
+                    (document, conversation) = (other, Conversation())
                 } catch {
                     guard isConversation else { throw error }
                     Terminal.fail(error.description)
                 }
             case .unknown(let word): Terminal.fail("\(word) is no command here; /help lists them")
             case .question(let question):
-                messages.append(ChatMessage(.user, question))
+                await measure(&conversation, about: document, client)
+                if conversation.isNearlyFull { leaveOutOldest(of: &conversation) }
+                conversation.ask(question)
                 do {
-                    let answer = try await answer(document, messages, client)
-                    messages.append(ChatMessage(.assistant, answer.text))
+                    try await answer(document, &conversation, client)
                 } catch {
                     guard isConversation, Self.leavesConversation(error) else { throw error }
-                    messages.removeLast()
+                    conversation.takeBack()
                     if error == .cancelled { Terminal.control("\n") } else { Terminal.fail(error.description) }
                 }
+            }
+        }
+    }
+
+    /// Answers the last question, without the oldest turns where all of them are too much.
+    private func answer(
+        _ document: String, _ conversation: inout Conversation, _ client: DaemonClient
+    ) async throws(ClientError) {
+        while true {
+            do throws(ClientError) {
+                let answer = try await answer(document, conversation.messages, client)
+                return conversation.take(answer.text, usedTokens: answer.usage?.totalTokens)
+            } catch {
+                guard case .api(_, "context_length_exceeded", _, _, _) = error, leaveOutOldest(of: &conversation)
+                else { throw error }
             }
         }
     }
@@ -67,6 +83,26 @@ struct Chat: DaemonCommand {
         return try await Interrupt.cancelling { () async throws(ClientError) in
             try await printer.answer(request, from: client)
         }
+    }
+
+    /// Finds out how much there is room for, once there is something to leave out; what is not said is left to the
+    /// daemon.
+    private func measure(_ conversation: inout Conversation, about document: String, _ client: DaemonClient) async {
+        guard !conversation.messages.isEmpty, conversation.contextLength == nil else { return }
+        conversation.contextLength = (try? await client.status().contextLength) ?? .max
+        conversation.documentTokens = (try? await client.document(document).tokens) ?? 0
+    }
+
+    /// Says how much is left out; false where there is nothing left.
+    @discardableResult
+    private func leaveOutOldest(of conversation: inout Conversation) -> Bool {
+        let turns = conversation.leaveOutOldest()
+        guard turns > 0 else { return false }
+        if !isQuiet {
+            let oldest = turns == 1 ? "oldest question is" : "\(turns) oldest questions are"
+            Terminal.note("The conversation nears the model's context: its \(oldest) left out from here on.")
+        }
+        return true
     }
 
     /// Says which document it is: a wrong name is better said now than after the first question.

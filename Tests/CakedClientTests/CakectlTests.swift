@@ -155,7 +155,7 @@ import Testing
         let server = try await ScriptedServer { _ in .events(Sample.answer("Yes.")) }
         let result = try await run(["chat", "manual"], socket: server.socketPath, input: "One?\n\n  \nTwo?")
         #expect((result.output, result.error, result.status) == ("Yes.\nYes.\n", "", 0))
-        #expect(server.requests.count == 2)
+        #expect(server.requests.count { $0.method == .POST } == 2)
         #expect(
             server.requests.last?.text.contains(
                 #"[{"content":"One?","role":"user"},{"content":"Yes.","role":"assistant"},{"content":"Two?","#
@@ -179,6 +179,51 @@ import Testing
         #expect(server.requests[2].target == "/v1/documents/novel")
         #expect(server.requests[3].text.contains(#""document":"novel""#))
         #expect(server.requests[3].text.contains(#"[{"content":"/etc/hosts is what?","role":"user"}]"#))
+    }
+
+    @Test("chat leaves out the older half when the daemon says that it is too much, and says so in a line")
+    func chatTooLong() async throws {
+        let server = try await ScriptedServer { request in
+            request.text.contains("One?") && request.text.contains("Three?")
+                ? .error("context_length_exceeded", "too long", status: "400 Bad Request")
+                : .events(Sample.answer("Yes."))
+        }
+        let result = try await run(["chat", "manual"], socket: server.socketPath, input: "One?\nTwo?\nThree?\nFour?")
+        #expect((result.output, result.status) == ("Yes.\nYes.\nYes.\nYes.\n", 0))
+        #expect(
+            result.error
+                == "The conversation nears the model's context: its oldest question is left out from here on.\n")
+        let last = try #require(server.requests.last).text
+        #expect(!last.contains("One?") && last.contains("Two?") && last.contains("Four?"))
+    }
+
+    /// The sample's answers come to 12,503 tokens, 12,480 of which are the document's.
+    @Test(
+        "chat leaves out the older half before there is no room for an answer",
+        arguments: [(12_510, true), (12_509, false), (13_000, true)])
+    func chatNearlyFull(_ context: Int, _ isEnough: Bool) async throws {
+        let server = try await ScriptedServer { request in
+            switch (request.method, request.target) {
+            case (.GET, "/v1/status"):
+                .json(Sample.status.replacing(#""context_length":4096"#, with: "\"context_length\":\(context)"))
+            case (.GET, _): .json(Sample.document)
+            default: .events(Sample.answer("Yes."))
+            }
+        }
+        let result = try await run(["chat", "manual"], socket: server.socketPath, input: "One?\nTwo?")
+        #expect((result.output, result.status) == ("Yes.\nYes.\n", 0))
+        let line = "The conversation nears the model's context: its oldest question is left out from here on.\n"
+        #expect(result.error == (isEnough ? "" : line))
+        #expect(server.requests.last?.text.contains("One?") == isEnough)
+    }
+
+    @Test("a question that alone is too long for the model's context fails")
+    func chatHopeless() async throws {
+        let server = try await ScriptedServer { _ in
+            .error("context_length_exceeded", "too long", status: "400 Bad Request")
+        }
+        let result = try await run(["chat", "manual"], socket: server.socketPath, input: "One?")
+        #expect(result.status != 0 && result.error.contains("too long") && server.requests.count == 1)
     }
 
     @Test("ask says how much of the document is to be read")

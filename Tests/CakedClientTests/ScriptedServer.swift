@@ -166,7 +166,8 @@ enum Sample {
         "oldest_reader_seconds":1.5,"open_documents":2,\#
         "quarantined_documents":1,"queue":{"documents":1,"questions":2},"quota_bytes":9,"reclaimed":{"deleted":\#
         {"bytes":1,"count":2},"expired":{"bytes":3,"count":4},"shrunk":{"bytes":5,"count":6}},"running":\#
-        {"documents":1,"questions":0},"store_bytes":8,"threads":2,"uptime_seconds":3.5,"version":"0.1.0"}
+        {"documents":1,"questions":0},"store_bytes":8,"tails":{"bytes":10,\#
+        "count":1,"hits":2,"limit_bytes":11,"saved_tokens":12},"threads":2,"uptime_seconds":3.5,"version":"0.1.0"}
         """#
     static let usage = #"""
         {"prompt_tokens":12500,"completion_tokens":3,"total_tokens":12503,\#

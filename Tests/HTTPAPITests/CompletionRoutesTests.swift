@@ -120,7 +120,10 @@ import Testing
             (.conflict(code: "fingerprint_mismatch", message: "m"), 409, "invalid_request_error"),
             (.gone(code: "document_damaged", message: "m"), 410, "invalid_request_error"),
             (.unacceptable(code: "below_floor", message: "m"), 422, "invalid_request_error"),
-            (.invalid(code: "prompt_too_long", message: "m", parameter: "messages"), 400, "invalid_request_error"),
+            (
+                .invalid(code: "context_length_exceeded", message: "m", parameter: "messages"), 400,
+                "invalid_request_error"
+            ),
             (.insufficientStorage(message: "m"), 507, "server_error"),
             (.internalFailure(message: "m"), 500, "server_error"),
         ])

@@ -67,14 +67,12 @@ struct PreparedQuestion: Sendable {
             } ?? 0
         let room = loaded.card.contextLength - cachedTokens - prompt.count
         guard room > 0 else {
-            throw .invalid(
-                code: "prompt_too_long",
-                message: """
-                    the question has \(prompt.count) tokens and the document \(cachedTokens); together with an answer \
-                    they \
-                    must stay below this model's context of \(loaded.card.contextLength)
-                    """,
-                parameter: "messages")
+            throw .contextExceeded(
+                """
+                the prompt has \(prompt.count) tokens\(source == nil ? "" : " and the document \(cachedTokens)"); \
+                with an answer they must stay below this model's context of \(loaded.card.contextLength): leave out \
+                the oldest turns of the conversation, or ask about a shorter document
+                """)
         }
         if let source { store.touch(source.key) }
         let limit = configuration.maxGeneratedTokens
@@ -104,10 +102,11 @@ struct PreparedQuestion: Sendable {
         // No token is longer than this, so a text far beyond the context is refused before it is tokenized.
         let bytes = segments.reduce(0) { $0 + $1.content.utf8.count }
         guard bytes / loaded.longestTokenBytes <= loaded.card.contextLength else {
-            throw .invalid(
-                code: "prompt_too_long",
-                message: "the question is far longer than this model's context of \(loaded.card.contextLength) tokens",
-                parameter: "messages")
+            throw .contextExceeded(
+                """
+                the prompt is far longer than this model's context of \(loaded.card.contextLength) tokens: leave out \
+                the oldest turns of the conversation, or put the long text as a document
+                """)
         }
         let tokens = loaded.tokenizer.encode(segments, continuing: hasDocument)
         guard !tokens.isEmpty else {
@@ -141,6 +140,13 @@ struct PreparedQuestion: Sendable {
         } catch {
             throw .invalid(code: "invalid_parameter", message: "\(error)", parameter: nil)
         }
+    }
+}
+
+extension EngineError {
+    /// More than the model can read; the code is OpenAI's, which clients act on.
+    fileprivate static func contextExceeded(_ message: String) -> EngineError {
+        .invalid(code: "context_length_exceeded", message: message, parameter: "messages")
     }
 }
 
