@@ -12,7 +12,7 @@ public enum FinishReason: String, Codable, Sendable {
 public struct Usage: Codable, Equatable, Sendable {
     /// How much of the prompt was not computed.
     public struct PromptTokensDetails: Codable, Equatable, Sendable {
-        /// Document tokens that were served from the cache instead of being read again.
+        /// Tokens of the document, and of the conversation so far, that were not read again.
         public var cachedTokens: Int
 
         enum CodingKeys: String, CodingKey { case cachedTokens = "cached_tokens" }

@@ -80,6 +80,30 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
         public init() {}
     }
 
+    /// What is kept of conversations that have ended, so that those who go on read only what is new.
+    public struct Tails: Codable, Equatable, Sendable {
+        /// How many there are.
+        public var count = 0
+        /// Bytes of their rows and tokens.
+        public var bytes = 0
+        /// The most that they may take; 0: none is kept.
+        public var limitBytes = 0
+        /// Questions since the start that went on from one.
+        public var hits = 0
+        /// Tokens that those did not read.
+        public var savedTokens = 0
+
+        /// Nothing yet.
+        public init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case count, bytes
+            case limitBytes = "limit_bytes"
+            case hits
+            case savedTokens = "saved_tokens"
+        }
+    }
+
     /// The daemon's version.
     public var version = CakedVersion.current
     /// The loaded model.
@@ -116,6 +140,8 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
     public var reclaimed = Reclaimed()
     /// What is learned of the second reading.
     public var learning = Learning()
+    /// What is kept of ended conversations.
+    public var tails = Tails()
     /// What waits.
     public var queue = Work()
     /// What is being worked on.
@@ -143,7 +169,7 @@ public struct DaemonStatus: Codable, Equatable, Sendable {
         case openDocuments = "open_documents"
         case oldestReaderSeconds = "oldest_reader_seconds"
         case clearedReaders = "cleared_readers"
-        case reclaimed, learning, queue, running, jobs
+        case reclaimed, learning, tails, queue, running, jobs
     }
 }
 

@@ -85,8 +85,9 @@ public struct DocumentLine: Equatable, Sendable {
 
     var entry: Shelf.Entry {
         Shelf.Entry(
-            generation: id, bytes: bytes, shrinkableBytes: shrinkableBytes, lastUsedSeconds: lastUsedSeconds,
-            ttlSeconds: ttlSeconds, isPinned: pinned, isTrimming: shrinkage?.isTrimming ?? false)
+            generation: id, budget: budget, bytes: bytes, shrinkableBytes: shrinkableBytes,
+            lastUsedSeconds: lastUsedSeconds, ttlSeconds: ttlSeconds, isPinned: pinned,
+            isTrimming: shrinkage?.isTrimming ?? false)
     }
 }
 

@@ -224,7 +224,7 @@ extension Shelf.Entry {
     /// A document of which only the size is known.
     init(damaged generation: UInt64, bytes: Int) {
         self.init(
-            generation: generation, bytes: bytes, shrinkableBytes: 0, lastUsedSeconds: 0, ttlSeconds: nil,
-            isPinned: false, isTrimming: false, isDamaged: true)
+            generation: generation, budget: 0, bytes: bytes, shrinkableBytes: 0, lastUsedSeconds: 0,
+            ttlSeconds: nil, isPinned: false, isTrimming: false, isDamaged: true)
     }
 }

@@ -38,6 +38,7 @@ public final class DocumentStore: Sendable {
     let writer = Mutex<Void>(())
     let openDocuments = Atomic<Int>(0)
     let clearedReaders = Atomic<Int>(0)
+    let changes = Atomic<UInt64>(0)
     let collectedRecords: Int
     let directory: StoreDirectory
     let truncate: Truncating

@@ -29,6 +29,8 @@ import struct Synchronization.Atomic
     // Unchecked: immutable, and the pointers are into a snapshot that it keeps.
     /// What the document is; where it was opened for a smaller budget, with that budget and its counts.
     public let manifest: Manifest
+    /// Which writing of the document it is, whatever budget it was opened for.
+    public let writing: Writing
     private let snapshot: Snapshot
     private let heads: [[Segment]]  // by layer · kvHeads + head
     private let records: [Record]
@@ -57,6 +59,7 @@ import struct Synchronization.Atomic
         unsafe records = reader.records.map { unsafe Record(header: $0.header, payload: $0.payload) }
         copies = reader.copies
         self.manifest = manifest
+        writing = Writing(generation: manifest.id, budget: manifest.budget)
         self.snapshot = snapshot
     }
 
@@ -66,7 +69,7 @@ import struct Synchronization.Atomic
             unsafe Self.prefix(count, of: segments)
         }
         unsafe (self.manifest, records) = (manifest, whole.records)
-        (snapshot, copies) = (whole.snapshot, whole.copies)
+        (snapshot, copies, writing) = (whole.snapshot, whole.copies, whole.writing)
     }
 
     /// What a smaller budget keeps of the document, read from the same pages.

@@ -6,6 +6,8 @@ struct Shelf {
     /// What is known of a document without its manifest.
     struct Entry: Equatable, Sendable {
         var generation: UInt64
+        /// Average entries kept for each layer and KV head.
+        var budget: Int
         /// What it takes of the quota.
         var bytes: Int
         /// What shrinking it to the floor would give back; 0 for nothing worth it.

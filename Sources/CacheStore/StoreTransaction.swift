@@ -3,6 +3,8 @@
 import LMDB
 import Locks
 
+import struct Synchronization.Atomic
+
 /// A write transaction, and what it will have changed in the index once it has happened.
 struct StoreTransaction: ~Copyable {
     var lmdb: WriteTransaction
@@ -26,6 +28,7 @@ extension DocumentStore {
             let changes = transaction.changes
             do throws(LMDBError) { try transaction.lmdb.commit() } catch { throw storeError(error) }
             state.withLock { state in for change in changes { state.shelf.apply(change) } }
+            self.changes.add(1, ordering: .releasing)
         }
         guard let result else { preconditionFailure("a write without an error has a result") }
         return result

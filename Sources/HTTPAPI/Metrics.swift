@@ -79,7 +79,8 @@ final class Metrics: Sendable {
             text.sample("caked_stream_failures_total", [("code", code)], Double(count))
         }
         text.single(
-            "caked_cached_tokens_total", "counter", "Document tokens served from the cache.", state.cachedTokens)
+            "caked_cached_tokens_total", "counter", "Tokens of prompts that were not read again, documents' included.",
+            state.cachedTokens)
         text.single("caked_prefilled_tokens_total", "counter", "Document tokens read.", status.prefilledTokens)
         text.single("caked_question_tokens_total", "counter", "Question tokens read.", status.questionTokens)
         text.single("caked_generated_tokens_total", "counter", "Tokens generated.", status.generatedTokens)
@@ -105,6 +106,7 @@ final class Metrics: Sendable {
         text.family("caked_running", "gauge", "Requests being worked on.")
         text.sample("caked_running", [("kind", "document")], Double(daemon.running.documents))
         text.sample("caked_running", [("kind", "question")], Double(daemon.running.questions))
+        tails(daemon.tails, in: &text)
         text.single("caked_documents", "gauge", "Documents in the store.", daemon.documents)
         text.single("caked_store_bytes", "gauge", "Bytes of the documents' caches.", daemon.storeBytes)
         text.single("caked_store_map_bytes", "gauge", "Bytes of the store's address space.", daemon.mapBytes)
@@ -127,6 +129,15 @@ final class Metrics: Sendable {
             "caked_time_to_first_token_seconds", "Time from a question to its first text.", state.firstToken)
         text.histogram("caked_inter_token_seconds", "Time between pieces of an answer's text.", state.interToken)
         return text.text
+    }
+
+    private func tails(_ tails: DaemonStatus.Tails, in text: inout MetricsText) {
+        text.single("caked_tails", "gauge", "Ended conversations whose tails are kept.", tails.count)
+        text.single("caked_tail_bytes", "gauge", "Bytes of the kept tails.", tails.bytes)
+        text.single("caked_tail_limit_bytes", "gauge", "The most that kept tails may take.", tails.limitBytes)
+        text.single("caked_tail_hits_total", "counter", "Questions that went on from a kept tail.", tails.hits)
+        text.single(
+            "caked_tail_saved_tokens_total", "counter", "Tokens that they did not read again.", tails.savedTokens)
     }
 
     private func store(_ daemon: DaemonStatus, in text: inout MetricsText) {

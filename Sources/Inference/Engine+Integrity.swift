@@ -14,6 +14,7 @@ extension Engine {
         do throws(RequestError) { try change.validate() } catch { throw EngineError(error) }
         let old = try manifest(name, owner: owner)
         let key = try DocumentKey(checking: name, owner: owner)
+        defer { loop.wake() }
         // A refused budget changes nothing else either.
         if let keep = change.keep {
             let budget = try Self.budget(keep, of: old)

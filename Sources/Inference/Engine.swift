@@ -18,7 +18,7 @@ import Transformer
 /// whole.
 public final class Engine: DocumentService {
     let services: EngineServices
-    private let loop: EngineLoop<ModelWork>
+    let loop: EngineLoop<ModelWork>
     private let desk = SerialThread(name: "caked-desk")
     let verifier = SerialThread(name: "caked-verifier")
     private let documentAdmission: Admission
@@ -71,10 +71,13 @@ public final class Engine: DocumentService {
         self.services = services
         // One document is being read while the others wait.
         documentAdmission = Admission(limit: configuration.maxQueuedDocuments + 1)
-        let places = Self.questionPlaces(configuration, loaded)
-        logger.info("answering", metadata: ["questions_at_once": "\(places)"])
+        let available = AvailableMemory.bytes()
+        let places = Self.questionPlaces(configuration, loaded, availableBytes: available)
+        let tailBytes = configuration.tailBytes ?? TailMemory.bytes(availableBytes: available)
+        logger.info("answering", metadata: ["questions_at_once": "\(places)", "tail_bytes": "\(tailBytes)"])
+        totals.setTailLimit(bytes: tailBytes)
         questionAdmission = Admission(limit: configuration.maxQueuedQuestions + places)
-        loop = try Self.startLoop(services, places: places)
+        loop = try Self.startLoop(services, places: places, tailBytes: tailBytes)
         desk.enqueue { [self] in resumeUnfinished() }
     }
 
@@ -101,15 +104,17 @@ public final class Engine: DocumentService {
         return store
     }
 
-    private static func questionPlaces(_ configuration: EngineConfiguration, _ loaded: LoadedModel) -> Int {
+    private static func questionPlaces(
+        _ configuration: EngineConfiguration, _ loaded: LoadedModel, availableBytes: Int
+    ) -> Int {
         if configuration.maxRunningQuestions > 0 { return configuration.maxRunningQuestions }
         return QuestionPlaces.count(
             loaded.model.configuration, answerTokens: configuration.maxGeneratedTokens,
-            availableBytes: AvailableMemory.bytes())
+            availableBytes: availableBytes)
     }
 
     private static func startLoop(
-        _ services: EngineServices, places: Int
+        _ services: EngineServices, places: Int, tailBytes: Int
     ) throws(EngineError) -> EngineLoop<ModelWork> {
         let decoder: Parcel<Decoder>
         do throws(ModelError) {
@@ -123,7 +128,7 @@ public final class Engine: DocumentService {
         let loop = EngineLoop<ModelWork>()
         loop.start(maxRunningQuestions: places) {
             guard let decoder = decoder.take() else { preconditionFailure("a loop is started once") }
-            return ModelWork(services, decoder: decoder) { [weak loop] returned, id in
+            return ModelWork(services, decoder: decoder, tailBytes: tailBytes) { [weak loop] returned, id in
                 loop?.post(.returned(returned, id))
             }
         }
@@ -328,8 +333,9 @@ public final class Engine: DocumentService {
             keeper.forget(job)
             stopped = true
         }
-        if stopped { loop.wake() }
         let deleted = try fromStore(of: owner) { () throws(StoreError) in try store.delete(key) }
+        // What it keeps of conversations about the document goes, too.
+        loop.wake()
         guard deleted || stopped else { throw .noDocument(name) }
     }
 

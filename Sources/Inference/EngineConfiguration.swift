@@ -53,6 +53,8 @@ public struct EngineConfiguration: Equatable, Sendable {
     public var maxQueuedQuestions = 64
     /// Questions answered at the same time, their products batched; 0: as many as memory allows, from 4 to 16.
     public var maxRunningQuestions = 0
+    /// Bytes of the kept tails of ended conversations; 0: none is kept; nil: a share of the memory.
+    public var tailBytes: Int?
     /// The most tokens of one answer; also the default.
     public var maxGeneratedTokens = 1024
 

@@ -21,6 +21,7 @@ final class EngineTotals: Sendable {
     private let reclaimed = Mutex(DaemonStatus.Reclaimed())
     private let runningQuestions = Atomic<Int>(0)
     private let runningDocuments = Atomic<Int>(0)
+    private let tails = Mutex(DaemonStatus.Tails())
 
     func prefilled(_ tokens: Int) { prefilledTokens.add(tokens, ordering: .relaxed) }
 
@@ -56,6 +57,12 @@ final class EngineTotals: Sendable {
         runningDocuments.store(document ? 1 : 0, ordering: .relaxed)
     }
 
+    func setTailLimit(bytes: Int) { tails.withLock { $0.limitBytes = bytes } }
+
+    func setTails(count: Int, bytes: Int, hits: Int, savedTokens: Int) {
+        tails.withLock { ($0.count, $0.bytes, $0.hits, $0.savedTokens) = (count, bytes, hits, savedTokens) }
+    }
+
     func fill(_ status: inout EngineStatus) {
         status.prefilledTokens = prefilledTokens.load(ordering: .relaxed)
         status.questionTokens = questionTokens.load(ordering: .relaxed)
@@ -67,6 +74,7 @@ final class EngineTotals: Sendable {
         status.resumedDocuments = resumedDocuments.load(ordering: .relaxed)
         status.joinedRequests = joinedRequests.load(ordering: .relaxed)
         status.daemon.reclaimed = reclaimed.withLock { $0 }
+        status.daemon.tails = tails.withLock { $0 }
         status.daemon.running.questions = runningQuestions.load(ordering: .relaxed)
         status.daemon.running.documents = runningDocuments.load(ordering: .relaxed)
     }

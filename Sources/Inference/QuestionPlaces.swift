@@ -1,5 +1,5 @@
-// How many questions are answered at once where the configuration leaves it to the engine: as memory allows, within
-// bounds.
+// How many questions are answered at once, and how much is kept of ended ones, where the configuration leaves it to the
+// engine: as memory allows, within bounds.
 
 import Transformer
 
@@ -23,4 +23,15 @@ package enum QuestionPlaces {
         let places = availableBytes / memoryShare / max(1, 2 * conversationBytes + logitBytes)
         return min(max(places, bounds.lowerBound), bounds.upperBound)
     }
+}
+
+/// The memory of kept tails.
+package enum TailMemory {
+    /// The share of the available memory that they may take: as much as running conversations may come to.
+    static let memoryShare = 8
+    /// At least room for some short conversations, also where the system does not say what is available.
+    package static let leastBytes = 64 << 20
+
+    /// What they may take on a machine.
+    package static func bytes(availableBytes: Int) -> Int { max(leastBytes, availableBytes / memoryShare) }
 }

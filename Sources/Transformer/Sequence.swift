@@ -15,23 +15,24 @@ public final class Sequence {
     public let rows: KVRows
 
     let model: Model
-    /// Rows of the tail per layer, `layers` of them; nil before the first token.
-    private(set) var tail: [HeadRows] = []
+    /// The memory of the tail's rows; nil before the first token.
+    private var buffers: TailBuffers?
     private let meter: KVMeter
     /// The position of the tail's first row.
     private let tailStart: Int
 
-    /// Rows a tail starts with; it doubles when full.
+    /// Rows a tail starts with; it grows by half when full.
     private static let firstCapacity = 64
 
     /// Begins a conversation.
     ///
     /// - Parameters:
     ///   - rows: how the tail is stored; as rows of the base's type grow when nil, f16 without a base.
+    ///   - tail: what was read before over the same base, and is not read again.
     ///   - meter: counts the tail's bytes.
     /// - Throws: `ModelError` when the base was made for another shape, or fills the context.
     public init(
-        model: Model, base: BaseRows?, rows: KVRows? = nil, meter: KVMeter = KVMeter()
+        model: Model, base: BaseRows?, rows: KVRows? = nil, tail: TailRows? = nil, meter: KVMeter = KVMeter()
     ) throws(ModelError) {
         self.model = model
         self.base = base
@@ -44,7 +45,17 @@ public final class Sequence {
         }
         try base?.check(model.configuration)
         tailStart = base?.tokens ?? 0
-        position = tailStart
+        precondition((tail?.start ?? tailStart) == tailStart, "a tail goes on where its base ends")
+        buffers = tail?.buffers
+        position = tailStart + (tail?.tokens ?? 0)
+    }
+
+    /// Rows of the tail per layer; none before the first token.
+    var tail: [HeadRows] { buffers?.layers ?? [] }
+
+    /// The rows of the tail as they are now; nil before the first token.
+    public var tailRows: TailRows? {
+        buffers.flatMap { tailTokens == 0 ? nil : TailRows($0, tokens: tailTokens, start: tailStart) }
     }
 
     /// Tokens of the tail.
@@ -60,19 +71,19 @@ public final class Sequence {
             throw .contextExceeded(tokens: position + count, contextLength: shape.contextLength)
         }
         let needed = tailTokens + count
-        let capacity = tail.first?.capacity ?? 0
-        guard needed > capacity else { return }
+        guard buffers?.claim(from: tailTokens, to: needed) != true else { return }
         // Bounded by the context, whatever is generated.
-        let grown = min(shape.contextLength - tailStart, max(needed, 2 * capacity, Self.firstCapacity))
+        let grown = min(shape.contextLength - tailStart, max(needed, tailTokens + tailTokens / 2, Self.firstCapacity))
+        let old = tail
         var larger: [HeadRows] = []
         for layer in 0..<shape.layers {
             let rows = try HeadRows(
                 rows: rows, heads: shape.kvHeads, headWidth: shape.headWidth, capacity: grown,
                 firstPosition: tailStart, meter: meter)
-            if layer < tail.count { rows.copy(from: tail[layer], count: tailTokens) }
+            if layer < old.count { rows.copy(from: old[layer], count: tailTokens) }
             larger.append(rows)
         }
-        tail = larger
+        buffers = TailBuffers(larger, claimed: needed)
     }
 
     /// The tail has got `count` more tokens, in every layer.

@@ -54,7 +54,8 @@ struct Crowd: AsyncParsableCommand {
         var configuration = EngineConfiguration(modelPath: options.model, stateDirectory: folder.path)
         (configuration.threads, configuration.repacking) = (options.threads ?? 0, options.repack)
         (configuration.maxRunningQuestions, configuration.maxQueuedQuestions) = (places, Self.queuedQuestions)
-        configuration.maxGeneratedTokens = answer
+        // Every question is read whole, however often it was asked.
+        (configuration.maxGeneratedTokens, configuration.tailBytes) = (answer, 0)
         let engine = try Engine(configuration, logger: Logger(label: "crowd") { _ in SwiftLogNoOpLogHandler() })
         for user in [Self.crowdUser, Self.singleUser] {
             for number in 0..<documents { try await put(number, user, engine) }

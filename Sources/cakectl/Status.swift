@@ -28,6 +28,7 @@ struct Status: DaemonCommand {
         lines += Self.space(of: status)
         lines.append("running  \(Self.work(status.running))")
         lines.append("waiting  \(Self.work(status.queue))")
+        lines += Self.tails(status.tails)
         let learned = counted(status.learning.documents, "document")
         lines.append("learned  " + (status.learning.isFinished ? "from \(learned)" : "not yet, \(learned) so far"))
         let jobs = status.jobs
@@ -65,6 +66,13 @@ struct Status: DaemonCommand {
                     + "\(done.deleted.count) deleted")
         }
         return lines
+    }
+
+    private static func tails(_ tails: DaemonStatus.Tails) -> [String] {
+        guard tails.limitBytes > 0 else { return ["tails    none are kept"] }
+        let held = "\(Formats.bytes(tails.bytes)) of \(Formats.bytes(tails.limitBytes))"
+        let saved = "\(counted(tails.hits, "hit")) saved \(counted(tails.savedTokens, "token"))"
+        return ["tails    of \(counted(tails.count, "conversation")), \(held); \(saved)"]
     }
 
     private static func work(_ work: DaemonStatus.Work) -> String {

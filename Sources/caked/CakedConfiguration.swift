@@ -134,6 +134,15 @@ struct Setting: Sendable {
         .number("max_queued_documents", \.engine.maxQueuedDocuments, 0...10_000),
         .number("max_queued_questions", \.engine.maxQueuedQuestions, 0...10_000),
         .number("max_running_questions", \.engine.maxRunningQuestions, 0...256),
+        Setting(key: "tail_bytes", wanted: "auto, or a size such as 512M, or 0 for none") {
+            if $1 == "auto" {
+                $0.engine.tailBytes = nil
+            } else {
+                guard let bytes = byteCount($1), (0...(1 << 46)).contains(bytes) else { return false }
+                $0.engine.tailBytes = bytes
+            }
+            return true
+        },
         .seconds("max_answer_seconds", \.engine.maxAnswerSeconds, 1...86_400),
         .seconds("checkpoint_seconds", \.engine.checkpointSeconds, 0...86_400),
         .number("max_generated_tokens", \.engine.maxGeneratedTokens, 1...1_000_000),

@@ -4,61 +4,26 @@ import API
 import EngineInterface
 import Foundation
 import Inference
-import Logging
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct EngineTests {
-    /// A state directory that goes with the test.
-    private final class Place {
-        let path = FileManager.default.temporaryDirectory.appending(path: "caked-engine-\(UUID().uuidString)").path
-        deinit { try? FileManager.default.removeItem(atPath: path) }
-    }
-
-    /// A document with its first question and the value that its answer holds.
-    private struct HeldOut: Decodable {
-        struct Question: Decodable {
-            var question: String
-            var value: String
-        }
-        struct Document: Decodable {
-            var text: String
-            var questions: [Question]
-        }
-        var documents: [Document]
-    }
-
     private let text: [UInt8]
     private let question: String
     private let value: String
 
     init() throws {
-        let file = StoreIdentityTests.root.appending(path: "Tests/Fixtures/heldout-2k.json")
-        let document = try JSONDecoder().decode(HeldOut.self, from: Data(contentsOf: file)).documents[0]
+        let document = try HeldOutDocument.first()
         text = Array(document.text.utf8)
         (question, value) = (document.questions[0].question, document.questions[0].value)
     }
 
-    private func engine(_ place: Place, checkpointSeconds: Double = 30) throws -> Engine {
-        var configuration = EngineConfiguration(
-            modelPath: StoreIdentityTests.root.appending(path: "models/needle-4m/needle-4m-q8_0.gguf").path,
-            stateDirectory: place.path)
-        configuration.threads = 2
-        configuration.storeMapBytes = 1 << 30
-        configuration.checkpointSeconds = checkpointSeconds
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        // The thread that stopped the last engine may hold the store for a moment more.
-        for _ in 0..<200 {
-            do throws(EngineError) { return try Engine(configuration, logger: logger) } catch {
-                guard error.code == "store_in_use" else { throw error }
-                usleep(10_000)
-            }
-        }
-        return try Engine(configuration, logger: logger)
+    private func engine(_ place: StatePlace, checkpointSeconds: Double = 30) throws -> Engine {
+        try place.start { $0.checkpointSeconds = checkpointSeconds }
     }
 
     /// An engine from its start to its stop; the store is free again afterwards.
     private func run<Result>(
-        _ place: Place, checkpointSeconds: Double = 30, graceSeconds: Double = 5,
+        _ place: StatePlace, checkpointSeconds: Double = 30, graceSeconds: Double = 5,
         _ body: (Engine) async throws -> Result
     ) async throws -> Result {
         let engine = try engine(place, checkpointSeconds: checkpointSeconds)
@@ -110,7 +75,7 @@ import Testing
 
     @Test("a document is put once, answers, answers the same after a restart, and is put again for nothing")
     func wholePath() async throws {
-        let place = Place()
+        let place = StatePlace()
         let first = try await run(place) { engine async throws in
             #expect(try await put(request("a"), engine).get() == ("a", true))
             #expect(try await put(request("a"), engine).get() == ("a", false))
@@ -125,7 +90,7 @@ import Testing
 
     @Test("a start takes up the jobs that a stop left behind, whichever was begun")
     func startsWithJobs() async throws {
-        let place = Place()
+        let place = StatePlace()
         try await run(place, checkpointSeconds: 0.001, graceSeconds: 0) { engine async throws in
             for name in ["a", "b", "c"] {
                 #expect(
@@ -141,7 +106,7 @@ import Testing
 
     @Test("a stop with a reading and a question under way finishes both within its grace")
     func drains() async throws {
-        let place = Place()
+        let place = StatePlace()
         let engine = try engine(place)
         _ = try await put(request("a"), engine).get()
         async let asked = answer(question, about: "a", engine)
@@ -162,7 +127,7 @@ import Testing
 
     @Test("what is deleted while it is read, checkpointed or committed is gone, and stays gone after a restart")
     func deletes() async throws {
-        let place = Place()
+        let place = StatePlace()
         try await run(place, checkpointSeconds: 0.001) { engine async throws in
             for delay in [0, 2, 5, 10, 20, 40, 80, 160] {
                 async let written = put(request("a", detached: delay.isMultiple(of: 4), isShort: true), engine)

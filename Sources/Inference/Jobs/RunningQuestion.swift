@@ -12,18 +12,26 @@ final class RunningQuestion {
     let ticket: Ticket
     /// Whose it is.
     let user: UInt32
+    /// What its tail stands on.
+    let origin: TailOrigin
     private let services: EngineServices
     private let sequence: Sequence
     private let tokenizer: Tokenizer
     private let prompt: [Int32]
     private let maxTokens: Int
-    private let cachedTokens: Int
+    /// Tokens of the document.
+    private let documentTokens: Int
+    /// Tokens of the prompt that an ended conversation had read already.
+    private let keptTokens: Int
     private var sampler: Sampler
     private var detokenizer: StreamingDetokenizer
     private var stops: StopMatcher
     private var parts: AnswerParts?
     private let marks: [Int32: String]
-    private var read = 0
+    private var read: Int
+    /// Tokens whose rows are in the tail, and which of them were read together.
+    private var fed: [Int32]
+    private var runs: [Range<Int>]
     private var lastToken: Int32?
     private var generated = 0
     private let clock = ContinuousClock()
@@ -33,28 +41,43 @@ final class RunningQuestion {
     /// Opens the question's document, gives it a sequence, and tells the client that it is understood.
     ///
     /// What was checked when it was prepared holds as long as nobody put another document meanwhile.
-    init(_ question: PreparedQuestion, _ services: EngineServices) throws(EngineError) {
+    ///
+    /// - Parameter tails: where it looks for what it need not read.
+    init(
+        _ question: PreparedQuestion, _ services: EngineServices, tails: inout KeptTails<TailRows>
+    ) throws(EngineError) {
         let loaded = services.loaded
-        let base = try question.source.map { source throws(EngineError) in
-            BaseRows(try source.open(fingerprint: loaded.fingerprint, in: services.store))
+        let document = try question.source.map { source throws(EngineError) in
+            try source.open(fingerprint: loaded.fingerprint, in: services.store)
         }
+        let base = document.map { BaseRows($0) }
         guard (base?.tokens ?? 0) == question.cachedTokens else {
             throw .conflict(
                 code: "document_replaced", message: "the document was replaced while the question waited; ask again")
         }
+        origin = TailOrigin(question, document)
+        let kept = tails.take(for: question.prompt, of: origin)
+        let keptTokens = kept?.tokens ?? 0
+        self.keptTokens = keptTokens
         do throws(ModelError) {
-            sequence = try Sequence(model: loaded.model, base: base)
+            sequence = try Sequence(
+                model: loaded.model, base: base, tail: kept.map { $0.tail.rows.prefix($0.tokens) })
         } catch {
             throw .internalFailure(message: error.description)
         }
         self.services = services
         (feed, ticket, user, tokenizer) = (question.feed, question.ticket, question.user, loaded.tokenizer)
-        (prompt, maxTokens, cachedTokens) = (question.prompt, question.maxTokens, question.cachedTokens)
+        (prompt, maxTokens, documentTokens) = (question.prompt, question.maxTokens, question.cachedTokens)
         (sampler, stops, parts) = (question.sampler, question.stops, question.parts)
         marks = parts == nil ? [:] : loaded.marks
         detokenizer = StreamingDetokenizer(tokenizer, continuing: parts == nil)
+        read = keptTokens
+        fed = Array(prompt[..<keptTokens])
+        runs = (kept?.tail.runs ?? []).filter { $0.upperBound <= keptTokens }
+        for id in fed { sampler.observe(id) }
         started = clock.now
-        feed.send(.started(promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens))
+        feed.send(
+            .started(promptTokens: documentTokens + prompt.count, cachedTokens: documentTokens + keptTokens))
     }
 
     /// Whether it is still being read; its answer begins with the last piece.
@@ -67,31 +90,23 @@ final class RunningQuestion {
         return Decoder.Piece(sequence, Array(prompt[read..<end]), needsLogits: end == prompt.count)
     }
 
-    /// Takes the outcome of a step; true when the answer is complete.
-    func advance(by piece: Decoder.Piece, logits: Logits, row: Int) throws(ModelError) -> Bool {
+    /// Takes the outcome of a step; says why the answer is complete, when it is.
+    func advance(by piece: Decoder.Piece, logits: Logits, row: Int) throws(ModelError) -> FinishReason? {
+        if piece.ids.count > 1 { runs.append(fed.count..<fed.count + piece.ids.count) }
+        fed += piece.ids
         if lastToken == nil {
             read += piece.ids.count
             for id in piece.ids { sampler.observe(id) }
-            guard piece.needsLogits else { return false }
+            guard piece.needsLogits else { return nil }
             firstToken = clock.now
         }
         let token = try logits.withRow(row) { logits throws(ModelError) in try sampler.next(logits: logits) }
         lastToken = token
-        if tokenizer.endOfGeneration.contains(token) {
-            finish(.stop)
-            return true
-        }
+        if tokenizer.endOfGeneration.contains(token) { return .stop }
         generated += 1
         say(stops.append(detokenizer.append(token) + (marks[token] ?? "")))
-        if stops.isStopped {
-            finish(.stop)
-            return true
-        }
-        if generated >= maxTokens {
-            finish(.length)
-            return true
-        }
-        return false
+        if stops.isStopped { return .stop }
+        return generated >= maxTokens ? .length : nil
     }
 
     /// Whether the answer has taken longer than it may, waiting for its reader included.
@@ -99,11 +114,15 @@ final class RunningQuestion {
         (now - started).seconds > limit
     }
 
-    /// Ends the answer where it is.
-    func cutOff() { finish(.length) }
-
     /// Tokens read and generated so far, for the totals.
-    var progress: (read: Int, generated: Int) { (read, generated) }
+    var progress: (read: Int, generated: Int) { (read - keptTokens, generated) }
+
+    /// What it leaves for a conversation that begins alike; nil where it has read nothing.
+    var tail: KeptTails<TailRows>.Tail? {
+        sequence.tailRows.map { rows in
+            KeptTails<TailRows>.Tail(tokens: fed, runs: runs, bytes: rows.bytes, rows: rows)
+        }
+    }
 
     private func say(_ text: String, isLast: Bool = false) {
         guard parts != nil else {
@@ -120,8 +139,8 @@ final class RunningQuestion {
         }
     }
 
-    // Its place is free before the client hears of it.
-    private func finish(_ reason: FinishReason) {
+    /// Ends the answer where it is; its place is free before the client hears of it.
+    func finish(_ reason: FinishReason) {
         do throws(EngineError) { try services.checkFiles() } catch {
             ticket.giveUp()
             return feed.finish(throwing: error)
@@ -130,10 +149,22 @@ final class RunningQuestion {
         let now = clock.now
         let first = firstToken ?? now
         let usage = Usage(
-            promptTokens: cachedTokens + prompt.count, cachedTokens: cachedTokens, completionTokens: generated,
-            prefillSeconds: (first - started).seconds, decodeSeconds: (now - first).seconds)
+            promptTokens: documentTokens + prompt.count, cachedTokens: documentTokens + keptTokens,
+            completionTokens: generated, prefillSeconds: (first - started).seconds, decodeSeconds: (now - first).seconds
+        )
         ticket.giveUp()
         feed.send(.finished(reason: reason, usage: usage))
         feed.finish()
+    }
+}
+
+extension TailOrigin {
+    /// Where a question's tail begins.
+    fileprivate init(_ question: PreparedQuestion, _ document: OpenDocument?) {
+        self.init(
+            user: question.user,
+            document: question.source.flatMap { source in
+                document.map { Document(key: source.key, writing: $0.writing, budget: $0.manifest.budget) }
+            })
     }
 }

@@ -1,5 +1,6 @@
 // The engine's work with the model and the store: questions are stepped together, documents read tile by tile.
 
+import API
 import CacheStore
 import EngineInterface
 import Logging
@@ -34,6 +35,9 @@ final class ModelWork: EngineWork {
     private var prepared: [RequestID: PreparedQuestion] = [:]
     private var running: [RequestID: RunningQuestion] = [:]
     private var rows = StepRows()
+    /// What ended questions left behind, and how far the store's writes have been looked through for it.
+    var tails: KeptTails<TailRows>
+    var seenWrites: UInt64
     /// All documents that have not ended; the readings of those that are begun and not with the clerk.
     var documents: [RequestID: DocumentJob] = [:]
     var readings: [RequestID: Reading] = [:]
@@ -41,9 +45,12 @@ final class ModelWork: EngineWork {
     var hurried: Set<RequestID> = []
 
     init(
-        _ services: EngineServices, decoder: Decoder, giveBack: @escaping @Sendable (Returned, RequestID) -> Void
+        _ services: EngineServices, decoder: Decoder, tailBytes: Int,
+        giveBack: @escaping @Sendable (Returned, RequestID) -> Void
     ) {
         (self.services, self.decoder, self.giveBack) = (services, decoder, giveBack)
+        tails = KeptTails(limitBytes: tailBytes)
+        seenWrites = services.store.writes
     }
 
     func accept(_ request: Request, as id: RequestID) -> Event {
@@ -83,9 +90,11 @@ final class ModelWork: EngineWork {
     func look() -> [Event] {
         // What the clerk has comes back and is failed then; what he writes he compares himself.
         if services.loaded.watch.isChanged {
+            dropAllTails()
             let left = Set(prepared.keys).union(running.keys).union(readings.keys)
             return left.sorted().flatMap { fail($0, .modelChanged) }
         }
+        dropTails()
         let now = ContinuousClock().now
         let limit = services.configuration.maxAnswerSeconds
         var events: [Event] = []
@@ -94,8 +103,7 @@ final class ModelWork: EngineWork {
                 events.append(.abandoned(id))
             } else if question.hasLasted(longerThanSeconds: limit, at: now) {
                 services.logger.info("an answer was cut off after \(limit) s")
-                question.cutOff()
-                events.append(answered(id, question))
+                events.append(end(id, question, .length))
             } else {
                 events.append(.parked(id, question.feed.isFull))
             }
@@ -139,6 +147,7 @@ final class ModelWork: EngineWork {
             let keeper = services.keeper
             services.clerk.enqueue { keeper.forget(job) }
         }
+        if let question = running[id] { keepTail(of: question) }
         forget(id)
     }
 
@@ -148,8 +157,9 @@ final class ModelWork: EngineWork {
     private func begin(_ id: RequestID) -> [Event] {
         guard let question = prepared[id] else { return [] }
         do throws(EngineError) {
-            running[id] = try RunningQuestion(question, services)
+            running[id] = try RunningQuestion(question, services, tails: &tails)
             prepared[id] = nil
+            noteTails()
             return []
         } catch {
             return fail(id, error)
@@ -182,15 +192,19 @@ final class ModelWork: EngineWork {
         _ id: RequestID, _ question: RunningQuestion, by piece: Decoder.Piece, logits: Logits, row: Int
     ) -> [Event] {
         do throws(ModelError) {
-            return try question.advance(by: piece, logits: logits, row: row) ? [answered(id, question)] : []
+            let reason = try question.advance(by: piece, logits: logits, row: row)
+            return reason.map { [end(id, question, $0)] } ?? []
         } catch {
             services.logger.error("an answer failed", metadata: ["error": "\(error)"])
             return fail(id, Self.uncomputed(error))
         }
     }
 
-    private func answered(_ id: RequestID, _ question: RunningQuestion) -> Event {
+    // All that is counted and kept is there before the client hears of the end.
+    private func end(_ id: RequestID, _ question: RunningQuestion, _ reason: FinishReason) -> Event {
         services.totals.answered(read: question.progress.read, generated: question.progress.generated)
+        keepTail(of: question)
+        question.finish(reason)
         forget(id)
         return .ended(id)
     }
