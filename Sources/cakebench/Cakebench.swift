@@ -13,7 +13,8 @@ struct Cakebench: AsyncParsableCommand {
         version: CakedVersion.current,
         subcommands: [
             Tokenize.self, Render.self, LogitsCommand.self, Prefill.self, Decode.self, Batch.self, Crowd.self,
-            Reload.self, Pressure.self, Kernels.self, Sets.self, Calibrate.self, Roofline.self, Precision.self,
+            Turns.self, Reload.self, Pressure.self, Kernels.self, Sets.self, Calibrate.self, Roofline.self,
+            Precision.self,
             Needle.self, Ruler.self, LongBench.self, Fidelity.self, Trust.self,
         ])
 }
