@@ -7,6 +7,9 @@ public struct CompletionBody: Codable, Equatable, Sendable {
     /// Bytes of one of them: it is held back whole, so it stays short.
     public static let maximumStopBytes = 256
 
+    /// The most tokens that may have a bias, which are looked up for every token of the answer; OpenAI takes 300.
+    public static let maximumBiases = 1024
+
     /// What a temperature may be.
     public static let temperatures: ClosedRange<Float> = 0...2
 
@@ -34,6 +37,12 @@ public struct CompletionBody: Codable, Equatable, Sendable {
     public var minP: Float?
     /// Above 1 discourages repetition.
     public var repetitionPenalty: Float?
+    /// Discourages tokens that the answer has already; below 0 it encourages them.
+    public var presencePenalty: Float?
+    /// The same, for each time that it has them.
+    public var frequencyPenalty: Float?
+    /// What is added to the logits of tokens, by their ids.
+    public var logitBias: [Int32: Float] = [:]
     /// Makes sampling repeatable.
     public var seed: Int64?
     /// Texts that end the answer and are not part of it.
@@ -61,6 +70,9 @@ public struct CompletionBody: Codable, Equatable, Sendable {
         case topK = "top_k"
         case minP = "min_p"
         case repetitionPenalty = "repetition_penalty"
+        case presencePenalty = "presence_penalty"
+        case frequencyPenalty = "frequency_penalty"
+        case logitBias = "logit_bias"
         case streamOptions = "stream_options"
         case templateArguments = "chat_template_kwargs"
     }
@@ -100,6 +112,12 @@ extension CompletionBody {
         try fields.encodeIfPresent(topK, forKey: .topK)
         try fields.encodeIfPresent(minP, forKey: .minP)
         try fields.encodeIfPresent(repetitionPenalty, forKey: .repetitionPenalty)
+        try fields.encodeIfPresent(presencePenalty, forKey: .presencePenalty)
+        try fields.encodeIfPresent(frequencyPenalty, forKey: .frequencyPenalty)
+        if !logitBias.isEmpty {
+            let biases = logitBias.map { (String($0.key), $0.value) }
+            try fields.encode(Dictionary(uniqueKeysWithValues: biases), forKey: .logitBias)
+        }
         try fields.encodeIfPresent(seed, forKey: .seed)
         if !stop.isEmpty { try fields.encode(stop, forKey: .stop) }
         if !templateArguments.isEmpty { try fields.encode(templateArguments, forKey: .templateArguments) }
@@ -153,8 +171,31 @@ extension CompletionBody {
         topK = try Self.number(fields, .topK, in: 0...1_000_000, "a whole number from 0 to 1000000")
         minP = try Self.number(fields, .minP, in: 0...1, "a number from 0 to 1")
         repetitionPenalty = try Self.number(fields, .repetitionPenalty, in: 0.1...10, "a number from 0.1 to 10")
+        presencePenalty = try Self.number(fields, .presencePenalty, in: -2...2, "a number from -2 to 2")
+        frequencyPenalty = try Self.number(fields, .frequencyPenalty, in: -2...2, "a number from -2 to 2")
+        logitBias = try Self.biases(fields)
         seed = try Self.number(
             fields, .seed, in: Int64.min...Int64.max, "a whole number from \(Int64.min) to \(Int64.max)")
+    }
+
+    /// Biases by token; JSON's names are texts.
+    private static func biases(_ fields: KeyedDecodingContainer<CodingKeys>) throws -> [Int32: Float] {
+        let refusal = RequestError.invalid(
+            "`logit_bias` must be an object of at most \(maximumBiases) token ids, each with a number from -100 to 100",
+            param: CodingKeys.logitBias.rawValue)
+        let given: [String: Float]?
+        do {
+            given = try fields.decodeIfPresent([String: Float].self, forKey: .logitBias)
+        } catch {
+            throw refusal
+        }
+        var biases: [Int32: Float] = [:]
+        for (name, bias) in given ?? [:] {
+            guard let id = Int32(name), id >= 0, biases[id] == nil, (-100...100).contains(bias) else { throw refusal }
+            biases[id] = bias
+        }
+        guard biases.count <= maximumBiases else { throw refusal }
+        return biases
     }
 
     /// A number in its range; whatever else stands there is refused with what it must be.

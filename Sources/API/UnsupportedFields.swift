@@ -19,9 +19,6 @@ enum UnsupportedFields {
         Rule(field: "logprobs", lacking: "caked gives no probabilities") { $0 == .flag(false) },
         Rule(field: "top_logprobs", lacking: "caked gives no probabilities") { $0 == .number(0) },
         Rule(field: "response_format", lacking: "caked answers in plain text") { $0.type == "text" },
-        Rule(field: "logit_bias", lacking: "caked biases no tokens") { $0.isEmpty },
-        Rule(field: "presence_penalty", lacking: "use `repetition_penalty`") { $0 == .number(0) },
-        Rule(field: "frequency_penalty", lacking: "use `repetition_penalty`") { $0 == .number(0) },
         Rule(field: "modalities", lacking: "caked answers in text") {
             $0 == .other(count: 1, type: nil, first: "text")
         },

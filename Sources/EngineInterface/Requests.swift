@@ -49,19 +49,28 @@ public struct SamplingRequest: Equatable, Sendable {
     public var minP: Float
     /// Divides the logits of recent tokens; 1: none.
     public var repetitionPenalty: Float
+    /// Taken from the logits of the answer's tokens so far; 0: nothing.
+    public var presencePenalty: Float
+    /// Taken from them as often as they are there; 0: nothing.
+    public var frequencyPenalty: Float
+    /// Added to the logits of tokens of the model's vocabulary.
+    public var biases: [Int32: Float]
     /// Makes a draw repeatable; nil: a random one.
     public var seed: UInt64?
 
     /// Greedy, unless told otherwise.
     public init(
         temperature: Float = 0, topK: Int = 0, topP: Float = 1, minP: Float = 0, repetitionPenalty: Float = 1,
-        seed: UInt64? = nil
+        presencePenalty: Float = 0, frequencyPenalty: Float = 0, biases: [Int32: Float] = [:], seed: UInt64? = nil
     ) {
         self.temperature = temperature
         self.topK = topK
         self.topP = topP
         self.minP = minP
         self.repetitionPenalty = repetitionPenalty
+        self.presencePenalty = presencePenalty
+        self.frequencyPenalty = frequencyPenalty
+        self.biases = biases
         self.seed = seed
     }
 }

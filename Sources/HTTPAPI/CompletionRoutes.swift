@@ -159,6 +159,9 @@ extension SamplingRequest {
         topP = body.topP ?? topP
         minP = body.minP ?? minP
         repetitionPenalty = body.repetitionPenalty ?? repetitionPenalty
+        presencePenalty = body.presencePenalty ?? presencePenalty
+        frequencyPenalty = body.frequencyPenalty ?? frequencyPenalty
+        biases = body.logitBias
         // OpenAI's seed is a signed number; every one of its bits counts.
         seed = body.seed.map { UInt64(bitPattern: $0) }
     }

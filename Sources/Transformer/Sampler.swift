@@ -16,20 +16,34 @@ public struct SamplingOptions: Sendable, Equatable {
     public var minP: Float
     /// Logits of recent tokens are divided by it when positive, multiplied when negative; 1: nothing.
     public var repetitionPenalty: Float
+    /// Taken from the logits of tokens that were chosen before, once; 0: nothing.
+    public var presencePenalty: Float
+    /// Taken from them for each time that they were chosen; 0: nothing.
+    public var frequencyPenalty: Float
+    /// Added to the logits of some tokens.
+    public var biases: [Int32: Float]
     /// The same seed, the same answer.
     public var seed: UInt64
 
     /// Greedy unless said otherwise.
     public init(
         temperature: Float = 0, topK: Int = 0, topP: Float = 1, minP: Float = 0, repetitionPenalty: Float = 1,
-        seed: UInt64 = 0
+        presencePenalty: Float = 0, frequencyPenalty: Float = 0, biases: [Int32: Float] = [:], seed: UInt64 = 0
     ) {
         self.temperature = temperature
         self.topK = topK
         self.topP = topP
         self.minP = minP
         self.repetitionPenalty = repetitionPenalty
+        self.presencePenalty = presencePenalty
+        self.frequencyPenalty = frequencyPenalty
+        self.biases = biases
         self.seed = seed
+    }
+
+    /// Whether logits are changed before one is chosen.
+    fileprivate var adjusts: Bool {
+        repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0 || !biases.isEmpty
     }
 
     func check() throws(ModelError) {
@@ -42,10 +56,15 @@ public struct SamplingOptions: Sendable, Equatable {
         try require((0...1).contains(minP), "min_p", minP, "from 0 to 1")
         try require(
             (0.01...100).contains(repetitionPenalty), "repetition_penalty", repetitionPenalty, "from 0.01 to 100")
+        let penalties = [("presence_penalty", presencePenalty), ("frequency_penalty", frequencyPenalty)]
+        for (name, penalty) in penalties {
+            try require((-100...100).contains(penalty), name, penalty, "from -100 to 100")
+        }
+        for bias in biases.values { try require((-1000...1000).contains(bias), "bias", bias, "from -1000 to 1000") }
     }
 }
 
-/// Chooses tokens; the state is the random numbers still to come and the recent tokens.
+/// Chooses tokens; the state is the random numbers still to come, the recent tokens, and how often which was chosen.
 public struct Sampler: Sendable {
     /// What it was made with.
     public let options: SamplingOptions
@@ -53,6 +72,10 @@ public struct Sampler: Sendable {
     /// A ring of the last tokens, for the repetition penalty.
     private var recent: [Int32] = []
     private var next = 0
+    /// How often each token was chosen here, for the penalties of presence and frequency.
+    private var chosen: [Int32: Int] = [:]
+    /// The logits as penalties and biases leave them, kept between draws likewise.
+    private var adjusted: [Float] = []
     /// Candidates of a draw, kept between draws so that they are not allocated again.
     private var candidates: [Candidate] = []
 
@@ -98,26 +121,44 @@ public struct Sampler: Sendable {
         for index in logits.indices where logits[index].isNaN || logits[index] == .infinity {
             throw .logitsNotFinite(token: index)
         }
-        let id = options.temperature < Self.leastTemperature ? greedy(logits) : draw(logits)
-        guard let id else { throw .logitsNotFinite(token: 0) }
+        guard let id = options.adjusts ? chooseAdjusted(logits) : choose(logits) else {
+            throw .logitsNotFinite(token: 0)
+        }
         observe(id)
+        if options.presencePenalty != 0 || options.frequencyPenalty != 0 { chosen[id, default: 0] += 1 }
         return id
     }
 
-    private func penalised(_ logit: Float, _ id: Int32) -> Float {
-        guard options.repetitionPenalty != 1, recent.contains(id) else { return logit }
-        return logit > 0 ? logit / options.repetitionPenalty : logit * options.repetitionPenalty
+    private mutating func choose(_ logits: Span<Float>) -> Int32? {
+        options.temperature < Self.leastTemperature ? greedy(logits) : draw(logits)
+    }
+
+    /// Chooses by a copy of the logits, in which only those few are changed that penalties and biases are about.
+    private mutating func chooseAdjusted(_ logits: Span<Float>) -> Int32? {
+        var copy: [Float] = []
+        swap(&copy, &adjusted)
+        copy.removeAll(keepingCapacity: true)
+        for index in logits.indices { copy.append(logits[index]) }
+        func change(_ id: Int32, _ body: (Float) -> Float) {
+            if copy.indices.contains(Int(id)) { copy[Int(id)] = body(copy[Int(id)]) }
+        }
+        let penalty = options.repetitionPenalty
+        if penalty != 1 { for id in Set(recent) { change(id) { $0 > 0 ? $0 / penalty : $0 * penalty } } }
+        for (id, count) in chosen {
+            change(id) { $0 - options.presencePenalty - Float(count) * options.frequencyPenalty }
+        }
+        for (id, bias) in options.biases { change(id) { $0 + bias } }
+        let id = choose(copy.span)
+        swap(&copy, &adjusted)
+        return id
     }
 
     private func greedy(_ logits: Span<Float>) -> Int32? {
         var best: Int32?
         var largest = -Float.infinity
-        for index in logits.indices where logits[index] > largest || options.repetitionPenalty < 1 {
-            let logit = penalised(logits[index], Int32(index))
-            if logit > largest {
-                largest = logit
-                best = Int32(index)
-            }
+        for index in logits.indices where logits[index] > largest {
+            largest = logits[index]
+            best = Int32(index)
         }
         return best
     }
@@ -126,7 +167,7 @@ public struct Sampler: Sendable {
         candidates.removeAll(keepingCapacity: true)
         var largest = -Float.infinity
         for index in logits.indices {
-            let logit = penalised(logits[index], Int32(index)) / options.temperature
+            let logit = logits[index] / options.temperature
             candidates.append(Candidate(id: Int32(index), logit: logit))
             largest = max(largest, logit)
         }

@@ -63,7 +63,11 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         .chat(
             "JSON mode", #""response_format":{"type":"json_object"}"#, "unsupported_parameter", param: "response_format"
         ),
-        .chat("presence", #""presence_penalty":0.5"#, "unsupported_parameter", param: "presence_penalty"),
+        .chat("presence", #""presence_penalty":2.5"#, "invalid_parameter", param: "presence_penalty"),
+        .chat("frequency", #""frequency_penalty":"much""#, "invalid_parameter", param: "frequency_penalty"),
+        .chat("bias of a word", #""logit_bias":{"word":1}"#, "invalid_parameter", param: "logit_bias"),
+        .chat("bias below", #""logit_bias":{"5":-101}"#, "invalid_parameter", param: "logit_bias"),
+        .chat("biases in a list", #""logit_bias":[1]"#, "invalid_parameter", param: "logit_bias"),
         .chat("audio", #""audio":{"voice":"x"}"#, "unsupported_parameter", param: "audio"),
         .chat("temperature below", #""temperature":-0.1"#, "invalid_parameter", param: "temperature"),
         .chat("temperature above", #""temperature":2.1"#, "invalid_parameter", param: "temperature"),

@@ -83,7 +83,8 @@ import Testing
                 {"role":"assistant","content":"hm"},{"role":"user","content":"so?"}],
                 "max_completion_tokens":7,"max_tokens":9,"temperature":0.5,"top_p":0.25,"top_k":40,"min_p":0.125,
                 "repetition_penalty":1.5,"seed":-1,"stop":["a","b"],"n":1,"logprobs":false,"tools":[],"user":"me",
-                "response_format":{"type":"text"},"presence_penalty":0,"logit_bias":{},"modalities":["text"],
+                "response_format":{"type":"text"},"presence_penalty":0.5,"frequency_penalty":-2,
+                "logit_bias":{"7":-100,"8":0.5},"modalities":["text"],
                 "chat_template_kwargs":{"enable_thinking":true,"n":1,"x":1.5,"none":null,"list":["a",{"b":[]}]}}
                 """#
             let answer = try await server.json("POST", "/v1/chat/completions", body)
@@ -102,7 +103,8 @@ import Testing
         #expect(
             asked.sampling
                 == SamplingRequest(
-                    temperature: 0.5, topK: 40, topP: 0.25, minP: 0.125, repetitionPenalty: 1.5, seed: .max))
+                    temperature: 0.5, topK: 40, topP: 0.25, minP: 0.125, repetitionPenalty: 1.5, presencePenalty: 0.5,
+                    frequencyPenalty: -2, biases: [7: -100, 8: 0.5], seed: .max))
         #expect(
             asked.prompt
                 == .messages([

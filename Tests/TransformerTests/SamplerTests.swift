@@ -69,6 +69,37 @@ struct SamplerTests {
         #expect(try negative.next(logits: low.span) == 1)
     }
 
+    @Test("presence counts a token once, frequency each time, and neither counts what was only observed")
+    func presenceAndFrequency() throws {
+        let logits: [Float] = [3, 2.5, -1]
+        func chosen(_ options: SamplingOptions, _ count: Int) throws -> [Int32] {
+            var sampler = try Sampler(options)
+            for _ in 0..<100 { sampler.observe(0) }
+            return try (0..<count).map { _ in try sampler.next(logits: logits.span) }
+        }
+        // 3, 2.5 − then 2, 2.5 − then 2, 1.5: the first again, for good.
+        #expect(try chosen(SamplingOptions(presencePenalty: 1), 5) == [0, 1, 0, 0, 0])
+        #expect(try chosen(SamplingOptions(frequencyPenalty: 1), 5) == [0, 1, 0, 1, 0])
+        // Below zero they make a token likelier.
+        let flat: [Float] = [1, 1.2]
+        var sampler = try Sampler(SamplingOptions(frequencyPenalty: -0.5, biases: [0: 0.3]))
+        #expect(try sampler.next(logits: flat.span) == 0)
+        #expect(try sampler.next(logits: flat.span) == 0)
+    }
+
+    @Test("biases are added, forbid at -100, force at 100, and one of no token changes nothing")
+    func biases() throws {
+        let logits: [Float] = [3, 2, 20]
+        for (biases, expected) in [
+            ([:], 2), ([2: -18.5], 0), ([2: -100], 0), ([2: -100, 0: -100], 1), ([1: 100], 1), ([7: 100, -1: 100], 2),
+        ] as [([Int32: Float], Int32)] {
+            for temperature: Float in [0, 0.001] {
+                var sampler = try Sampler(SamplingOptions(temperature: temperature, biases: biases))
+                #expect(try sampler.next(logits: logits.span) == expected)
+            }
+        }
+    }
+
     @Test(
         "options out of range are refused by name",
         arguments: [
@@ -77,6 +108,9 @@ struct SamplerTests {
             (SamplingOptions(topP: 1.1), "top_p"), (SamplingOptions(minP: -0.1), "min_p"),
             (SamplingOptions(minP: .nan), "min_p"), (SamplingOptions(repetitionPenalty: 0), "repetition_penalty"),
             (SamplingOptions(repetitionPenalty: .infinity), "repetition_penalty"),
+            (SamplingOptions(presencePenalty: .nan), "presence_penalty"),
+            (SamplingOptions(frequencyPenalty: 101), "frequency_penalty"),
+            (SamplingOptions(biases: [1: .infinity]), "bias"),
         ])
     func refused(_ options: SamplingOptions, _ name: String) {
         let error = #expect(throws: ModelError.self) { try Sampler(options) }

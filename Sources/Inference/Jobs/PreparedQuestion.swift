@@ -45,7 +45,7 @@ struct PreparedQuestion: Sendable {
         store: DocumentStore, configuration: EngineConfiguration
     ) throws(EngineError) {
         let stops = try Self.checkedStops(request.stop)
-        let sampler = try Self.sampler(request.sampling)
+        let sampler = try Self.sampler(request.sampling, vocabulary: loaded.model.configuration.vocabulary)
         if let asked = request.maxTokens, asked < 1 {
             throw .invalid(code: "invalid_parameter", message: "max_tokens must be at least 1", parameter: "max_tokens")
         }
@@ -130,13 +130,20 @@ struct PreparedQuestion: Sendable {
             : try template.render(messages, arguments: arguments, now: .now)
     }
 
-    private static func sampler(_ request: SamplingRequest) throws(EngineError) -> Sampler {
+    private static func sampler(_ request: SamplingRequest, vocabulary: Int) throws(EngineError) -> Sampler {
+        if let id = request.biases.keys.sorted().first(where: { !(0..<vocabulary).contains(Int($0)) }) {
+            throw .invalid(
+                code: "invalid_parameter",
+                message: "`logit_bias` names token \(id); this model has those from 0 to \(vocabulary - 1)",
+                parameter: "logit_bias")
+        }
         do throws(ModelError) {
             return try Sampler(
                 SamplingOptions(
                     temperature: request.temperature, topK: request.topK, topP: request.topP, minP: request.minP,
-                    repetitionPenalty: request.repetitionPenalty, seed: request.seed ?? UInt64.random(in: .min ... .max)
-                ))
+                    repetitionPenalty: request.repetitionPenalty, presencePenalty: request.presencePenalty,
+                    frequencyPenalty: request.frequencyPenalty, biases: request.biases,
+                    seed: request.seed ?? UInt64.random(in: .min ... .max)))
         } catch {
             throw .invalid(code: "invalid_parameter", message: "\(error)", parameter: nil)
         }
