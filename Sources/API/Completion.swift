@@ -95,26 +95,31 @@ public struct Completion: Codable, Equatable, Sendable {
         public var text: String?
         /// Why the answer ended; nil until the last chunk.
         public var finishReason: FinishReason?
+        /// How likely its tokens were, where that was asked for.
+        public var logprobs: AnswerProbabilities?
 
         /// All fields.
         public init(
-            message: Message? = nil, delta: Message? = nil, text: String? = nil, finishReason: FinishReason? = nil
+            message: Message? = nil, delta: Message? = nil, text: String? = nil, finishReason: FinishReason? = nil,
+            logprobs: AnswerProbabilities? = nil
         ) {
             (self.message, self.delta, self.text, self.finishReason) = (message, delta, text, finishReason)
+            self.logprobs = logprobs
         }
 
         enum CodingKeys: String, CodingKey {
             case message, delta, text
             case finishReason = "finish_reason"
+            case logprobs
         }
-        private enum ConstantKeys: CodingKey { case index, logprobs }
+        private enum ConstantKeys: CodingKey { case index }
 
         /// With the fields that clients expect although they never change.
         public func encode(to encoder: any Encoder) throws {
             var constants = encoder.container(keyedBy: ConstantKeys.self)
             try constants.encode(0, forKey: .index)
-            try constants.encodeNil(forKey: .logprobs)
             var fields = encoder.container(keyedBy: CodingKeys.self)
+            try fields.encode(logprobs, forKey: .logprobs)  // null where nobody asked
             try fields.encodeIfPresent(message, forKey: .message)
             try fields.encodeIfPresent(delta, forKey: .delta)
             try fields.encodeIfPresent(text, forKey: .text)

@@ -7,6 +7,11 @@ public struct CompletionBody: Codable, Equatable, Sendable {
     /// Bytes of one of them: it is held back whole, so it stays short.
     public static let maximumStopBytes = 256
 
+    /// The most alternatives that may be asked for with each token of a chat's answer, as OpenAI has it.
+    public static let maximumAlternatives = 20
+    /// The same for a plain completion.
+    public static let maximumPlainAlternatives = 5
+
     /// The most tokens that may have a bias, which are looked up for every token of the answer; OpenAI takes 300.
     public static let maximumBiases = 1024
 
@@ -43,6 +48,8 @@ public struct CompletionBody: Codable, Equatable, Sendable {
     public var frequencyPenalty: Float?
     /// What is added to the logits of tokens, by their ids.
     public var logitBias: [Int32: Float] = [:]
+    /// How many of the likeliest tokens are told with each of the answer's; nil: none, nor how likely those are.
+    public var alternatives: Int?
     /// Makes sampling repeatable.
     public var seed: Int64?
     /// Texts that end the answer and are not part of it.
@@ -73,6 +80,8 @@ public struct CompletionBody: Codable, Equatable, Sendable {
         case presencePenalty = "presence_penalty"
         case frequencyPenalty = "frequency_penalty"
         case logitBias = "logit_bias"
+        case logprobs
+        case topLogprobs = "top_logprobs"
         case streamOptions = "stream_options"
         case templateArguments = "chat_template_kwargs"
     }
@@ -117,6 +126,15 @@ extension CompletionBody {
         if !logitBias.isEmpty {
             let biases = logitBias.map { (String($0.key), $0.value) }
             try fields.encode(Dictionary(uniqueKeysWithValues: biases), forKey: .logitBias)
+        }
+        if let alternatives {
+            // OpenAI's two endpoints ask for it in two ways.
+            if prompt == nil {
+                try fields.encode(true, forKey: .logprobs)
+                try fields.encode(alternatives, forKey: .topLogprobs)
+            } else {
+                try fields.encode(alternatives, forKey: .logprobs)
+            }
         }
         try fields.encodeIfPresent(seed, forKey: .seed)
         if !stop.isEmpty { try fields.encode(stop, forKey: .stop) }
@@ -174,8 +192,31 @@ extension CompletionBody {
         presencePenalty = try Self.number(fields, .presencePenalty, in: -2...2, "a number from -2 to 2")
         frequencyPenalty = try Self.number(fields, .frequencyPenalty, in: -2...2, "a number from -2 to 2")
         logitBias = try Self.biases(fields)
+        alternatives =
+            prompt == nil
+            ? try Self.alternatives(fields)
+            : try Self.number(
+                fields, .logprobs, in: 0...Self.maximumPlainAlternatives,
+                "a whole number from 0 to \(Self.maximumPlainAlternatives)")
         seed = try Self.number(
             fields, .seed, in: Int64.min...Int64.max, "a whole number from \(Int64.min) to \(Int64.max)")
+    }
+
+    /// What a chat asks for: whether, and how many.
+    private static func alternatives(_ fields: KeyedDecodingContainer<CodingKeys>) throws -> Int? {
+        let isWanted: Bool
+        do {
+            isWanted = try fields.decodeIfPresent(Bool.self, forKey: .logprobs) ?? false
+        } catch {
+            throw RequestError.invalid(
+                "`logprobs` must be true or false; how many alternatives, `top_logprobs` says", param: "logprobs")
+        }
+        let count = try number(
+            fields, .topLogprobs, in: 0...maximumAlternatives, "a whole number from 0 to \(maximumAlternatives)")
+        if let count, count > 0, !isWanted {
+            throw RequestError.invalid("`top_logprobs` needs `logprobs` to be true", param: "top_logprobs")
+        }
+        return isWanted ? count ?? 0 : nil
     }
 
     /// Biases by token; JSON's names are texts.

@@ -104,6 +104,8 @@ public struct CompletionRequest: Sendable {
     public var sampling: SamplingRequest
     /// Texts that end the answer and are not part of it; at most 16.
     public var stop: [String]
+    /// The likeliest tokens to tell with each of the answer's, and how likely they are; nil: nothing of it.
+    public var alternatives: Int?
 
     /// A greedy answer unless told otherwise.
     public init(
@@ -127,6 +129,8 @@ public struct CompletionRequest: Sendable {
 public enum CompletionEvent: Sendable {
     /// The question has been accepted and understood.
     case started(promptTokens: Int, cachedTokens: Int)
+    /// The tokens of the text that comes next, where they were asked for.
+    case tokens([TokenProbability])
     /// More of the answer, never half a character.
     case text(String)
     /// The same of what the model thinks before it answers, where it does.

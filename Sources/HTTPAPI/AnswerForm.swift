@@ -24,16 +24,19 @@ struct AnswerForm: Sendable {
         created = time(nil)
     }
 
-    /// The whole answer.
-    func whole(text: String, reasoning: String, reason: FinishReason, usage: Usage) -> Completion {
+    /// The whole answer; `tokens` nil where nobody asked for them.
+    func whole(
+        text: String, reasoning: String, tokens: [TokenProbability]?, reason: FinishReason, usage: Usage
+    ) -> Completion {
+        let logprobs = tokens.map { probabilities($0, offset: 0) }
         let choice: Completion.Choice =
             switch kind {
             case .chat:
                 .init(
                     message: .init(
                         role: "assistant", content: text, reasoning: reasoning.isEmpty ? nil : reasoning),
-                    finishReason: reason)
-            case .text: .init(text: text, finishReason: reason)
+                    finishReason: reason, logprobs: logprobs)
+            case .text: .init(text: text, finishReason: reason, logprobs: logprobs)
             }
         var completion = object(
             kind == .chat ? "chat.completion" : "text_completion", [choice], usage: .value(usage))
@@ -47,11 +50,19 @@ struct AnswerForm: Sendable {
         return chunk(.init(delta: .init(role: "assistant", content: "")), withUsageField)
     }
 
-    /// More of the answer.
-    func chunk(text: String, withUsageField: Bool) -> Completion {
+    /// More of the answer; its tokens, where they were asked for, begin at a place of all of it.
+    func chunk(text: String, tokens: [TokenProbability]?, offset: Int, withUsageField: Bool) -> Completion {
+        let logprobs = tokens.map { probabilities($0, offset: offset) }
+        return switch kind {
+        case .chat: chunk(.init(delta: .init(content: text), logprobs: logprobs), withUsageField)
+        case .text: chunk(.init(text: text, logprobs: logprobs), withUsageField)
+        }
+    }
+
+    private func probabilities(_ tokens: [TokenProbability], offset: Int) -> AnswerProbabilities {
         switch kind {
-        case .chat: chunk(.init(delta: .init(content: text)), withUsageField)
-        case .text: chunk(.init(text: text), withUsageField)
+        case .chat: AnswerProbabilities(content: tokens)
+        case .text: AnswerProbabilities(plain: tokens, offset: offset)
         }
     }
 

@@ -50,21 +50,28 @@ struct CompletionRoutes: Sendable {
     private func answer(
         _ body: CompletionBody, _ prompt: Prompt, _ form: AnswerForm, _ context: APIContext
     ) async throws -> Response {
-        let stream = api.service.complete(
-            CompletionRequest(
-                owner: context.owner, document: body.document, prompt: prompt,
-                templateArguments: body.templateArguments, budget: body.budget,
-                maxTokens: body.maxTokens, sampling: SamplingRequest(body), stop: body.stop, user: context.peer.user))
+        var request = CompletionRequest(
+            owner: context.owner, document: body.document, prompt: prompt,
+            templateArguments: body.templateArguments, budget: body.budget,
+            maxTokens: body.maxTokens, sampling: SamplingRequest(body), stop: body.stop, user: context.peer.user)
+        request.alternatives = body.alternatives
+        let stream = api.service.complete(request)
+        let withTokens = body.alternatives != nil
         return body.streams
-            ? try await streamed(stream, form, includesUsage: body.includesUsage) : try await whole(stream, form)
+            ? try await streamed(stream, form, includesUsage: body.includesUsage, withTokens: withTokens)
+            : try await whole(stream, form, withTokens: withTokens)
     }
 
-    private func whole(_ stream: EventStream<CompletionEvent>, _ form: AnswerForm) async throws -> Response {
+    private func whole(
+        _ stream: EventStream<CompletionEvent>, _ form: AnswerForm, withTokens: Bool
+    ) async throws -> Response {
         var (text, reasoning) = ("", "")
+        var tokens: [TokenProbability] = []
         var pace = Pace(metrics: api.metrics)
         for try await event in stream {
             switch event {
             case .started: break
+            case .tokens(let more): tokens += more
             case .text(let more):
                 pace.noteText()
                 text += more
@@ -74,7 +81,9 @@ struct CompletionRoutes: Sendable {
             case .finished(let reason, let usage):
                 api.metrics.observe(usage)
                 return JSONText.response(
-                    form.whole(text: text, reasoning: reasoning, reason: reason, usage: usage))
+                    form.whole(
+                        text: text, reasoning: reasoning, tokens: withTokens ? tokens : nil, reason: reason,
+                        usage: usage))
             }
         }
         throw Self.unfinished
@@ -82,7 +91,7 @@ struct CompletionRoutes: Sendable {
 
     // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.
     private func streamed(
-        _ stream: EventStream<CompletionEvent>, _ form: AnswerForm, includesUsage: Bool
+        _ stream: EventStream<CompletionEvent>, _ form: AnswerForm, includesUsage: Bool, withTokens: Bool
     ) async throws -> Response {
         let started = Pace(metrics: api.metrics)
         let events = PulsedEvents(stream, everySeconds: api.limits.keepAliveSeconds)
@@ -91,6 +100,7 @@ struct CompletionRoutes: Sendable {
             status: .ok, headers: ServerSentEvents.headers,
             body: ResponseBody { writer in
                 var pace = started
+                var (tokens, offset): ([TokenProbability], Int) = ([], 0)
                 do {
                     if let opening = form.opening(withUsageField: includesUsage) {
                         try await writer.write(ServerSentEvents.event(value: opening))
@@ -100,9 +110,13 @@ struct CompletionRoutes: Sendable {
                         switch pulse {
                         case .beat: try await writer.write(ServerSentEvents.keepAlive)
                         case .event(.started): break
+                        case .event(.tokens(let more)): tokens += more
                         case .event(.text(let text)):
                             pace.noteText()
-                            let chunk = form.chunk(text: text, withUsageField: includesUsage)
+                            let chunk = form.chunk(
+                                text: text, tokens: withTokens ? tokens : nil, offset: offset,
+                                withUsageField: includesUsage)
+                            (tokens, offset) = ([], offset + text.unicodeScalars.count)
                             try await writer.write(ServerSentEvents.event(value: chunk))
                         case .event(.reasoning(let text)):
                             pace.noteText()

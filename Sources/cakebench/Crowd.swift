@@ -128,7 +128,7 @@ struct Crowd: AsyncParsableCommand {
         for try await event in engine.complete(questions.request(run, Self.singleUser)) {
             switch event {
             case .text, .reasoning, .finished: first = first ?? (clock.now - asked).seconds
-            case .started: break
+            case .started, .tokens: break
             }
         }
         return first ?? (clock.now - asked).seconds

@@ -59,7 +59,9 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         .chat("tools", #""tools":[{"type":"function"}]"#, "unsupported_parameter", param: "tools"),
         .chat("tool_choice", #""tool_choice":"required""#, "unsupported_parameter", param: "tool_choice"),
         .chat("n", #""n":2"#, "unsupported_parameter", param: "n"),
-        .chat("logprobs", #""logprobs":true"#, "unsupported_parameter", param: "logprobs"),
+        .chat("logprobs", #""logprobs":3"#, "invalid_parameter", param: "logprobs"),
+        .chat("top_logprobs", #""logprobs":true,"top_logprobs":21"#, "invalid_parameter", param: "top_logprobs"),
+        .chat("top_logprobs alone", #""top_logprobs":2"#, "invalid_parameter", param: "top_logprobs"),
         .chat(
             "JSON mode", #""response_format":{"type":"json_object"}"#, "unsupported_parameter", param: "response_format"
         ),

@@ -73,6 +73,51 @@ import Testing
         #expect(service.state.withLock { $0.questions.map(\.prompt) } == [.text("once"), .text("once")])
     }
 
+    private static func answerWithTokens(_ feed: ScriptedService.Feed) {
+        func token(_ text: String, _ logprob: Double) -> TokenProbability {
+            TokenProbability(
+                bytes: Array(text.utf8), logprob: logprob, top: [.init(bytes: Array("x".utf8), logprob: -.infinity)])
+        }
+        feed.send(.started(promptTokens: 120, cachedTokens: 100))
+        feed.send(.tokens([token("Grü", -0.5), token("ße", -1)]))
+        feed.send(.text("Grüße"))
+        feed.send(.tokens([token("!", -2)]))
+        feed.send(.text("!"))
+        feed.send(.finished(reason: .stop, usage: ScriptedService.usage))
+        feed.finish()
+    }
+
+    @Test("how likely the tokens were is told in the form of each endpoint, whole and in chunks, if it is asked for")
+    func logprobs() async throws {
+        let service = ScriptedService(onQuestion: { _, feed in Self.answerWithTokens(feed) })
+        @Sendable func token(_ text: String, _ bytes: String, _ logprob: String) -> String {
+            #"{"bytes":[\#(bytes)],"logprob":\#(logprob),"token":"\#(text)","top_logprobs":"#
+                + #"[{"bytes":[120],"logprob":-9999,"token":"x"}]}"#
+        }
+        let (first, second) = (token("Grü", "71,114,195,188", "-0.5"), token("ße", "195,159,101", "-1"))
+        try await withServer(service) { server async throws in
+            let ask = Self.question + #","logprobs":true,"top_logprobs":1"#
+            let chat = try await server.json("POST", "/v1/chat/completions", ask + "}")
+            #expect(chat.text.contains(#""logprobs":{"content":[\#(first),\#(second),\#(token("!", "33", "-2"))]}"#))
+            let chunks = try await server.json("POST", "/v1/chat/completions", ask + #","stream":true}"#)
+            #expect(chunks.text.contains(#""logprobs":{"content":[\#(first),\#(second)]}"#))
+            #expect(chunks.text.contains(#""logprobs":{"content":[\#(token("!", "33", "-2"))]}"#))
+            let plain = try await server.json("POST", "/v1/completions", #"{"prompt":"once","logprobs":1}"#)
+            #expect(
+                plain.text.contains(
+                    #""logprobs":{"text_offset":[0,3,5],"token_logprobs":[-0.5,-1,-2],"tokens":["Grü","ße","!"],"#
+                        + #""top_logprobs":[{"x":-9999},{"x":-9999},{"x":-9999}]}"#))
+            let parts = try await server.json(
+                "POST", "/v1/completions", #"{"prompt":"once","logprobs":1,"stream":true}"#)
+            #expect(parts.text.contains(#""text_offset":[0,3]"#) && parts.text.contains(#""text_offset":[5]"#))
+            let without = try await server.json("POST", "/v1/chat/completions", Self.question + "}")
+            #expect(without.text.contains(#""logprobs":null"#))
+            let tooMany = try await server.json("POST", "/v1/completions", #"{"prompt":"once","logprobs":6}"#)
+            #expect(tooMany.status == 400 && tooMany.param == "logprobs")
+        }
+        #expect(service.state.withLock { $0.questions.map(\.alternatives) } == [1, 1, 1, 1, nil])
+    }
+
     @Test("what a request asks for reaches the engine, in both forms of content")
     func request() async throws {
         let service = ScriptedService()

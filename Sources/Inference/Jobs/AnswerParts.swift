@@ -55,6 +55,14 @@ package struct AnswerParts: Sendable {
         }
     }
 
+    /// Whether what came last is no part of the answer, or white space before it.
+    package var isBeforeAnswer: Bool {
+        switch stage {
+        case .heading, .inside(.thought, _, _), .inside(.answer, _, isFirst: true): true
+        case .opening, .inside(.answer, _, isFirst: false): false
+        }
+    }
+
     /// Takes more text; returns what is certainly of one part or the other.
     package mutating func append(_ text: String) -> [Piece] {
         held += text.utf8

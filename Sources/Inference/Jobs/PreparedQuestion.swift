@@ -38,6 +38,8 @@ struct PreparedQuestion: Sendable {
     let cachedTokens: Int
     let maxTokens: Int
     let sampler: Sampler
+    /// The likeliest tokens that are told with each of the answer's; nil: nothing is told of them.
+    let alternatives: Int?
     let stops: StopMatcher
 
     init(
@@ -78,7 +80,7 @@ struct PreparedQuestion: Sendable {
         let limit = configuration.maxGeneratedTokens
         maxTokens = min(request.maxTokens ?? limit, limit, room)
         (self.feed, self.ticket, self.source, user) = (feed, ticket, source, request.user)
-        (self.sampler, self.stops) = (sampler, StopMatcher(stops))
+        (self.sampler, self.stops, alternatives) = (sampler, StopMatcher(stops), request.alternatives)
     }
 
     private static func segments(

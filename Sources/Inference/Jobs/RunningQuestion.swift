@@ -27,6 +27,9 @@ final class RunningQuestion {
     private var detokenizer: StreamingDetokenizer
     private var stops: StopMatcher
     private var parts: AnswerParts?
+    /// The likeliest tokens that are told with each of the answer's; nil: nothing is told of them.
+    private let alternatives: Int?
+    private var tokens = AnswerTokens()
     private let marks: [Int32: String]
     private var read: Int
     /// Tokens whose rows are in the tail, and which of them were read together.
@@ -69,6 +72,7 @@ final class RunningQuestion {
         (feed, ticket, user, tokenizer) = (question.feed, question.ticket, question.user, loaded.tokenizer)
         (prompt, maxTokens, documentTokens) = (question.prompt, question.maxTokens, question.cachedTokens)
         (sampler, stops, parts) = (question.sampler, question.stops, question.parts)
+        alternatives = question.alternatives
         marks = parts == nil ? [:] : loaded.marks
         detokenizer = StreamingDetokenizer(tokenizer, continuing: parts == nil)
         read = keptTokens
@@ -104,7 +108,11 @@ final class RunningQuestion {
         lastToken = token
         if tokenizer.endOfGeneration.contains(token) { return .stop }
         generated += 1
-        say(stops.append(detokenizer.append(token) + (marks[token] ?? "")))
+        let text = detokenizer.append(token) + (marks[token] ?? "")
+        if let alternatives {
+            tokens.append(logits.withRow(row) { probability(of: token, alternatives, in: $0) }, text: text)
+        }
+        say(stops.append(text))
         if stops.isStopped { return .stop }
         return generated >= maxTokens ? .length : nil
     }
@@ -125,8 +133,9 @@ final class RunningQuestion {
     }
 
     private func say(_ text: String, isLast: Bool = false) {
+        tokens.release(text)
         guard parts != nil else {
-            if !text.isEmpty { feed.send(.text(text)) }
+            if !text.isEmpty { answer(text) }
             return
         }
         var pieces = parts?.append(text) ?? []
@@ -134,9 +143,24 @@ final class RunningQuestion {
         for piece in pieces {
             switch piece {
             case .thought(let text): feed.send(.reasoning(text))
-            case .answer(let text): feed.send(.text(text))
+            case .answer(let text): answer(text)
             }
         }
+        if parts?.isBeforeAnswer == true { _ = tokens.take() }
+    }
+
+    private func answer(_ text: String) {
+        let tokens = tokens.take()
+        if !tokens.isEmpty { feed.send(.tokens(tokens)) }
+        feed.send(.text(text))
+    }
+
+    private func probability(of token: Int32, _ alternatives: Int, in logits: Span<Float>) -> TokenProbability {
+        let (chosen, likeliest) = TokenLikelihood.of(token, likeliest: alternatives, in: logits)
+        let loaded = services.loaded
+        return TokenProbability(
+            bytes: loaded.shownBytes(of: token), logprob: chosen.logProbability,
+            top: likeliest.map { .init(bytes: loaded.shownBytes(of: $0.id), logprob: $0.logProbability) })
     }
 
     /// Ends the answer where it is; its place is free before the client hears of it.

@@ -34,6 +34,8 @@ package final class LoadedModel: Sendable {
     package let generalProbes: [[Int32]]
     /// The control tokens that part an answer, with the text they have in `AnswerParts`.
     let marks: [Int32: String]
+    /// Control tokens, which stand for no bytes, by their names in the vocabulary.
+    let controls: [Int32: String]
     /// Bytes of the longest token: no text of n bytes has fewer than n / this tokens.
     package let longestTokenBytes: Int
 
@@ -63,7 +65,8 @@ package final class LoadedModel: Sendable {
             if model.isRepacked { file.releasePages() }
             card = parts.card
             (reconstructionTokens, generalProbes) = (try parts.reconstructionTokens(), try parts.generalProbes())
-            marks = Self.marks(parts.vocabulary, tokenizer)
+            controls = Self.controls(parts.vocabulary, tokenizer)
+            marks = controls.filter { AnswerParts.marks.contains($0.value) }
             var longest = 1
             for id in 0..<Int32(shape.vocabulary) { longest = max(longest, tokenizer.bytes(of: id).count) }
             longestTokenBytes = longest
@@ -76,15 +79,18 @@ package final class LoadedModel: Sendable {
         }
     }
 
-    private static func marks(_ vocabulary: Vocabulary, _ tokenizer: Tokenizer) -> [Int32: String] {
-        var marks: [Int32: String] = [:]
-        for (index, text) in vocabulary.tokens.enumerated() where AnswerParts.marks.contains(text) {
+    private static func controls(_ vocabulary: Vocabulary, _ tokenizer: Tokenizer) -> [Int32: String] {
+        var controls: [Int32: String] = [:]
+        for (index, text) in vocabulary.tokens.enumerated() {
             let id = Int32(truncatingIfNeeded: index)
             // Others say it themselves.
-            if tokenizer.bytes(of: id).isEmpty { marks[id] = text }
+            if tokenizer.bytes(of: id).isEmpty { controls[id] = text }
         }
-        return marks
+        return controls
     }
+
+    /// The bytes by which a token is shown: a control token's are its name.
+    func shownBytes(of id: Int32) -> [UInt8] { controls[id].map { Array($0.utf8) } ?? tokenizer.bytes(of: id) }
 
     /// A model file's chat template alone: the one named, else its own.
     package static func template(path: String, templateName: String?) throws(EngineError) -> ChatTemplate {
