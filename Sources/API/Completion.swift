@@ -85,7 +85,7 @@ public struct Completion: Codable, Equatable, Sendable {
         }
     }
 
-    /// A choice; there is only ever the first.
+    /// One of the answers, or a piece of one.
     public struct Choice: Codable, Equatable, Sendable {
         /// Of a whole chat answer.
         public var message: Message?
@@ -97,8 +97,10 @@ public struct Completion: Codable, Equatable, Sendable {
         public var finishReason: FinishReason?
         /// How likely its tokens were, where that was asked for.
         public var logprobs: AnswerProbabilities?
+        /// Which of the answers it is, from 0.
+        public var index = 0
 
-        /// All fields.
+        /// All fields but the last.
         public init(
             message: Message? = nil, delta: Message? = nil, text: String? = nil, finishReason: FinishReason? = nil,
             logprobs: AnswerProbabilities? = nil
@@ -110,15 +112,24 @@ public struct Completion: Codable, Equatable, Sendable {
         enum CodingKeys: String, CodingKey {
             case message, delta, text
             case finishReason = "finish_reason"
-            case logprobs
+            case logprobs, index
         }
-        private enum ConstantKeys: CodingKey { case index }
 
-        /// With the fields that clients expect although they never change.
+        /// What lacks a number is the first.
+        public init(from decoder: any Decoder) throws {
+            let fields = try decoder.container(keyedBy: CodingKeys.self)
+            message = try fields.decodeIfPresent(Message.self, forKey: .message)
+            delta = try fields.decodeIfPresent(Message.self, forKey: .delta)
+            text = try fields.decodeIfPresent(String.self, forKey: .text)
+            finishReason = try fields.decodeIfPresent(FinishReason.self, forKey: .finishReason)
+            logprobs = try fields.decodeIfPresent(AnswerProbabilities.self, forKey: .logprobs)
+            index = try fields.decodeIfPresent(Int.self, forKey: .index) ?? 0
+        }
+
+        /// With the fields that clients expect although nobody asked for them.
         public func encode(to encoder: any Encoder) throws {
-            var constants = encoder.container(keyedBy: ConstantKeys.self)
-            try constants.encode(0, forKey: .index)
             var fields = encoder.container(keyedBy: CodingKeys.self)
+            try fields.encode(index, forKey: .index)
             try fields.encode(logprobs, forKey: .logprobs)  // null where nobody asked
             try fields.encodeIfPresent(message, forKey: .message)
             try fields.encodeIfPresent(delta, forKey: .delta)
@@ -143,7 +154,7 @@ public struct Completion: Codable, Equatable, Sendable {
     public var created: Int
     /// The model that answers.
     public var model: String
-    /// One, or none in the chunk with the usage.
+    /// As many as were asked for; in a chunk one, or none in that with the usage.
     public var choices: [Choice]
     /// What the answer cost.
     public var usage: UsageField

@@ -7,6 +7,9 @@ public struct CompletionBody: Codable, Equatable, Sendable {
     /// Bytes of one of them: it is held back whole, so it stays short.
     public static let maximumStopBytes = 256
 
+    /// The most answers to one question, each of which takes a place among those that wait.
+    public static let maximumChoices = 8
+
     /// The most alternatives that may be asked for with each token of a chat's answer, as OpenAI has it.
     public static let maximumAlternatives = 20
     /// The same for a plain completion.
@@ -30,6 +33,8 @@ public struct CompletionBody: Codable, Equatable, Sendable {
     public var prompt: String?
     /// What the model's chat template is given beside the messages, `enable_thinking` for one.
     public var templateArguments: [String: TemplateValue] = [:]
+    /// How many answers are wanted.
+    public var choices = 1
     /// The most tokens to generate.
     public var maxTokens: Int?
     /// 0 is greedy.
@@ -70,7 +75,7 @@ public struct CompletionBody: Codable, Equatable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case model, document, budget, messages, prompt, temperature, seed, stop, stream
+        case model, document, budget, messages, prompt, temperature, seed, stop, stream, n
         case maxTokens = "max_tokens"
         case maxCompletionTokens = "max_completion_tokens"
         case topP = "top_p"
@@ -115,6 +120,7 @@ extension CompletionBody {
         try fields.encodeIfPresent(budget, forKey: .budget)
         try fields.encodeIfPresent(messages, forKey: .messages)
         try fields.encodeIfPresent(prompt, forKey: .prompt)
+        if choices != 1 { try fields.encode(choices, forKey: .n) }
         try fields.encodeIfPresent(maxTokens, forKey: .maxTokens)
         try fields.encodeIfPresent(temperature, forKey: .temperature)
         try fields.encodeIfPresent(topP, forKey: .topP)
@@ -161,6 +167,9 @@ extension CompletionBody {
         }
         messages = try fields.decodeIfPresent([ChatMessage].self, forKey: .messages)
         prompt = try fields.decodeIfPresent(OneOrMany.self, forKey: .prompt)?.single(param: "prompt")
+        choices =
+            try Self.number(
+                fields, .n, in: 1...Self.maximumChoices, "a whole number from 1 to \(Self.maximumChoices)") ?? 1
         let limits: [CodingKeys] = [.maxCompletionTokens, .maxTokens]
         for key in limits where maxTokens == nil {
             maxTokens = try Self.number(fields, key, in: 1...Int.max, "a whole number from 1 to \(Int.max)")

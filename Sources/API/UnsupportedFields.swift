@@ -14,8 +14,7 @@ enum UnsupportedFields {
         Rule(field: "tool_choice", lacking: "caked calls no tools") { $0 == .text("none") || $0 == .text("auto") },
         Rule(field: "functions", lacking: "caked calls no tools") { $0.isEmpty },
         Rule(field: "function_call", lacking: "caked calls no tools") { $0 == .text("none") || $0 == .text("auto") },
-        Rule(field: "n", lacking: "caked gives one answer") { $0 == .number(1) },
-        Rule(field: "best_of", lacking: "caked gives one answer") { $0 == .number(1) },
+        Rule(field: "best_of", lacking: "caked chooses among no answers; `n` gives several") { $0 == .number(1) },
         Rule(field: "response_format", lacking: "caked answers in plain text") { $0.type == "text" },
         Rule(field: "modalities", lacking: "caked answers in text") {
             $0 == .other(count: 1, type: nil, first: "text")

@@ -24,38 +24,45 @@ struct AnswerForm: Sendable {
         created = time(nil)
     }
 
-    /// The whole answer; `tokens` nil where nobody asked for them.
-    func whole(
-        text: String, reasoning: String, tokens: [TokenProbability]?, reason: FinishReason, usage: Usage
-    ) -> Completion {
-        let logprobs = tokens.map { probabilities($0, offset: 0) }
-        let choice: Completion.Choice =
-            switch kind {
-            case .chat:
-                .init(
-                    message: .init(
-                        role: "assistant", content: text, reasoning: reasoning.isEmpty ? nil : reasoning),
-                    finishReason: reason, logprobs: logprobs)
-            case .text: .init(text: text, finishReason: reason, logprobs: logprobs)
-            }
+    /// The whole answer, or several; with their tokens where those were asked for.
+    func whole(_ answers: [GatheredChoice], withTokens: Bool, usage: Usage) -> Completion {
+        let choices = answers.enumerated().map { index, answer in
+            var choice = choice(answer, withTokens ? probabilities(answer.tokens, offset: 0) : nil)
+            choice.index = index
+            return choice
+        }
         var completion = object(
-            kind == .chat ? "chat.completion" : "text_completion", [choice], usage: .value(usage))
+            kind == .chat ? "chat.completion" : "text_completion", choices, usage: .value(usage))
         completion.warnings = warnings
         return completion
     }
 
-    /// The first chunk, which says who speaks; plain completions have none.
-    func opening(withUsageField: Bool) -> Completion? {
+    private func choice(_ answer: GatheredChoice, _ logprobs: AnswerProbabilities?) -> Completion.Choice {
+        switch kind {
+        case .chat:
+            .init(
+                message: .init(
+                    role: "assistant", content: answer.text,
+                    reasoning: answer.reasoning.isEmpty ? nil : answer.reasoning),
+                finishReason: answer.end?.reason, logprobs: logprobs)
+        case .text: .init(text: answer.text, finishReason: answer.end?.reason, logprobs: logprobs)
+        }
+    }
+
+    /// The first chunk of an answer, which says who speaks; plain completions have none.
+    func opening(of index: Int, withUsageField: Bool) -> Completion? {
         guard kind == .chat else { return nil }
-        return chunk(.init(delta: .init(role: "assistant", content: "")), withUsageField)
+        return chunk(.init(delta: .init(role: "assistant", content: "")), of: index, withUsageField)
     }
 
     /// More of the answer; its tokens, where they were asked for, begin at a place of all of it.
-    func chunk(text: String, tokens: [TokenProbability]?, offset: Int, withUsageField: Bool) -> Completion {
+    func chunk(
+        of index: Int, text: String, tokens: [TokenProbability]?, offset: Int, withUsageField: Bool
+    ) -> Completion {
         let logprobs = tokens.map { probabilities($0, offset: offset) }
         return switch kind {
-        case .chat: chunk(.init(delta: .init(content: text), logprobs: logprobs), withUsageField)
-        case .text: chunk(.init(text: text, logprobs: logprobs), withUsageField)
+        case .chat: chunk(.init(delta: .init(content: text), logprobs: logprobs), of: index, withUsageField)
+        case .text: chunk(.init(text: text, logprobs: logprobs), of: index, withUsageField)
         }
     }
 
@@ -67,16 +74,16 @@ struct AnswerForm: Sendable {
     }
 
     /// More of what the model thinks.
-    func chunk(reasoning: String, withUsageField: Bool) -> Completion {
-        chunk(.init(delta: .init(reasoning: reasoning)), withUsageField)
+    func chunk(of index: Int, reasoning: String, withUsageField: Bool) -> Completion {
+        chunk(.init(delta: .init(reasoning: reasoning)), of: index, withUsageField)
     }
 
     /// The chunk that says why the answer ended, and what of the request had no effect.
-    func last(reason: FinishReason, withUsageField: Bool) -> Completion {
+    func last(of index: Int, reason: FinishReason, withUsageField: Bool) -> Completion {
         var completion =
             switch kind {
-            case .chat: chunk(.init(delta: .init(), finishReason: reason), withUsageField)
-            case .text: chunk(.init(text: "", finishReason: reason), withUsageField)
+            case .chat: chunk(.init(delta: .init(), finishReason: reason), of: index, withUsageField)
+            case .text: chunk(.init(text: "", finishReason: reason), of: index, withUsageField)
             }
         completion.warnings = warnings
         return completion
@@ -87,8 +94,10 @@ struct AnswerForm: Sendable {
 
     private var chunkName: String { kind == .chat ? "chat.completion.chunk" : "text_completion" }
 
-    private func chunk(_ choice: Completion.Choice, _ withUsageField: Bool) -> Completion {
-        object(chunkName, [choice], usage: withUsageField ? .null : .absent)
+    private func chunk(_ choice: Completion.Choice, of index: Int, _ withUsageField: Bool) -> Completion {
+        var choice = choice
+        choice.index = index
+        return object(chunkName, [choice], usage: withUsageField ? .null : .absent)
     }
 
     private func object(_ name: String, _ choices: [Completion.Choice], usage: Completion.UsageField)

@@ -5,7 +5,6 @@ import EngineInterface
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import NIOCore
 
 /// `/v1/chat/completions` and `/v1/completions`.
 struct CompletionRoutes: Sendable {
@@ -55,80 +54,50 @@ struct CompletionRoutes: Sendable {
             templateArguments: body.templateArguments, budget: body.budget,
             maxTokens: body.maxTokens, sampling: SamplingRequest(body), stop: body.stop, user: context.peer.user)
         request.alternatives = body.alternatives
-        let stream = api.service.complete(request)
-        let withTokens = body.alternatives != nil
-        return body.streams
-            ? try await streamed(stream, form, includesUsage: body.includesUsage, withTokens: withTokens)
-            : try await whole(stream, form, withTokens: withTokens)
+        let choices = AnswerChoices(request, count: body.choices, of: api.service)
+        return body.streams ? try await streamed(choices, form, body) : try await whole(choices, form, body)
     }
 
     private func whole(
-        _ stream: EventStream<CompletionEvent>, _ form: AnswerForm, withTokens: Bool
+        _ choices: AnswerChoices, _ form: AnswerForm, _ body: CompletionBody
     ) async throws -> Response {
-        var (text, reasoning) = ("", "")
-        var tokens: [TokenProbability] = []
-        var pace = Pace(metrics: api.metrics)
-        for try await event in stream {
-            switch event {
-            case .started: break
-            case .tokens(let more): tokens += more
-            case .text(let more):
-                pace.noteText()
-                text += more
-            case .reasoning(let more):
-                pace.noteText()
-                reasoning += more
-            case .finished(let reason, let usage):
-                api.metrics.observe(usage)
-                return JSONText.response(
-                    form.whole(
-                        text: text, reasoning: reasoning, tokens: withTokens ? tokens : nil, reason: reason,
-                        usage: usage))
+        var answers = (0..<body.choices).map { _ in GatheredChoice() }
+        var paces = answers.map { _ in Pace(metrics: api.metrics) }
+        for try await choice in choices {
+            switch choice.event {
+            case .started, .tokens: break
+            case .text, .reasoning: paces[choice.index].noteText()
+            case .finished(_, let usage): api.metrics.observe(usage)
             }
+            answers[choice.index].take(choice.event)
         }
-        throw Self.unfinished
+        let usages = answers.compactMap(\.end?.usage)
+        guard usages.count == answers.count, let usage = Usage.sum(usages) else { throw Self.unfinished }
+        return JSONText.response(form.whole(answers, withTokens: body.alternatives != nil, usage: usage))
     }
 
     // The first event is awaited before the head is sent, so that what is refused at once is refused with its status.
     private func streamed(
-        _ stream: EventStream<CompletionEvent>, _ form: AnswerForm, includesUsage: Bool, withTokens: Bool
+        _ choices: AnswerChoices, _ form: AnswerForm, _ body: CompletionBody
     ) async throws -> Response {
-        let started = Pace(metrics: api.metrics)
-        let events = PulsedEvents(stream, everySeconds: api.limits.keepAliveSeconds)
+        let answers = StreamedAnswers(form, body, metrics: api.metrics)
+        let events = PulsedEvents(choices, everySeconds: api.limits.keepAliveSeconds)
         let first = try await events.next()
         return Response(
             status: .ok, headers: ServerSentEvents.headers,
-            body: ResponseBody { writer in
-                var pace = started
-                var (tokens, offset): ([TokenProbability], Int) = ([], 0)
+            body: ResponseBody { [answers] writer in
+                var answers = answers
                 do {
-                    if let opening = form.opening(withUsageField: includesUsage) {
-                        try await writer.write(ServerSentEvents.event(value: opening))
-                    }
+                    for chunk in answers.openings { try await writer.write(ServerSentEvents.event(value: chunk)) }
                     var pulse = first
                     loop: while true {
                         switch pulse {
                         case .beat: try await writer.write(ServerSentEvents.keepAlive)
-                        case .event(.started): break
-                        case .event(.tokens(let more)): tokens += more
-                        case .event(.text(let text)):
-                            pace.noteText()
-                            let chunk = form.chunk(
-                                text: text, tokens: withTokens ? tokens : nil, offset: offset,
-                                withUsageField: includesUsage)
-                            (tokens, offset) = ([], offset + text.unicodeScalars.count)
-                            try await writer.write(ServerSentEvents.event(value: chunk))
-                        case .event(.reasoning(let text)):
-                            pace.noteText()
-                            let chunk = form.chunk(reasoning: text, withUsageField: includesUsage)
-                            try await writer.write(ServerSentEvents.event(value: chunk))
-                        case .event(.finished(let reason, let usage)):
-                            api.metrics.observe(usage)
-                            let last = form.last(reason: reason, withUsageField: includesUsage)
-                            try await writer.write(ServerSentEvents.event(value: last))
-                            if includesUsage {
-                                try await writer.write(ServerSentEvents.event(value: form.usageChunk(usage)))
+                        case .event(let choice):
+                            for chunk in answers.chunks(for: choice) {
+                                try await writer.write(ServerSentEvents.event(value: chunk))
                             }
+                            guard answers.areFinished else { break }
                             try await writer.write(ServerSentEvents.done)
                             break loop
                         case .end: throw Self.unfinished
@@ -145,23 +114,6 @@ struct CompletionRoutes: Sendable {
     }
 
     private static let unfinished = EngineError.internalFailure(message: "the answer ended without a result")
-}
-
-/// The pace of one answer, for the histograms.
-private struct Pace: Sendable {
-    let metrics: Metrics
-    private var previous = ContinuousClock.now
-    private var hasText = false
-
-    init(metrics: Metrics) { self.metrics = metrics }
-
-    mutating func noteText() {
-        let now = ContinuousClock.now
-        let seconds = previous.duration(to: now).seconds
-        if hasText { metrics.observeInterToken(seconds: seconds) } else { metrics.observeFirstToken(seconds: seconds) }
-        hasText = true
-        previous = now
-    }
 }
 
 extension SamplingRequest {

@@ -42,36 +42,36 @@ enum Pulse<Event: Sendable>: Sendable {
 ///
 /// It has one reader, whoever holds it;
 /// when the last reference goes, the engine's work is cancelled.
-final class PulsedEvents<Event: Sendable>: @unchecked Sendable {
+final class PulsedEvents<Events: AsyncSequence & Sendable>: @unchecked Sendable where Events.Element: Sendable {
     // Unchecked: the iterator is used by one task at a time, first by the handler, then by the response's writer.
-    private typealias Beats = AsyncMapSequence<AsyncTimerSequence<ContinuousClock>, Pulse<Event>>
-    private var iterator: AsyncMerge2Sequence<Ended<Event>, Beats>.Iterator
+    private typealias Beats = AsyncMapSequence<AsyncTimerSequence<ContinuousClock>, Pulse<Events.Element>>
+    private var iterator: AsyncMerge2Sequence<Ended<Events>, Beats>.Iterator
 
-    init(_ stream: EventStream<Event>, everySeconds: Double) {
+    init(_ events: Events, everySeconds: Double) {
         let beats: Beats = AsyncTimerSequence(interval: .seconds(everySeconds), clock: .continuous).map { _ in .beat }
-        iterator = merge(Ended(stream: stream), beats).makeAsyncIterator()
+        iterator = merge(Ended(events: events), beats).makeAsyncIterator()
     }
 
     /// The next event or beat; throws the engine's error.
     ///
     /// The beats never end, so only the reader's own cancellation ends the sequence.
-    func next() async throws -> Pulse<Event> {
+    func next() async throws -> Pulse<Events.Element> {
         guard let pulse = try await iterator.next() else { throw EngineError.cancelled }
         return pulse
     }
 }
 
 // An engine's stream with its end as an element, because a merged sequence ends only when both of its parts do.
-private struct Ended<Event: Sendable>: AsyncSequence, Sendable {
-    typealias Element = Pulse<Event>
-    let stream: EventStream<Event>
+private struct Ended<Events: AsyncSequence & Sendable>: AsyncSequence, Sendable where Events.Element: Sendable {
+    typealias Element = Pulse<Events.Element>
+    let events: Events
 
-    func makeAsyncIterator() -> Iterator { Iterator(base: stream.makeAsyncIterator()) }
+    func makeAsyncIterator() -> Iterator { Iterator(base: events.makeAsyncIterator()) }
 
     struct Iterator: AsyncIteratorProtocol {
-        var base: EventStream<Event>.Iterator
+        var base: Events.AsyncIterator
 
-        mutating func next() async throws -> Pulse<Event>? {
+        mutating func next() async throws -> Pulse<Events.Element>? {
             if let event = try await base.next() { .event(event) } else { .end }
         }
     }

@@ -58,7 +58,9 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     static let questions: [Refusal] = [
         .chat("tools", #""tools":[{"type":"function"}]"#, "unsupported_parameter", param: "tools"),
         .chat("tool_choice", #""tool_choice":"required""#, "unsupported_parameter", param: "tool_choice"),
-        .chat("n", #""n":2"#, "unsupported_parameter", param: "n"),
+        .chat("n", #""n":9"#, "invalid_parameter", param: "n"),
+        .chat("n 0", #""n":0"#, "invalid_parameter", param: "n"),
+        .chat("best_of", #""best_of":2"#, "unsupported_parameter", param: "best_of"),
         .chat("logprobs", #""logprobs":3"#, "invalid_parameter", param: "logprobs"),
         .chat("top_logprobs", #""logprobs":true,"top_logprobs":21"#, "invalid_parameter", param: "top_logprobs"),
         .chat("top_logprobs alone", #""top_logprobs":2"#, "invalid_parameter", param: "top_logprobs"),

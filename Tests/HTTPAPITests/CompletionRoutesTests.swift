@@ -73,6 +73,55 @@ import Testing
         #expect(service.state.withLock { $0.questions.map(\.prompt) } == [.text("once"), .text("once")])
     }
 
+    @Test("several answers are told apart by their index, whole and in chunks, and cost their prompt once")
+    func several() async throws {
+        let service = ScriptedService()
+        try await withServer(service) { server async throws in
+            let ask = Self.question + #","n":3,"seed":-1"#
+            let whole = try await server.json("POST", "/v1/chat/completions", ask + "}")
+            let choices = try #require(whole.object["choices"] as? [[String: Any]])
+            #expect(choices.map { $0["index"] as? Int } == [0, 1, 2])
+            #expect(choices.allSatisfy { ($0["message"] as? [String: Any])?["content"] as? String == "Grüße/\"x\"\n" })
+            let usage = try #require(whole.object["usage"] as? [String: Any])
+            #expect(usage["prompt_tokens"] as? Int == 120 && usage["completion_tokens"] as? Int == 6)
+            #expect(usage["total_tokens"] as? Int == 126)
+            let options = #","stream":true,"stream_options":{"include_usage":true}}"#
+            let stream = try await server.json("POST", "/v1/chat/completions", ask + options)
+            var texts = ["", "", ""]
+            var ends = 0
+            for line in stream.text.split(separator: "\n\n") where line != "data: [DONE]" {
+                let chunk = try JSONDecoder().decode(Completion.self, from: Data(line.dropFirst(6).utf8))
+                for choice in chunk.choices {
+                    texts[choice.index] += choice.delta?.content ?? ""
+                    if choice.finishReason != nil { ends += 1 }
+                }
+                if let usage = chunk.usage.value { #expect(usage.completionTokens == 6 && ends == 3) }
+            }
+            #expect(texts == Array(repeating: "Grüße/\"x\"\n", count: 3) && ends == 3)
+            #expect(stream.text.hasSuffix("data: [DONE]\n\n"))
+        }
+        let seeds = service.state.withLock { $0.questions.map(\.sampling.seed) }
+        #expect(seeds.count == 6 && Set(seeds) == [.max, 0, 1])
+    }
+
+    @Test("where one of several answers fails, the request does")
+    func oneOfSeveralFails() async throws {
+        let count = Mutex(0)
+        let service = ScriptedService(onQuestion: { _, feed in
+            if count.withLock({
+                $0 += 1; return $0
+            }) == 2 {
+                feed.finish(throwing: .busy(message: "m", retryAfterSeconds: 3))
+            } else {
+                ScriptedService.answer(feed)
+            }
+        })
+        try await withServer(service) { server async throws in
+            let whole = try await server.json("POST", "/v1/chat/completions", Self.question + #","n":2}"#)
+            #expect(whole.status == 429 && whole.code == "busy")
+        }
+    }
+
     private static func answerWithTokens(_ feed: ScriptedService.Feed) {
         func token(_ text: String, _ logprob: Double) -> TokenProbability {
             TokenProbability(

@@ -125,7 +125,7 @@ import Testing
             #"{"messages":[{"role":"assistant","content":"a","tool_calls":[]}]}"#,
         ]
         + [
-            #""tools":[{}]"#, #""n":2"#, #""top_logprobs":3"#, #""response_format":{"type":"json_object"}"#,
+            #""tools":[{}]"#, #""n":9"#, #""top_logprobs":3"#, #""response_format":{"type":"json_object"}"#,
             #""presence_penalty":-2.5"#, #""audio":{}"#, #""temperature":3"#, #""temperature":"hot""#, #""top_p":0"#,
             #""top_k":-1"#, #""min_p":2"#, #""repetition_penalty":0"#, #""seed":1.5"#, #""max_tokens":0"#,
             #""max_completion_tokens":-1"#, #""stop":["","x"]"#, #""stop":7"#, #""budget":5"#,

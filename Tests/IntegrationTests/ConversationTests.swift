@@ -32,6 +32,33 @@ import Testing
         #expect(try daemon.metric("caked_tail_bytes") == Double(tails.bytes))
     }
 
+    @Test("several answers to a question read its prompt once, and differ where they are drawn")
+    func several() async throws {
+        let heldOut = try HeldOut.load()
+        let daemon = try await Daemon()
+        let document = try await daemon.client.put("doc", DocumentText(Array(heldOut.documents[0].text.utf8)))
+        let long = heldOut.documents[1].text.prefix(1500)
+        let body = #"""
+            {"document":"doc","n":3,"temperature":2,"seed":1,"max_tokens":20,"logprobs":true,"top_logprobs":2,
+             "messages":[{"role":"user","content":\#(try JSONEncoder().encode(String(long)).text)}]}
+            """#
+        let outcome = try run(
+            URL(filePath: "/usr/bin/curl"),
+            ["-s", "--unix-socket", daemon.socket, "-d", body, "http://x/v1/chat/completions"])
+        let answer = try JSONDecoder().decode(Completion.self, from: Data(outcome.output.utf8))
+        #expect(Set(answer.choices.compactMap(\.message?.content)).count == 3)
+        for choice in answer.choices {
+            let tokens = try #require(choice.logprobs?.content)
+            #expect(tokens.map(\.token).joined() == choice.message?.content)
+            #expect(tokens.allSatisfy { $0.topLogprobs.count == 2 && $0.logprob <= $0.topLogprobs[0].logprob })
+        }
+        let usage = try #require(answer.usage.value)
+        let own = usage.promptTokens - document.tokens
+        // The other two read the last piece of the prompt again.
+        #expect(own > 200)
+        #expect(try daemon.metric("caked_question_tokens_total") <= Double(own + 2 * 64))
+    }
+
     @Test("OpenAI's client library sees what a turn did not read, in streams and without")
     func openAI() async throws {
         let python = try #require(
@@ -54,4 +81,8 @@ import Testing
         #expect(turns.count == 3 && turns[0].cached == document.tokens)
         for (last, next) in zip(turns, turns.dropFirst()) { #expect(next.cached == last.prompt + last.completion) }
     }
+}
+
+extension Data {
+    fileprivate var text: String { String(decoding: self, as: UTF8.self) }
 }

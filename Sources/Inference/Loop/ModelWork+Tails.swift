@@ -4,7 +4,7 @@ import CacheStore
 import Transformer
 
 extension ModelWork {
-    /// Keeps what a question that ends has read and written; both are right, however it ends.
+    /// Keeps what a question has read and written so far; both are right, however it ends.
     func keepTail(of question: RunningQuestion) {
         guard let tail = question.tail else { return }
         // Its document may have gone meanwhile.

@@ -192,7 +192,10 @@ final class ModelWork: EngineWork {
         _ id: RequestID, _ question: RunningQuestion, by piece: Decoder.Piece, logits: Logits, row: Int
     ) -> [Event] {
         do throws(ModelError) {
+            let wasRead = question.isRead
             let reason = try question.advance(by: piece, logits: logits, row: row)
+            // Who asks the same meanwhile need not read it, too.
+            if wasRead, !question.isRead, reason == nil { keepTail(of: question) }
             return reason.map { [end(id, question, $0)] } ?? []
         } catch {
             services.logger.error("an answer failed", metadata: ["error": "\(error)"])
