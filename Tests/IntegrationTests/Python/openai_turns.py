@@ -26,4 +26,19 @@ for number, question in enumerate(questions):
     turns.append(dict(
         text=text, prompt=usage.prompt_tokens, completion=usage.completion_tokens,
         cached=usage.prompt_tokens_details.cached_tokens))
-print(json.dumps(turns))
+# The sampling fields as the library sends and reads them.
+drawn = client.chat.completions.create(
+    model=f"caked/{document}", messages=messages[:1], n=2, temperature=0, seed=7, max_tokens=8, logprobs=True,
+    top_logprobs=3, presence_penalty=0.5, frequency_penalty=-0.5, logit_bias={"0": -100})
+choices = [
+    dict(index=choice.index, text=choice.message.content, tokens="".join(one.token for one in choice.logprobs.content),
+         tops=[len(one.top_logprobs) for one in choice.logprobs.content]) for choice in drawn.choices]
+plain = client.completions.create(
+    model=f"caked/{document}", prompt="The code is", max_tokens=8, logprobs=2, stream=True)
+offsets, tokens, text = [], "", ""
+for chunk in plain:
+    text += chunk.choices[0].text
+    if chunk.choices[0].logprobs:
+        offsets += chunk.choices[0].logprobs.text_offset
+        tokens += "".join(chunk.choices[0].logprobs.tokens)
+print(json.dumps(dict(turns=turns, choices=choices, offsets=offsets, tokens=tokens, text=text)))
