@@ -50,10 +50,35 @@ public enum Repacking: String, CaseIterable, Sendable {
 package enum AvailableMemory {
     /// Bytes that the machine has available, or this process's control group if that is less; 0 if nobody says.
     package static func bytes() -> Int {
-        let machine = text("/proc/meminfo")?.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
-            .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int($0) }
-        guard let machine else { return 0 }
-        return min(machine * 1024, controlGroup())
+        guard let machine = text("/proc/meminfo").flatMap(machineBytes) ?? nodes() else { return 0 }
+        return min(machine, controlGroup())
+    }
+
+    /// What `/proc/meminfo` says.
+    package static func machineBytes(_ text: String) -> Int? { kibibytes("MemAvailable:", in: text).map { $0 << 10 } }
+
+    /// What a memory node's `meminfo` comes to: what is free, and the file pages and caches that can be had back.
+    package static func nodeBytes(_ text: String) -> Int? {
+        guard let free = kibibytes("MemFree:", in: text) else { return nil }
+        let more = ["Active(file):", "Inactive(file):", "SReclaimable:"].compactMap { kibibytes($0, in: text) }
+        return more.reduce(free, +) << 10
+    }
+
+    /// The same for all nodes: a service whose unit has `ProcSubset=pid` sees no `/proc/meminfo`.
+    private static func nodes() -> Int? {
+        // The kernel's most on x86-64 by default; numbers may be left out.
+        let nodes = (0..<64).compactMap { text("/sys/devices/system/node/node\($0)/meminfo").flatMap(nodeBytes) }
+        return nodes.isEmpty ? nil : nodes.reduce(0, +)
+    }
+
+    private static func kibibytes(_ name: String, in text: String) -> Int? {
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if let index = words.firstIndex(of: Substring(name)), index + 1 < words.count {
+                return Int(words[index + 1])
+            }
+        }
+        return nil
     }
 
     /// What the control group of this process (version 2) and those around it leave.
