@@ -54,7 +54,7 @@ import Testing
         let file = folder.appending(path: "text").path
         try Data(texts[0].text.utf8).write(to: URL(filePath: file))
         let settings = folder.appending(path: "caked.yaml").path
-        try Data("quota_bytes: 24M\n".utf8).write(to: URL(filePath: settings))
+        try Data("quota_bytes: 24M\nrows: q8_0\n".utf8).write(to: URL(filePath: settings))
         let daemon = try await Daemon(["--config", settings])
         try FileManager.default.setAttributes([.posixPermissions: 0o666], ofItemAtPath: daemon.socket)
 
