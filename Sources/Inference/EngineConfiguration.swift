@@ -26,7 +26,7 @@ public struct EngineConfiguration: Equatable, Sendable {
     /// What observing may cost when a request does not say.
     public var defaultEffort = Effort.auto
     /// The row type when a request does not say.
-    public var defaultRows = StoredRows.q4
+    public var defaultRows = StoredRows.auto
     /// The recall that a budget chosen by the engine reaches, where one up to half of the entries does.
     public var checkTarget = 0.9
     /// The recall below which no document is stored as it is; 0: none, and documents are checked only when asked.

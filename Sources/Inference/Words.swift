@@ -26,10 +26,15 @@ extension RowType {
     /// How a document's rows are stored: as the request says, or else as configured.
     ///
     /// Heads that are no whole blocks are stored in f16, unless the request itself asks for another type.
-    package init(requested: StoredRows?, configured: StoredRows, headWidth: Int) throws(EngineError) {
-        let rows = RowType(requested ?? configured)
+    ///
+    /// - Parameter keepsAll: whether the request keeps every entry.
+    package init(
+        requested: StoredRows?, configured: StoredRows, headWidth: Int, keepsAll: Bool
+    ) throws(EngineError) {
+        let named = requested ?? configured
+        let rows = RowType(named) ?? (keepsAll ? .q8_0 : .q4)
         let fits = headWidth.isMultiple(of: rows.blockElements)
-        guard fits || requested == nil else {
+        guard fits || requested == nil || named == .auto else {
             throw .invalid(
                 code: "unsupported_rows",
                 message: """
@@ -43,14 +48,14 @@ extension RowType {
 }
 
 extension RowType {
-    /// A client's word for a row type.
-    init(_ rows: StoredRows) {
-        self =
-            switch rows {
-            case .f16: .f16
-            case .q8_0: .q8_0
-            case .q4: .q4
-            }
+    /// A client's word for a row type; nil for `auto`, which is a choice of two.
+    init?(_ rows: StoredRows) {
+        switch rows {
+        case .auto: return nil
+        case .f16: self = .f16
+        case .q8_0: self = .q8_0
+        case .q4: self = .q4
+        }
     }
 }
 

@@ -97,7 +97,7 @@ struct CheckedConfiguration {
                 "caked: FILE:2: is `modle`, but wanted is a known key, perhaps `model`",
                 "caked: FILE:3: keep is `200%`, but wanted is a percentage such as 10% or 10, or a share such as 0.1, "
                     + "more than nothing and at most all, or auto",
-                "caked: FILE:4: rows is `f64`, but wanted is f16, q8_0 or q4",
+                "caked: FILE:4: rows is `f64`, but wanted is auto, f16, q8_0 or q4",
                 "caked: CAKED_LOG_LEVEL: log_level is `loud`, but wanted is one of trace, debug, info, notice, "
                     + "warning, error, critical",
                 "caked: --threads: threads is `many`, but wanted is a whole number from 0 to 1024",
@@ -113,7 +113,7 @@ struct CheckedConfiguration {
                 "keep", "0%",
                 "a percentage such as 10% or 10, or a share such as 0.1, more than nothing and at most all, or auto"
             ),
-            ("effort", "most", "auto, learned, fast, balanced or best"), ("rows", "f32", "f16, q8_0 or q4"),
+            ("effort", "most", "auto, learned, fast, balanced or best"), ("rows", "f32", "auto, f16, q8_0 or q4"),
             ("method", "fastest", "the name of a method such as cake-global"),
         ])
     func readingOptions(_ key: String, _ value: String, _ wanted: String) throws {

@@ -89,7 +89,7 @@ import Testing
             let stream = try await server.json("POST", "/v1/chat/completions", ask + options)
             var texts = ["", "", ""]
             var ends = 0
-            for line in stream.text.split(separator: "\n\n") where line != "data: [DONE]" {
+            for line in stream.text.split(separator: "\n\n") where line.hasPrefix("data: {") {
                 let chunk = try JSONDecoder().decode(Completion.self, from: Data(line.dropFirst(6).utf8))
                 for choice in chunk.choices {
                     texts[choice.index] += choice.delta?.content ?? ""

@@ -13,16 +13,28 @@ import Transformer
         "a request goes over the configuration, and heads that are no whole blocks are stored in f16 unless asked",
         arguments: [
             (nil, .q8_0, 64, .q8_0), (.f16, .q8_0, 64, .f16), (.q4, .q8_0, 128, .q4), (nil, .q4, 96, .q4),
-            (nil, .q8_0, 80, .f16), (nil, .q4, 80, .f16), (.f16, .q4, 80, .f16),
+            (nil, .q8_0, 80, .f16), (nil, .q4, 80, .f16), (.f16, .q4, 80, .f16), (nil, .auto, 64, .q4),
+            (.auto, .q8_0, 64, .q4), (.auto, .q8_0, 80, .f16),
         ] as [(StoredRows?, StoredRows, Int, RowType)])
     func chosen(_ requested: StoredRows?, _ configured: StoredRows, _ headWidth: Int, _ expected: RowType) throws {
-        #expect(try RowType(requested: requested, configured: configured, headWidth: headWidth) == expected)
+        let type = try RowType(requested: requested, configured: configured, headWidth: headWidth, keepsAll: false)
+        #expect(type == expected)
+    }
+
+    @Test("what keeps everything is q8_0 unless rows are named")
+    func everything() throws {
+        for (requested, configured, expected) in [
+            (nil, .auto, .q8_0), (.auto, .q4, .q8_0), (.q4, .auto, .q4), (nil, .q4, .q4),
+        ] as [(StoredRows?, StoredRows, RowType)] {
+            let type = try RowType(requested: requested, configured: configured, headWidth: 64, keepsAll: true)
+            #expect(type == expected)
+        }
     }
 
     @Test("a type that does not fit the model's heads is refused, with what to use instead")
     func refused() {
         let error = #expect(throws: EngineError.self) {
-            try RowType(requested: .q4, configured: .f16, headWidth: 80)
+            try RowType(requested: .q4, configured: .f16, headWidth: 80, keepsAll: false)
         }
         guard case .invalid(let code, let message, let parameter)? = error else {
             Issue.record("\(String(describing: error))")
@@ -33,9 +45,10 @@ import Transformer
     }
 
     @Test(
-        "every type a client may ask for is the store's and the kernels' of that name", arguments: StoredRows.allCases)
+        "every type a client may ask for is the store's and the kernels' of that name",
+        arguments: StoredRows.allCases.filter { $0 != .auto })
     func sameNames(_ rows: StoredRows) throws {
-        let type = try RowType(requested: rows, configured: .f16, headWidth: 64)
+        let type = try RowType(requested: rows, configured: .f16, headWidth: 64, keepsAll: false)
         #expect(type.rawValue == rows.rawValue && KVRows(type).rawValue == rows.rawValue)
     }
 

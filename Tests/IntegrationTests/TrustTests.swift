@@ -115,7 +115,7 @@ import Testing
         let document = try await put(daemon, "a", text)
         #expect((document.check?.recall ?? 0) >= 0.7 && document.kept > 0.045 && document.kept < 0.51)
         #expect(try await put(daemon, "a", text).wasCreated == false)
-        let enough = try await put(daemon, "b", text, DocumentOptions(keep: .percent(60)))
-        #expect(abs(enough.kept - 0.6) < 0.01)
+        let enough = try await put(daemon, "b", text, DocumentOptions(keep: .percent(90), rows: "q8_0"))
+        #expect(abs(enough.kept - 0.9) < 0.01)
     }
 }

@@ -80,9 +80,8 @@ INLINE integers panel_start(caked_type type, const uint8_t *sums, const int rows
     const bool halved = caked_panel_is_halved(type);
     if (caked_panel_is_shifted(type)) return (integers){0};
     if (width == 8) return v_dot8_start(sums + 4 * r);
-    integers all = set32(sums + 4 * (halved ? rows + r : r));
-    // The compiler would rather shift a scalar and move it into a vector, which takes longer.
-    CAKED_IN_ORDER(all);
+    // In a vector from the start: the compiler would shift a scalar and move it there, which takes longer.
+    integers all = (integers)v_rounded((lanes)set32(sums + 4 * (halved ? rows + r : r)));
     if (halved) return half == 0 ? (all << 16) >> 11 : (all >> 16) << 5;
     return all >> (8 - width);
 }
@@ -125,57 +124,39 @@ INLINE void panel_sums(caked_type type, const uint8_t *w, const int vectors, con
     }
 }
 
-// The products of a block as floats, those of halves times their factors: exact, since below 2^24.
-INLINE void panel_products(caked_type type, const uint8_t *w, const uint8_t *factors, const int vectors,
-                           const uint8_t *x, const int rows, lanes *product) {
-    integers first[PANEL_SUMS], second[PANEL_SUMS];
-    half_factors f[GROUP_VECTORS];
-    const bool halved = caked_panel_is_halved(type);
-    if (halved && SUMS_PAIRS) {
-        UNROLL for (int v = 0; v < vectors; v++) f[v] = load_half_factors(factors + v * LANES);
-        panel_sums(type, w, vectors, x, rows, 0, f, first);
-        panel_sums(type, w, vectors, x, rows, 1, f, first);
-    } else {
-        panel_sums(type, w, vectors, x, rows, 0, NULL, first);
-    }
-    UNROLL for (int i = 0; i < vectors * rows; i++) product[i] = __builtin_convertvector(first[i], lanes);
-    if (!halved || SUMS_PAIRS) return;
-    panel_sums(type, w, vectors, x, rows, 1, NULL, second);
-    UNROLL for (int v = 0; v < vectors; v++) {
-        lanes low = v_from_integers((bits)load_signed(factors + v * LANES));
-        lanes high = v_from_integers((bits)load_signed(factors + PANEL_GROUP + v * LANES));
-        UNROLL for (int i = v * rows; i < (v + 1) * rows; i++) {
-            product[i] = v_fma(high, __builtin_convertvector(second[i], lanes), low * product[i]);
-        }
-    }
-}
-
-// Adds a block's products to the totals of `vectors` vectors of outputs, PANEL_ROWS of each vector; `w` is the block's,
-// at the first of the outputs, whose number in the group is `output`.
+// Adds a block's products to the totals of `vectors` vectors of outputs, the first of them number `output` of the group.
 INLINE void panel_part(caked_type type, const uint8_t *w, size_t output, const int vectors, const uint8_t *x,
                        const int rows, const lanes *scales, const lanes *shifts, lanes (*total)[PANEL_ROWS]) {
     const bool nested = caked_panel_is_nested(type), shifted = caked_panel_is_shifted(type);
-    const uint8_t *factors = w + caked_panel_quants(type) + (nested ? output : 2 * output);
-    lanes sum[PANEL_SUMS];
-    panel_products(type, w + 4 * output, factors, vectors, x, rows, sum);
+    const bool halved = caked_panel_is_halved(type), weighs = halved && SUMS_PAIRS;
+    const uint8_t *quants = w + 4 * output, *factors = w + caked_panel_quants(type) + (nested ? output : 2 * output);
+    integers sum[PANEL_SUMS], second[PANEL_SUMS];
+    half_factors f[GROUP_VECTORS];
+    UNROLL for (int v = 0; v < vectors && weighs; v++) f[v] = load_half_factors(factors + v * LANES);
+    panel_sums(type, quants, vectors, x, rows, 0, weighs ? f : NULL, sum);
+    if (halved) panel_sums(type, quants, vectors, x, rows, 1, weighs ? f : NULL, weighs ? sum : second);
     UNROLL for (int v = 0; v < vectors; v++) {
         const uint8_t *own = factors + (nested ? v * LANES : 2 * v * LANES);
-        lanes scale = scales[v], shift = shifts[v];
+        lanes scale = scales[v], shift = shifts[v], low = scale, high = scale;
         if (!nested) {
             scale = v_load_half(own);
             if (shifted) shift = v_load_half(own + PANEL_HALVES);
         } else if (shifted) {
             scale *= load_factors(own);
             shift *= load_factors(own + PANEL_GROUP);
-        } else if (!caked_panel_is_halved(type)) {
+        } else if (!halved) {
             scale *= v_from_integers((bits)load_signed(own));
+        } else if (!weighs) {
+            low = v_from_integers((bits)load_signed(own)), high = v_from_integers((bits)load_signed(own + PANEL_GROUP));
         }
         UNROLL for (int r = 0; r < rows; r++) {
+            const int i = v * rows + r;
             const uint8_t *scaling = x + rows * CAKED_BLOCK + 4 * r;
-            lanes both = v_rounded(scale * set_float(scaling)), now = total[v][r];
-            now += v_rounded(sum[v * rows + r] * both);
-            if (shifted) now += v_rounded(shift * set_float(scaling + 12 * rows));
-            total[v][r] = now;
+            lanes product = __builtin_convertvector(sum[i], lanes);
+            // Halves' products with their factors, and the sum of both, are exact: below 2^24.
+            if (halved && !weighs) product = v_fma(high, __builtin_convertvector(second[i], lanes), low * product);
+            lanes both = v_rounded(scale * set_float(scaling)), now = total[v][r] + v_rounded(product * both);
+            total[v][r] = shifted ? now + v_rounded(shift * set_float(scaling + 12 * rows)) : now;
         }
     }
 }

@@ -73,9 +73,11 @@ extension ReadingPlan {
         var method = wanted
         if method.observation == .predicted, surrogate == nil { method = try Self.unlearned(method) }
         let probes = try Self.probes(options.probes, method: method, loaded: loaded)
+        let keep = options.keep ?? configuration.defaultKeep
         let rows = try RowType(
             requested: options.rows.flatMap(StoredRows.init), configured: configuration.defaultRows,
-            headWidth: loaded.model.configuration.headWidth)
+            headWidth: loaded.model.configuration.headWidth,
+            keepsAll: keep == .percent(100) || method.allocation == .everything)
         let limit = loaded.card.contextLength - Self.answerReserveTokens
         func tooLong(_ count: String) -> EngineError {
             .invalid(
@@ -91,7 +93,6 @@ extension ReadingPlan {
         if atLeast > limit { throw tooLong("at least \(atLeast)") }
         let (tokens, prefixTokens, templatePrefix) = try Self.tokens(of: document, loaded)
         if tokens.count > limit { throw tooLong("\(tokens.count)") }
-        let keep = options.keep ?? configuration.defaultKeep
         let capacities = loaded.model.configuration.capacities(tokens: tokens.count)
         let extent = CacheExtent(
             tokens: tokens.count, prefixTokens: prefixTokens, capacities: capacities, rows: KVRows(rows))
