@@ -14,7 +14,7 @@ public enum Effort: String, OptionWord {
 
 /// How the rows of a stored document are kept: the fewer bits, the smaller.
 public enum StoredRows: String, OptionWord {
-    /// `q4`, which keeps most in the bytes that there are; `q8_0` where everything is kept, which loses next to nothing.
+    /// `q4`, which keeps most in the bytes that there are; `q8_0`, which loses least, where everything is kept.
     case auto
     case f16, q8_0, q4
 

@@ -49,8 +49,8 @@ import Testing
     }
 
     /// How far a set may be from the softmax of the stored numbers, which are between -1 and 1: sets that sum integers
-    /// round queries and weights of `q8_0` to 16 bits, which is a fortieth of what its bytes are rounded by, and queries
-    /// of `q4` to 8 bits, a tenth of what its nibbles are.
+    /// round queries and weights of `q8_0` to 16 bits, a fortieth of what its bytes are rounded by, and queries of `q4`
+    /// to 8 bits, which is a tenth of what its nibbles are.
     static func bound(_ variant: Variant, _ format: EntryFormat) -> Double {
         guard variant.sumsIntegers else { return 5e-6 }
         return switch format {
