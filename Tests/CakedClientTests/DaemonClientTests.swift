@@ -8,7 +8,7 @@ import Testing
 
 // Minutes, because a test waits for threads that other suites hold.
 @Suite("Daemon client", .timeLimit(.minutes(5))) struct DaemonClientTests {
-    private func client(_ server: ScriptedServer, idleTimeoutSeconds: Int = 20) -> DaemonClient {
+    private func client(_ server: ScriptedServer, idleTimeoutSeconds: Int = 300) -> DaemonClient {
         DaemonClient(socketPath: server.socketPath, idleTimeoutSeconds: idleTimeoutSeconds)
     }
 

@@ -134,7 +134,8 @@ final class Connection: @unchecked Sendable {
             }
         }
         guard result == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
-        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        // What answers waits for its turn on the threads of 790 tests, many of which compute: two minutes were seen.
+        var patience = timeval(tv_sec: 300, tv_usec: 0)
         _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     }
 
