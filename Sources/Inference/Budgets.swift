@@ -32,9 +32,13 @@ package struct CacheExtent {
 
     /// The share of the full cache's bytes in `q8_0` that an average of so many entries a layer and head is, 0...1.
     package func share(ofBudget budget: Int) -> Double {
+        min(1, entryShare(ofBudget: budget) / rows.entriesPerCounted)
+    }
+
+    /// The share of the full cache's entries that it is.
+    func entryShare(ofBudget budget: Int) -> Double {
         let (layers, whole) = (capacities?.count ?? 1, capacities?.reduce(0, +) ?? tokens)
-        let entries = Double(budget * layers) / Double(max(1, whole))
-        return min(1, entries / rows.entriesPerCounted)
+        return Double(budget * layers) / Double(max(1, whole))
     }
 }
 

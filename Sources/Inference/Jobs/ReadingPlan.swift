@@ -97,8 +97,9 @@ extension ReadingPlan {
         let extent = CacheExtent(
             tokens: tokens.count, prefixTokens: prefixTokens, capacities: capacities, rows: KVRows(rows))
         let budget = try Self.budget(keep, method: method, of: extent)
+        // A budget was rounded up to whole entries.
         if choosesEffort, surrogate != nil, probes.isEmpty, keep != .auto,
-            Self.share(of: budget, tokens: tokens.count, capacities: capacities) <= Self.learnedShare
+            extent.entryShare(ofBudget: budget - 1) <= Self.learnedShare
         {
             method = method.with(effort: .learned)
         }
@@ -132,12 +133,6 @@ extension ReadingPlan {
 
     /// Up to which share of the entries one reading answers as much as two do (docs/answers.md).
     private static let learnedShare = 0.17
-
-    private static func share(of budget: Int, tokens: Int, capacities: [Int]?) -> Double {
-        // A budget was rounded up to whole entries.
-        let (layers, whole) = (capacities?.count ?? 1, capacities?.reduce(0, +) ?? tokens)
-        return Double((budget - 1) * layers) / Double(max(1, whole))
-    }
 
     // A name may say the effort itself, "cake-global:fast": then only another word of the request goes over it.
     private static func method(

@@ -76,9 +76,7 @@ struct CheckTerms: Sendable, Equatable {
     func refusal(of outcome: FinishedReading, plan: ReadingPlan) -> EngineError? {
         guard let floor, let recall = outcome.figures?.recall, recall < floor else { return nil }
         func percent(_ share: Double) -> String { "\((share * 1000).rounded(.down) / 10) %" }
-        let retained = outcome.cache.retention
-        let whole = (plan.capacities ?? retained.layers.map { _ in plan.tokens.count }).reduce(0, +)
-        let kept = Double(outcome.budget * retained.layers.count) / Double(max(1, whole))
+        let kept = plan.extent.entryShare(ofBudget: outcome.budget)
         let ladder = Self.ladder(plan.method, of: plan.extent)
         let mend =
             ladder.contains { $0 > outcome.budget }
